@@ -1,0 +1,309 @@
+#include "autograd/engine.h"
+
+#include <algorithm>
+#include <queue>
+#include <unordered_map>
+
+#include "core/state.h"
+#include "ops/arith.h"
+#include "ops/backward.h"
+#include "ops/copy.h"
+#include "ops/compare.h"
+#include "ops/reduce.h"
+
+namespace tabula::autograd {
+namespace {
+
+struct Task {
+  Ref<Node> node;
+  int dependencies = 0;
+  bool needed = true;
+  std::vector<Tensor> inputs;
+  SmallVec<int32_t, 2> captures;  // indices into the request's captures
+};
+
+std::atomic<uint64_t> run_counter{0};
+std::atomic<int> active_runs{0};
+
+class Run;
+thread_local Run* innermost = nullptr;
+
+class Run {
+ public:
+  explicit Run(BackwardRequest& request)
+      : request_(request), id_(run_counter.fetch_add(1) + 1), owns_scratch_(active_runs.fetch_add(1) == 0) {}
+  ~Run() { active_runs.fetch_sub(1); }
+
+  std::vector<Tensor> execute();
+  int64_t number() const { return int64_t(id_) - 1; }
+  bool will_execute(const Node& node) const {
+    if (!known(&node)) return false;
+    const Task& task = tasks_[find(&node)];
+    return task.needed || !task.captures.empty();
+  }
+
+ private:
+  // Only one run at a time may keep its task numbers in the nodes; one that starts inside another (a hook that calls
+  // backward) or beside it keeps them in a map.
+  uint32_t task_of(const Ref<Node>& node, bool& fresh) {
+    fresh = false;
+    if (owns_scratch_) {
+      if (node->run_id == id_) return node->run_index;
+      node->run_id = id_;
+      node->run_index = uint32_t(tasks_.size());
+    } else {
+      const auto [at, added] = map_.try_emplace(node.get(), uint32_t(tasks_.size()));
+      if (!added) return at->second;
+    }
+    fresh = true;
+    tasks_.emplace_back().node = node;
+    return uint32_t(tasks_.size() - 1);
+  }
+  uint32_t find(const Node* node) const { return owns_scratch_ ? node->run_index : map_.at(node); }
+  bool known(const Node* node) const { return owns_scratch_ ? node->run_id == id_ : map_.count(node) != 0; }
+
+  void discover();
+  void mark_needed();
+  void run_task(uint32_t index);
+  void deliver(const Edge& edge, Tensor grad, const Node& from, size_t position);
+
+  BackwardRequest& request_;
+  const uint64_t id_;
+  const bool owns_scratch_;
+  std::vector<Task> tasks_;
+  std::unordered_map<const Node*, uint32_t> map_;
+  std::vector<Tensor> captured_;
+  using Entry = std::pair<uint64_t, uint32_t>;
+  std::priority_queue<Entry> ready_;
+};
+
+void Run::discover() {
+  bool fresh;
+  std::vector<uint32_t> stack;
+  for (const Edge& root : request_.roots) {
+    const uint32_t index = task_of(root.node, fresh);
+    if (fresh) stack.push_back(index);
+  }
+  while (!stack.empty()) {
+    const uint32_t index = stack.back();
+    stack.pop_back();
+    const Node& node = *tasks_[index].node;
+    for (const Edge& edge : node.next) {
+      if (!edge.node) continue;
+      const uint32_t child = task_of(edge.node, fresh);
+      tasks_[child].dependencies++;
+      if (fresh) stack.push_back(child);
+    }
+  }
+}
+
+// With captures, only nodes on a path to one of them run.
+void Run::mark_needed() {
+  for (Task& task : tasks_) task.needed = false;
+  for (size_t i = 0; i < request_.captures.size(); i++) {
+    const Edge& edge = request_.captures[i];
+    if (edge.node && known(edge.node.get())) tasks_[find(edge.node.get())].captures.push_back(int32_t(i));
+  }
+  // reverse order of completion: a task is decided when all tasks behind it are
+  std::vector<uint8_t> state(tasks_.size(), 0);
+  std::vector<std::pair<uint32_t, size_t>> stack;
+  for (const Edge& root : request_.roots) {
+    const uint32_t start = find(root.node.get());
+    if (state[start]) continue;
+    stack.push_back({start, 0});
+    state[start] = 1;
+    while (!stack.empty()) {
+      auto& [index, position] = stack.back();
+      const auto& next = tasks_[index].node->next;
+      if (position < next.size()) {
+        const Edge& edge = next[position++];
+        if (!edge.node) continue;
+        const uint32_t child = find(edge.node.get());
+        if (!state[child]) {
+          state[child] = 1;
+          stack.push_back({child, 0});
+        }
+      } else {
+        Task& task = tasks_[index];
+        for (const Edge& edge : next) {
+          if (!edge.node) continue;
+          const Task& child = tasks_[find(edge.node.get())];
+          task.needed |= child.needed || !child.captures.empty();
+        }
+        stack.pop_back();
+      }
+    }
+  }
+  if (request_.accumulate)  // backward(inputs=...): the captured leaves themselves run
+    for (Task& task : tasks_)
+      if (!task.captures.empty() && dynamic_cast<AccumulateGrad*>(task.node.get())) task.needed = true;
+}
+
+// A gradient must have its tensor's shape and dtype; one of a broadcast operand is summed down to it.
+Tensor fitted(Tensor grad, const ResultMeta& meta, const Node& from, size_t position) {
+  if (!same(grad.sizes(), meta.sizes)) {
+    check(expandable_to(meta.sizes, grad.sizes()), "Function ", from.name(), " returned an invalid gradient at index ", position, " - got ",
+          shape_text(grad.sizes()), " but expected shape compatible with ", shape_text(meta.sizes));
+    grad = sum_to(grad, meta.sizes);
+  }
+  if (grad.dtype() != meta.dtype) {
+    if (is_complex(grad.dtype()) && !is_complex(meta.dtype)) grad = real_part(grad);
+    if (grad.dtype() != meta.dtype) grad = to_dtype(grad, meta.dtype);
+  }
+  return grad;
+}
+
+void accumulate(Tensor& slot, Tensor grad) {
+  if (!slot.defined()) {
+    slot = std::move(grad);
+    return;
+  }
+  const TensorImpl& impl = *slot.impl();
+  // nobody else sees the buffer: add into it
+  if (!thread_state.grad_enabled && impl.use_count() == 1 && impl.storage->use_count() == 1 && impl.contiguous && !(impl.special & (kConj | kNeg)))
+    add.in_place(slot, grad);
+  else
+    slot = add(slot, grad);
+}
+
+void Run::deliver(const Edge& edge, Tensor grad, const Node& from, size_t position) {
+  const uint32_t index = find(edge.node.get());
+  Task& task = tasks_[index];
+  if (task.needed || !task.captures.empty()) {
+    if (task.inputs.empty()) task.inputs.resize(std::max<size_t>(edge.node->results.size(), size_t(edge.slot) + 1));
+    if (grad.defined()) {
+      if (edge.slot < edge.node->results.size()) grad = fitted(std::move(grad), edge.node->results[edge.slot], from, position);
+      accumulate(task.inputs[edge.slot], std::move(grad));
+    }
+  }
+}
+
+void Run::run_task(uint32_t index) {
+  Ref<Node> node = tasks_[index].node;
+  std::vector<Tensor> grads = std::move(tasks_[index].inputs);
+  const bool needed = tasks_[index].needed;
+  if (grads.empty()) grads.resize(std::max<size_t>(node->results.size(), 1));
+
+  NodeHooks* hooks = node->hooks_if_any();
+  if (hooks) {
+    for (const auto& on : std::vector<NodeHooks::OnSlot>(hooks->tensor_hooks)) {
+      Tensor& grad = grads[on.slot];
+      if (!grad.defined()) continue;
+      const HookList<TensorHook> list = *on.hooks;
+      for (const auto& hook : list) {
+        Tensor replaced = hook.run(grad);
+        if (replaced.defined()) grad = std::move(replaced);
+      }
+    }
+    for (const auto& [slot, impl] : hooks->retain_grad) {
+      if (!grads[slot].defined()) continue;
+      const Tensor t{Ref<TensorImpl>(impl)};
+      Meta& m = meta(t);
+      m.grad = m.grad.defined() ? add(m.grad, grads[slot]) : clone(grads[slot]);
+    }
+    const HookList<PreHook> pre = hooks->pre;
+    for (const auto& hook : pre) hook.run(grads);
+  }
+  for (int32_t capture : tasks_[index].captures) {
+    const Edge& edge = request_.captures[size_t(capture)];
+    // a leaf's own hooks run on what is captured, as they would on what is accumulated
+    Tensor grad = grads[edge.slot];
+    if (!request_.accumulate) {
+      if (auto* leaf = dynamic_cast<AccumulateGrad*>(node.get()); leaf && grad.defined()) {
+        if (const Meta* m = meta_if_any(leaf->variable); m && m->hooks) {
+          const HookList<TensorHook> list = *m->hooks;
+          for (const auto& hook : list) {
+            Tensor replaced = hook.run(grad);
+            if (replaced.defined()) grad = std::move(replaced);
+          }
+        }
+      }
+    }
+    captured_[size_t(capture)] = grad;
+  }
+  std::vector<Tensor> out(node->next.size());
+  if (needed) {
+    std::vector<Tensor> grads_for_hooks;
+    if (hooks && !hooks->post.empty()) grads_for_hooks = grads;
+    try {
+      node->apply(grads, out);
+    } catch (...) {
+      if (anomaly.enabled && anomaly.report) anomaly.report(*node, node->traceback);
+      throw;
+    }
+    if (anomaly.enabled && anomaly.check_nan) {
+      for (size_t i = 0; i < out.size(); i++) {
+        if (!out[i].defined() || !has_nan(out[i])) continue;
+        if (anomaly.report) anomaly.report(*node, node->traceback);
+        fail(ErrorKind::Runtime, "Function '", node->name(), "' returned nan values in its ", i, "th output.");
+      }
+    }
+    if (hooks) {
+      const HookList<PostHook> post = hooks->post;
+      for (const auto& hook : post) hook.run(out, grads_for_hooks);
+    }
+    if (!request_.keep_graph) node->release_saved();
+  }
+  grads.clear();
+  for (size_t i = 0; i < out.size(); i++) {
+    const Edge& edge = node->next[i];
+    if (!edge.node) continue;
+    deliver(edge, std::move(out[i]), *node, i);
+    const uint32_t child = find(edge.node.get());
+    Task& task = tasks_[child];
+    if (--task.dependencies == 0) ready_.push({task.node->sequence, child});
+  }
+}
+
+std::vector<Tensor> Run::execute() {
+  discover();
+  captured_.resize(request_.captures.size());
+  if (!request_.captures.empty()) mark_needed();
+  for (size_t i = 0; i < request_.roots.size(); i++) {
+    const Edge& root = request_.roots[i];
+    Task& task = tasks_[find(root.node.get())];
+    if (task.inputs.empty()) task.inputs.resize(std::max<size_t>(root.node->results.size(), size_t(root.slot) + 1));
+    Tensor grad = request_.root_grads[i];
+    if (!grad.defined()) continue;
+    if (root.slot < root.node->results.size()) grad = fitted(std::move(grad), root.node->results[root.slot], *root.node, i);
+    accumulate(task.inputs[root.slot], std::move(grad));
+  }
+  for (uint32_t i = 0; i < tasks_.size(); i++)
+    if (tasks_[i].dependencies == 0) ready_.push({tasks_[i].node->sequence, i});
+  Restore run(innermost, this);
+  Restore mode(thread_state.grad_enabled, request_.create_graph);
+  Restore recording(thread_state.below_autograd, false);
+  while (!ready_.empty()) {
+    const uint32_t index = ready_.top().second;
+    ready_.pop();
+    run_task(index);
+  }
+  return std::move(captured_);
+}
+
+}  // namespace
+
+int64_t current_run() { return innermost ? innermost->number() : -1; }
+
+bool will_execute(const Node& node) {
+  check(innermost, "_get_should_execute_nodes should only be called during the backward pass");
+  return innermost->will_execute(node);
+}
+
+std::vector<Tensor> run_backward(BackwardRequest request) {
+  // roots without history contribute nothing
+  BackwardRequest kept = std::move(request);
+  std::vector<Edge> roots;
+  std::vector<Tensor> grads;
+  for (size_t i = 0; i < kept.roots.size(); i++) {
+    if (!kept.roots[i].node) continue;
+    roots.push_back(std::move(kept.roots[i]));
+    grads.push_back(std::move(kept.root_grads[i]));
+  }
+  kept.roots = std::move(roots);
+  kept.root_grads = std::move(grads);
+  Run run(kept);
+  return run.execute();
+}
+
+}  // namespace tabula::autograd

@@ -1,0 +1,30 @@
+// Runs the graph backwards.
+#pragma once
+
+#include "autograd/node.h"
+
+namespace tabula::autograd {
+
+struct BackwardRequest {
+  std::vector<Edge> roots;
+  std::vector<Tensor> root_grads;
+  bool keep_graph = false;
+  bool create_graph = false;
+  bool accumulate = true;       // into the leaves' .grad
+  std::vector<Edge> captures;   // the gradients arriving here are returned; then only paths to them run
+};
+
+std::vector<Tensor> run_backward(BackwardRequest request);
+
+// About the innermost backward that runs in this thread.
+int64_t current_run();              // its number; -1 if there is none
+bool will_execute(const Node& node);  // throws if there is none
+
+struct Anomaly {
+  bool enabled = false, check_nan = true;
+  std::string (*traceback)() = nullptr;                                    // of the current Python frame
+  void (*report)(const Node& node, const std::string& traceback) = nullptr;  // warns where the forward call was
+};
+extern Anomaly anomaly;
+
+}  // namespace tabula::autograd

@@ -1,0 +1,125 @@
+// torch.dtype, torch.layout and torch.memory_format: fixed sets of named objects.
+#include <cstring>
+
+#include "bindings/helpers.h"
+
+namespace tabula::py {
+namespace {
+
+// One Python object of a fixed set. `repr` is "torch." followed by the name it is pickled by.
+struct Named {
+  PyObject_HEAD
+  const char* name;
+  int value;
+};
+
+Named* named(PyObject* o) { return reinterpret_cast<Named*>(o); }
+PyObject* named_repr(PyObject* self) { return PyUnicode_FromFormat("torch.%s", named(self)->name); }
+PyObject* named_reduce(PyObject* self, PyObject*) { return PyUnicode_FromString(named(self)->name); }
+
+constexpr int kLayouts = 8, kMemoryFormats = 4;
+constexpr const char* kLayoutNames[kLayouts] = {"strided",    "sparse_coo", "sparse_csr", "sparse_csc",
+                                                "sparse_bsr", "sparse_bsc", "jagged",     "_mkldnn"};
+constexpr const char* kMemoryFormatNames[kMemoryFormats] = {"contiguous_format", "preserve_format", "channels_last",
+                                                            "channels_last_3d"};
+// Spellings that PyTorch's compiler stack uses.
+constexpr const char* kAbbreviations[kDTypes] = {"u8",   "i8",  "i16",  "i32",      "i64",    "f16",
+                                                 "f32",  "f64", "c32",  "c64",      "c128",   "b8",
+                                                 "bf16", "f8e4m3fn", "f8e5m2", "u16", "u32", "u64"};
+
+// The objects exist once per process and are compared by identity.
+PyTypeObject *dtype_type, *layout_type, *memory_format_type;
+PyObject *dtypes[kDTypes], *layouts[kLayouts], *memory_formats[kMemoryFormats];
+
+PyMethodDef named_methods[] = {{"__reduce__", named_reduce, METH_NOARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
+
+DType dtype_of_object(PyObject* self) { return DType(named(self)->value); }
+
+template <bool (*predicate)(DType)>
+PyObject* dtype_flag(PyObject* self, void*) {
+  return PyBool_FromLong(predicate(dtype_of_object(self)));
+}
+PyObject* dtype_itemsize(PyObject* self, void*) { return PyLong_FromLongLong(item_size(dtype_of_object(self))); }
+PyObject* dtype_abbreviation(PyObject* self, void*) { return PyUnicode_FromString(kAbbreviations[named(self)->value]); }
+PyObject* dtype_to_complex(PyObject* self, PyObject*) {
+  return guarded([&] {
+    const DType d = dtype_of_object(self);
+    check((is_floating(d) && !is_float8(d)) || is_complex(d), "Unknown Complex ScalarType for ", dtype_title(d));
+    return wrap(complex_dtype(d));
+  });
+}
+PyObject* dtype_to_real(PyObject* self, PyObject*) { return wrap(real_dtype(dtype_of_object(self))); }
+
+PyGetSetDef dtype_properties[] = {
+    {"is_floating_point", dtype_flag<is_floating>, nullptr, "whether values are real floating-point numbers", nullptr},
+    {"is_complex", dtype_flag<is_complex>, nullptr, "whether values are complex numbers", nullptr},
+    {"is_signed", dtype_flag<is_signed>, nullptr, "whether values can be negative", nullptr},
+    {"itemsize", dtype_itemsize, nullptr, "bytes per element", nullptr},
+    {"abbr", dtype_abbreviation, nullptr, "a short name, such as f32", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyMethodDef dtype_methods[] = {
+    {"__reduce__", named_reduce, METH_NOARGS, nullptr},
+    {"to_complex", dtype_to_complex, METH_NOARGS, "The complex dtype whose parts have this dtype."},
+    {"to_real", dtype_to_real, METH_NOARGS, "The dtype of the real part."},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyTypeObject* add_named_type(PyObject* module, const char* name, PyMethodDef* methods, PyGetSetDef* properties) {
+  PyType_Slot slots[] = {{Py_tp_repr, slot(named_repr)},
+                         {Py_tp_dealloc, slot(free_object)},
+                         {Py_tp_methods, methods},
+                         {properties ? Py_tp_getset : 0, properties},
+                         {0, nullptr}};
+  PyType_Spec spec = {name, sizeof(Named), 0,
+                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
+  return add_type(module, spec);
+}
+
+PyObject* make_named(PyObject* module, PyTypeObject* type, const char* name, int value) {
+  PyObject* object = checked(type->tp_alloc(type, 0)).release();
+  named(object)->name = name;
+  named(object)->value = value;
+  add_object(module, name, object);
+  return object;
+}
+
+}  // namespace
+
+PyObject* wrap(DType d) { return Py_NewRef(dtypes[int(d)]); }
+PyObject* wrap(Layout l) { return Py_NewRef(layouts[int(l)]); }
+PyObject* wrap(MemoryFormat f) { return Py_NewRef(memory_formats[int(f)]); }
+
+bool is_dtype(PyObject* o) { return Py_TYPE(o) == dtype_type; }
+bool is_layout(PyObject* o) { return Py_TYPE(o) == layout_type; }
+bool is_memory_format(PyObject* o) { return Py_TYPE(o) == memory_format_type; }
+
+DType unwrap_dtype(PyObject* o) {
+  check_type(is_dtype(o), "expected torch.dtype, not ", type_name(o));
+  return dtype_of_object(o);
+}
+Layout unwrap_layout(PyObject* o) {
+  check_type(is_layout(o), "expected torch.layout, not ", type_name(o));
+  return Layout(named(o)->value);
+}
+MemoryFormat unwrap_memory_format(PyObject* o) {
+  check_type(is_memory_format(o), "expected torch.memory_format, not ", type_name(o));
+  return MemoryFormat(named(o)->value);
+}
+
+void add_dtype_types(PyObject* module) {
+  dtype_type = add_named_type(module, "torch.dtype", dtype_methods, dtype_properties);
+  layout_type = add_named_type(module, "torch.layout", named_methods, nullptr);
+  memory_format_type = add_named_type(module, "torch.memory_format", named_methods, nullptr);
+  for (int i = 0; i < kDTypes; i++) dtypes[i] = make_named(module, dtype_type, dtype_name(DType(i)), i);
+  for (int i = 0; i < kLayouts; i++) layouts[i] = make_named(module, layout_type, kLayoutNames[i], i);
+  for (int i = 0; i < kMemoryFormats; i++)
+    memory_formats[i] = make_named(module, memory_format_type, kMemoryFormatNames[i], i);
+}
+
+void add_types(PyObject* module) {
+  add_dtype_types(module);
+  add_size_type(module);
+  add_limit_types(module);
+  add_device_type(module);
+}
+
+}  // namespace tabula::py

@@ -1,0 +1,43 @@
+// What a thread's operations depend on besides their arguments.
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+
+namespace tabula {
+
+struct ThreadState {
+  bool grad_enabled = true;
+  bool inference = false;      // torch.inference_mode
+  bool below_autograd = false; // inside an operation's own implementation: nothing is recorded
+  uint8_t interpreters = 0;    // number of active interpreters over the choke point
+  uint8_t torch_function_disabled = 0;
+};
+
+// initial-exec: one instruction instead of a call per access, although this is a shared object
+extern thread_local constinit ThreadState thread_state __attribute__((tls_model("initial-exec")));
+
+extern DType default_dtype;  // torch.set_default_dtype
+
+// Sets a field for a scope.
+template <class T>
+class Restore {
+ public:
+  Restore(T& field, T value) : field_(field), before_(field) { field_ = value; }
+  ~Restore() { field_ = before_; }
+  Restore(const Restore&) = delete;
+
+ private:
+  T& field_;
+  T before_;
+};
+
+struct NoGrad : Restore<bool> {
+  NoGrad() : Restore(thread_state.grad_enabled, false) {}
+};
+struct BelowAutograd : Restore<bool> {
+  BelowAutograd() : Restore(thread_state.below_autograd, true) {}
+};
+
+}  // namespace tabula

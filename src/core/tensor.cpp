@@ -1,0 +1,146 @@
+#include "core/tensor.h"
+
+#include "core/allocator.h"
+#include "core/state.h"
+
+namespace tabula {
+
+thread_local constinit ThreadState thread_state;
+DType default_dtype = DType::Float32;
+void (*release_python_state)(void*) = nullptr;
+
+Ref<TensorImpl> TensorImpl::make(Ref<Storage> storage, DType dtype) {
+  auto* impl = new (Recycler<TensorImpl>::take()) TensorImpl;
+  impl->device = storage->device();
+  impl->storage = std::move(storage);
+  impl->dtype = dtype;
+  return Ref<TensorImpl>(impl);
+}
+
+void TensorImpl::destroy(TensorImpl* impl) {
+  if (impl->python_state) release_python_state(impl->python_state);
+  impl->~TensorImpl();
+  Recycler<TensorImpl>::give(impl);
+}
+
+void TensorImpl::refresh() {
+  numel = count_elements(sizes);
+  contiguous = is_contiguous(sizes, strides);
+}
+
+Tensor Tensor::empty(IntList sizes, DType dtype, Device device) {
+  int64_t numel = 1, bytes;
+  bool overflow = false, negative = false, zero = false;
+  for (int64_t size : sizes) {
+    negative |= size < 0;
+    zero |= size == 0;
+    overflow |= __builtin_mul_overflow(numel, size, &numel);
+  }
+  if (negative) [[unlikely]]
+    check_sizes(sizes);
+  if (zero) {
+    numel = 0;
+    overflow = false;
+  }
+  overflow |= __builtin_mul_overflow(numel, item_size(dtype), &bytes);
+  check(!overflow, "Storage size calculation overflowed with sizes=", shape_text(sizes));
+  Ref<TensorImpl> impl = TensorImpl::make(Storage::make(size_t(bytes), device), dtype);
+  impl->sizes.assign(sizes.data(), int64_t(sizes.size()));
+  impl->strides = contiguous_strides(sizes);
+  impl->numel = numel;
+  return Tensor(std::move(impl));
+}
+
+Tensor Tensor::empty_strided(IntList sizes, IntList strides, DType dtype, Device device) {
+  check(sizes.size() == strides.size(), "dimensionality of sizes (", sizes.size(), ") must match dimensionality of strides (",
+        strides.size(), ")");
+  check_sizes(sizes);
+  for (int64_t stride : strides) check(stride >= 0, "as_strided: Negative strides are not supported at the moment, got strides: ", shape_text(strides));
+  int64_t bytes;
+  check(!__builtin_mul_overflow(span_elements(sizes, strides), item_size(dtype), &bytes),
+        "Storage size calculation overflowed with sizes=", shape_text(sizes), " and strides=", shape_text(strides));
+  return over(Storage::make(size_t(bytes), device), dtype, {Dims(sizes), Dims(strides), 0});
+}
+
+Tensor Tensor::empty_like(const Tensor& like, DType dtype) {
+  if (like.is_contiguous()) return empty(like.sizes(), dtype, like.device());
+  return empty_strided(like.sizes(), dense_strides_like(like.sizes(), like.strides()), dtype, like.device());
+}
+
+Tensor Tensor::over(Ref<Storage> storage, DType dtype, Geometry geometry) {
+  Ref<TensorImpl> impl = TensorImpl::make(std::move(storage), dtype);
+  impl->set_geometry(std::move(geometry.sizes), std::move(geometry.strides), geometry.offset);
+  return Tensor(std::move(impl));
+}
+
+Tensor Tensor::alias(const Tensor& of, Geometry geometry) {
+  const TensorImpl& source = *of.impl();
+  Ref<TensorImpl> impl = TensorImpl::make(source.storage, source.dtype);
+  impl->device = source.device;
+  impl->own_version = source.own_version;
+  impl->special = source.special & (kConj | kNeg);
+  impl->inference = source.inference;
+  impl->set_geometry(std::move(geometry.sizes), std::move(geometry.strides), geometry.offset);
+  return Tensor(std::move(impl));
+}
+
+Tensor Tensor::alias(const Tensor& of) {
+  const TensorImpl& source = *of.impl();
+  Ref<TensorImpl> impl = TensorImpl::make(source.storage, source.dtype);
+  impl->device = source.device;
+  impl->own_version = source.own_version;
+  impl->special = source.special & (kConj | kNeg);
+  impl->inference = source.inference;
+  impl->sizes = source.sizes;
+  impl->strides = source.strides;
+  impl->offset = source.offset;
+  impl->numel = source.numel;
+  impl->contiguous = source.contiguous;
+  return Tensor(std::move(impl));
+}
+
+Tensor Tensor::wrapped(const Scalar& value) {
+  // Python floats are doubles; computing in double and converting last is what the promotion rules expect
+  Tensor tensor = empty({}, value.dtype(DType::Float64));
+  store_scalar(tensor.data(), tensor.dtype(), value);
+  tensor.impl()->wrapped_number = true;
+  return tensor;
+}
+
+Scalar load_scalar(const char* data, DType dtype) {
+  switch (dtype) {
+    case DType::Bool: return Scalar(*reinterpret_cast<const uint8_t*>(data) != 0);
+    case DType::Float8E4M3: return Scalar(double(float(*reinterpret_cast<const Float8E4M3*>(data))));
+    case DType::Float8E5M2: return Scalar(double(float(*reinterpret_cast<const Float8E5M2*>(data))));
+    case DType::Complex32: return Scalar(c128(c64(*reinterpret_cast<const ComplexHalf*>(data))));
+    default:
+      return visit(dtype, "item", [&]<class T>() {
+        T value = *reinterpret_cast<const T*>(data);
+        if constexpr (is_complex_v<T>)
+          return Scalar(c128(value));
+        else if constexpr (std::is_integral_v<T>)
+          return Scalar(int64_t(value));
+        else
+          return Scalar(double(value));
+      });
+  }
+}
+
+void store_scalar(char* data, DType dtype, const Scalar& value) {
+  switch (dtype) {
+    case DType::Float8E4M3: *reinterpret_cast<Float8E4M3*>(data) = value.to<Float8E4M3>(); return;
+    case DType::Float8E5M2: *reinterpret_cast<Float8E5M2*>(data) = value.to<Float8E5M2>(); return;
+    case DType::Complex32: *reinterpret_cast<ComplexHalf*>(data) = value.to<ComplexHalf>(); return;
+    default: visit(dtype, "fill", [&]<class T>() { *reinterpret_cast<T*>(data) = value.to<T>(); });
+  }
+}
+
+Scalar item(const Tensor& tensor) {
+  check(tensor.numel() == 1, "a Tensor with ", tensor.numel(), " elements cannot be converted to Scalar");
+  check(!tensor.is_meta(), "Tensor.item() cannot be called on meta tensors");
+  Scalar value = load_scalar(tensor.data(), tensor.dtype());
+  if (tensor.is_conj()) value = Scalar(std::conj(value.to_complex()));
+  return tensor.is_neg() ? -value : value;
+}
+
+}  // namespace tabula

@@ -1,0 +1,34 @@
+// Moving blocks: conversion between dtypes on contiguous memory, and gathers and scatters between strided memory and a
+// contiguous block.
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+
+namespace tabula::kernels {
+
+using CastKernel = void (*)(void* dst, const void* src, int64_t n);
+struct CastTable {
+  CastKernel at[kDTypes][kDTypes];  // [to][from]
+};
+extern const CastTable& cast_table;
+
+inline void cast_block(DType to, void* dst, DType from, const void* src, int64_t n) {
+  cast_table.at[int(to)][int(from)](dst, src, n);
+}
+
+// A strided rectangle of `rows` by `cols` elements of `bytes` bytes; a block holds it row after row. Strides in elements.
+struct Rectangle {
+  int64_t rows, cols, row_stride, col_stride;
+};
+void gather_block(void* block, const void* src, const Rectangle& r, int64_t bytes);
+void scatter_block(void* dst, const void* block, const Rectangle& r, int64_t bytes);
+
+// dst[0..n) = the one element at value
+void fill_block(void* dst, const void* value, int64_t n, int64_t bytes);
+
+// A copy that does not read what it overwrites into the caches; for results that are larger than these.
+void stream_block(void* dst, const void* block, int64_t bytes);
+
+}  // namespace tabula::kernels

@@ -1,0 +1,53 @@
+// A convolution seen as a product: rows (channel, tap) of a matrix that is never stored whole, columns pixels of a
+// grid.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "kernels/conv.h"
+
+namespace tabula::kernels {
+
+using Grid = std::array<int64_t, 3>;
+
+inline int64_t volume(const Grid& g) { return g[0] * g[1] * g[2]; }
+
+// Element ((channel, tap), pixel) is source[channel][pixel * step + offset(tap)], zero outside `size`.
+struct Gather {
+  int64_t channels = 0;
+  Grid size{}, grid{}, step{};
+  std::vector<Grid> offsets;       // one per tap
+  std::vector<int64_t> weights;    // the tap's index in the kernel
+  Grid origin{}, spread{1, 1, 1};  // pixel i of the grid is pixel origin + i * spread of the result
+
+  int64_t taps() const { return int64_t(offsets.size()); }
+  int64_t depth() const { return channels * taps(); }
+  int64_t pixels() const { return volume(grid); }
+};
+
+Gather forward_gather(const ConvCall& call);
+// The gradient of a strided convolution is one ordinary convolution per residue of the input position modulo the
+// stride: each residue meets its own subset of the taps.
+std::vector<Gather> backward_gathers(const ConvCall& call);
+
+// Rows (channel, tap) of channels [channel, channel + count) for pixels [pixel, pixel + width): to[row * ld + i].
+// Columns past the last pixel are zero. `source` is one image of the group, in the compute type.
+template <class T>
+void gather_columns(const Gather& gather, const T* source, int64_t channel, int64_t count, int64_t pixel, int64_t width,
+                    T* to, int64_t ld);
+
+// Calls f(first, at, length) for each stretch of pixels [pixel, pixel + count) that is one run along the last
+// dimension.
+template <class F>
+void for_runs(const Grid& grid, int64_t pixel, int64_t count, F&& f) {
+  while (count > 0) {
+    const int64_t x = pixel % grid[2], row = pixel / grid[2];
+    const int64_t length = grid[2] - x < count ? grid[2] - x : count;
+    f(Grid{row / grid[1], row % grid[1], x}, length);
+    pixel += length;
+    count -= length;
+  }
+}
+
+}  // namespace tabula::kernels

@@ -1,0 +1,61 @@
+// What the blocked drivers (products, convolutions) share: choosing the compute type and cutting work.
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/cpu/gemm_isa.h"
+
+namespace tabula::kernels {
+
+// The length of k that one pass over a block covers: two panels of it fit the L1 cache.
+inline constexpr int64_t kPassLength = 256;
+
+inline int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// What one dtype multiplies with: the compute type T, in `parts` real numbers per element.
+template <class T>
+struct TileType {
+  const TileKernels<T>& tiles;
+  int parts;
+  const TileKernels<T>& real;  // T's own: `tiles` unless complex
+};
+
+// Calls f(TileType<T>) for the dtype's compute type.
+template <class F>
+void visit_tiles(const GemmIsa& isa, DType dtype, const char* what, F&& f) {
+  switch (dtype) {
+    case DType::Float32:
+    case DType::Float16:
+    case DType::BFloat16: return f(TileType<float>{isa.f32, 1, isa.f32});
+    case DType::Float64: return f(TileType<double>{isa.f64, 1, isa.f64});
+    case DType::UInt8:
+    case DType::Int8:
+    case DType::Int16:
+    case DType::UInt16: return f(TileType<uint16_t>{isa.u16, 1, isa.u16});
+    case DType::Int32:
+    case DType::UInt32: return f(TileType<uint32_t>{isa.u32, 1, isa.u32});
+    case DType::Int64:
+    case DType::UInt64: return f(TileType<uint64_t>{isa.u64, 1, isa.u64});
+    case DType::Complex64: return f(TileType<float>{isa.complex64, 2, isa.f32});
+    case DType::Complex128: return f(TileType<double>{isa.complex128, 2, isa.f64});
+    default: fail(ErrorKind::NotImplemented, "\"", what, "\" not implemented for '", dtype_title(dtype), "'");
+  }
+}
+
+// Whether elements are stored in the type they are computed in.
+inline bool stored_as_computed(DType dtype) {
+  return !is_complex(dtype) && !is_reduced_float(dtype) && item_size(dtype) > 1;
+}
+
+// A whole block of a, packed as TileKernels::packed reads it.
+template <class T>
+void pack_rows(const StorageKernels& storage, const TileType<T>& type, const char* a, int64_t item, int64_t row,
+               int64_t col, int64_t m, int64_t k, bool conj, T* to) {
+  for (int64_t i = 0; i < m;) {
+    const int64_t height = panel_rows(m - i, type.tiles.rows);
+    storage.pack(a + i * row * item, row, col, height, height, k, to + i * k * type.parts, conj);
+    i += height;
+  }
+}
+
+}  // namespace tabula::kernels

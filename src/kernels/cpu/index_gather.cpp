@@ -1,0 +1,251 @@
+// gather, advanced indexing and plain moves: what only moves elements about.
+#include <cstring>
+#include <memory>
+
+#include "core/parallel.h"
+#include "kernels/cpu/index_check.h"
+
+namespace tabula::kernels {
+
+void check_indices(const int64_t* index, IntList sizes, IntList strides, int64_t size, int64_t dim, IndexRule rule) {
+  if (any_zero(sizes)) return;
+  Dims own_sizes, own_strides;  // each stored index is looked at once
+  for (size_t d = 0; d < sizes.size(); d++) {
+    if (strides[d] == 0) continue;
+    own_sizes.push_back(sizes[d]);
+    own_strides.push_back(strides[d]);
+  }
+  const int64_t low = wraps(rule) ? -size : 0;
+  const Walk<1> walk(own_sizes, {own_strides});
+  parallel_for(walk.numel(), 65536, [&](int64_t begin, int64_t end) {
+    walk.range(begin, end, [&](const Walk<1>::Offsets& at, int64_t n) {
+      const int64_t* const p = index + at[0];
+      const int64_t stride = walk.stride(0);
+      bool good = true;
+      for (int64_t i = 0; i < n; i++) good &= p[i * stride] >= low && p[i * stride] < size;
+      if (good) return;
+      int64_t bad = 0;
+      for (int64_t i = n - 1; i >= 0; i--)
+        if (p[i * stride] < low || p[i * stride] >= size) bad = p[i * stride];
+      switch (rule) {
+        case IndexRule::Self: fail(ErrorKind::Index, "index out of range in self");
+        case IndexRule::Take:
+          fail(ErrorKind::Index, "out of range: tried to access index ", bad, " on a tensor of ", size, " elements.");
+        default:
+          fail(rule == IndexRule::Gather ? ErrorKind::Runtime : ErrorKind::Index,
+               rule == IndexRule::Copy ? "index_copy_(): " : "", "index ", bad, " is out of bounds for dimension ", dim,
+               " with size ", size);
+      }
+    });
+  });
+}
+
+namespace {
+
+template <class T>
+inline void copy_row(T* to, int64_t to_stride, const T* from, int64_t from_stride, int64_t n) {
+  if (to_stride == 1 && from_stride == 1) {
+    std::memcpy(static_cast<void*>(to), from, size_t(n) * sizeof(T));
+  } else {
+    for (int64_t i = 0; i < n; i++) to[i * to_stride] = from[i * from_stride];
+  }
+}
+
+void gather_cpu(const GatherCall& call) {
+  if (any_zero(call.sizes)) return;
+  check_indices(call.index, call.sizes, call.index_strides, call.self_size, call.dim, call.rule);
+  Dims rest(call.self_strides);
+  const int64_t dim_stride = rest.empty() ? 1 : rest[call.dim];
+  if (!rest.empty()) rest[call.dim] = 0;
+  const int64_t wrap = wraps(call.rule) ? call.self_size : 0;
+  const Walk<3> walk(call.sizes, {call.out_strides, call.index_strides, rest});
+  visit_size(call.item, [&]<class T>() {
+    parallel_for(walk.numel(), kIndexGrain, [&](int64_t begin, int64_t end) {
+      const int64_t so = walk.stride(0), si = walk.stride(1), ss = walk.stride(2);
+      walk.range(begin, end, [&](const Walk<3>::Offsets& at, int64_t n) {
+        T* const out = static_cast<T*>(call.out) + at[0];
+        const int64_t* const index = call.index + at[1];
+        const T* const self = static_cast<const T*>(call.self) + at[2];
+        const auto place = [&](int64_t i) { return (i < 0 ? i + wrap : i) * dim_stride; };
+        if (si == 0) {
+          copy_row(out, so, self + place(index[0]), ss, n);
+        } else if (wrap == 0 && so == 1 && si == 1 && ss == 0 && dim_stride == 1) {
+          for (int64_t i = 0; i < n; i++) out[i] = self[index[i]];
+        } else {
+          for (int64_t i = 0; i < n; i++) out[i * so] = self[i * ss + place(index[i * si])];
+        }
+      });
+    });
+  });
+}
+
+// The positions that advanced indexing touches: for each element of the indices' common shape the offset of data's
+// block and that of values' block.
+struct Positions {
+  int64_t count = 0;
+  std::unique_ptr<int64_t[]> data, values;
+
+  explicit Positions(const IndexCall& call) : count(product(call.index_sizes)) {
+    if (count == 0) return;
+    for (const IndexOperand& index : call.indices)
+      check_indices(index.data, call.index_sizes, index.strides, index.size, index.dim, call.rule);
+    data = std::make_unique<int64_t[]>(size_t(count));
+    values = std::make_unique_for_overwrite<int64_t[]>(size_t(count));
+    const Dims order = contiguous_strides(call.index_sizes);
+    for (const IndexOperand& index : call.indices) {
+      const Walk<2> walk(call.index_sizes, {order, index.strides}, WalkOrder::AsGiven);
+      parallel_for(count, kIndexGrain, [&](int64_t begin, int64_t end) {
+        walk.range(begin, end, [&](const Walk<2>::Offsets& at, int64_t n) {
+          const int64_t* const p = index.data + at[1];
+          const int64_t stride = walk.stride(1), wrap = wraps(call.rule) ? index.size : 0;
+          for (int64_t i = 0; i < n; i++) {
+            const int64_t x = p[i * stride];
+            data[size_t(at[0] + i)] += (x < 0 ? x + wrap : x) * index.stride;
+          }
+        });
+      });
+    }
+    const Walk<2> walk(call.index_sizes, {order, call.value_index_strides}, WalkOrder::AsGiven);
+    walk.all([&](const Walk<2>::Offsets& at, int64_t n) {
+      for (int64_t i = 0; i < n; i++) values[size_t(at[0] + i)] = at[1] + i * walk.stride(1);
+    });
+  }
+};
+
+// Calls f(data, its stride, values, their stride, count) for row after row. A piece covers a range of kept elements and
+// all positions, in order (`ordered`, for writes that may meet), or a range of positions and all kept elements.
+template <class T, class F>
+void for_blocks(const IndexCall& call, bool ordered, F&& f) {
+  const Positions positions(call);
+  const Walk<2> kept(call.kept_sizes, {call.data_kept_strides, call.value_kept_strides});
+  const int64_t block = kept.numel();
+  if (positions.count == 0 || block == 0) return;
+  T* const data = static_cast<T*>(call.data);
+  T* const values = static_cast<T*>(call.values);
+  const auto piece = [&](int64_t from, int64_t to, int64_t first, int64_t last) {
+    const int64_t sd = kept.stride(0), sv = kept.stride(1);
+    if (block == 1) {
+      for (int64_t m = from; m < to; m++)
+        f(data + positions.data[size_t(m)], 1, values + positions.values[size_t(m)], 1, 1);
+      return;
+    }
+    for (int64_t m = from; m < to; m++) {
+      T* const d = data + positions.data[size_t(m)];
+      T* const v = values + positions.values[size_t(m)];
+      if (kept.single_row())
+        f(d + first * sd, sd, v + first * sv, sv, last - first);
+      else
+        kept.range(first, last, [&](const Walk<2>::Offsets& at, int64_t n) { f(d + at[0], sd, v + at[1], sv, n); });
+    }
+  };
+  if (ordered) {
+    const int64_t grain = std::max<int64_t>(64, kIndexGrain / positions.count);
+    parallel_for(block, grain, [&](int64_t first, int64_t last) { piece(0, positions.count, first, last); });
+  } else {
+    const int64_t grain = std::max<int64_t>(1, kIndexGrain / block);
+    parallel_for(positions.count, grain, [&](int64_t from, int64_t to) { piece(from, to, 0, block); });
+  }
+}
+
+void index_get_cpu(const IndexCall& call) {
+  visit_size(item_size(call.dtype), [&]<class T>() {
+    for_blocks<T>(call, false, [](const T* data, int64_t data_stride, T* values, int64_t value_stride, int64_t n) {
+      copy_row(values, value_stride, data, data_stride, n);
+    });
+  });
+}
+
+void index_put_cpu(const IndexCall& call, bool accumulate) {
+  if (!accumulate) {
+    visit_size(item_size(call.dtype), [&]<class T>() {
+      for_blocks<T>(call, true, [](T* data, int64_t data_stride, const T* values, int64_t value_stride, int64_t n) {
+        copy_row(data, data_stride, values, value_stride, n);
+      });
+    });
+    return;
+  }
+  visit(call.dtype, "index_put", [&]<class T>() {
+    for_blocks<T>(call, true, [](T* data, int64_t data_stride, const T* values, int64_t value_stride, int64_t n) {
+      using C = compute_t<T>;
+      for (int64_t i = 0; i < n; i++)
+        data[i * data_stride] = convert<T>(convert<C>(data[i * data_stride]) + convert<C>(values[i * value_stride]));
+    });
+  });
+}
+
+void move_cpu(const MoveCall& call) {
+  const Walk<2> walk(call.sizes, {call.out_strides, call.in_strides});
+  visit_size(call.item, [&]<class T>() {
+    parallel_for(walk.numel(), 32768, [&](int64_t begin, int64_t end) {
+      walk.range(begin, end, [&](const Walk<2>::Offsets& at, int64_t n) {
+        copy_row(static_cast<T*>(call.out) + at[0], walk.stride(0), static_cast<const T*>(call.in) + at[1],
+                 walk.stride(1), n);
+      });
+    });
+  });
+}
+
+// Every shifted dimension falls into two parts that swap places, so the result is a grid of plain moves.
+void roll_cpu(const MoveCall& call, IntList shifts) {
+  if (any_zero(call.sizes)) return;
+  const int64_t rank = int64_t(call.sizes.size());
+  Dims shift(rank, 0);
+  int64_t grid = 1;
+  for (int64_t d = 0; d < rank; d++) {
+    const int64_t size = call.sizes[size_t(d)];
+    shift[d] = (shifts[size_t(d)] % size + size) % size;
+    if (shift[d] != 0) grid *= 2;
+  }
+  for (int64_t cell = 0; cell < grid; cell++) {
+    Dims sizes(call.sizes);
+    int64_t from = 0, to = 0, bits = cell;
+    for (int64_t d = 0; d < rank; d++) {
+      if (shift[d] == 0) continue;
+      const bool wrapped = (bits & 1) != 0;
+      bits >>= 1;
+      const int64_t head = sizes[d] - shift[d];
+      to += wrapped ? 0 : shift[d] * call.out_strides[size_t(d)];
+      from += wrapped ? head * call.in_strides[size_t(d)] : 0;
+      sizes[d] = wrapped ? shift[d] : head;
+    }
+    move_cpu({call.item, sizes, static_cast<char*>(call.out) + to * call.item, call.out_strides,
+              static_cast<const char*>(call.in) + from * call.item, call.in_strides});
+  }
+}
+
+void triangle_cpu(const MoveCall& call, int64_t k, bool upper) {
+  if (any_zero(call.sizes)) return;
+  const size_t rank = call.sizes.size();
+  const int64_t rows = call.sizes[rank - 2], columns = call.sizes[rank - 1];
+  const int64_t ro = call.out_strides[rank - 2], ri = call.in_strides[rank - 2];
+  const int64_t co = call.out_strides[rank - 1], ci = call.in_strides[rank - 1];
+  const Walk<2> batch(call.sizes.first(rank - 2), {call.out_strides.first(rank - 2), call.in_strides.first(rank - 2)});
+  visit_size(call.item, [&]<class T>() {
+    batch.all([&](const Walk<2>::Offsets& at, int64_t n) {
+      parallel_for(n * rows, std::max<int64_t>(1, 32768 / columns), [&](int64_t begin, int64_t end) {
+        for (int64_t line = begin; line < end; line++) {
+          const int64_t i = line / rows, r = line % rows;
+          T* const out = static_cast<T*>(call.out) + at[0] + i * batch.stride(0) + r * ro;
+          const T* const in = static_cast<const T*>(call.in) + at[1] + i * batch.stride(1) + r * ri;
+          // the first column above (upper), or beyond the diagonal
+          const int64_t cut = std::clamp<int64_t>(r + k + (upper ? 0 : 1), 0, columns);
+          const int64_t keep_from = upper ? cut : 0, keep_to = upper ? columns : cut;
+          for (int64_t c = 0; c < keep_from; c++) out[c * co] = T{};
+          if (out != in || co != ci) copy_row(out + keep_from * co, co, in + keep_from * ci, ci, keep_to - keep_from);
+          for (int64_t c = keep_to; c < columns; c++) out[c * co] = T{};
+        }
+      });
+    });
+  });
+}
+
+}  // namespace
+
+Kernel<void(const GatherCall&)> gather{"gather", gather_cpu};
+Kernel<void(const IndexCall&)> index_get{"index", index_get_cpu};
+Kernel<void(const IndexCall&, bool)> index_put{"index_put_", index_put_cpu};
+Kernel<void(const MoveCall&)> move_elements{"move_elements", move_cpu};
+Kernel<void(const MoveCall&, IntList)> roll{"roll", roll_cpu};
+Kernel<void(const MoveCall&, int64_t, bool)> triangle{"triangle", triangle_cpu};
+
+}  // namespace tabula::kernels

@@ -1,0 +1,122 @@
+// Float arithmetic, rounding, comparison. Compiled once per instruction set.
+#include "kernels/cpu/pointwise_block.h"
+#include "kernels/formulas/arith.h"
+
+namespace tabula::kernels {
+inline namespace TABULA_ISA {
+namespace {
+
+// A factor of one, the usual alpha, costs no multiplication.
+template <class T, class Plain, class Scaled>
+void alpha_block(int64_t n, char* const* out, const char* const* in, const double* params, const int64_t* iparams) {
+  if (params[0] == 1)
+    vector_block<T, 2, Plain>(n, out, in, params, iparams);
+  else
+    vector_block<T, 2, Scaled>(n, out, in, params, iparams);
+}
+template <class T, class Plain, class Scaled>
+void define_alpha(BlockTable& table, Pointwise op, Plain, Scaled) {
+  table.at[int(op)][int(dtype_of<T>)] = alpha_block<T, Plain, Scaled>;
+}
+
+template <class T, class Plain, class Up, class Down>
+void round_block(int64_t n, char* const* out, const char* const* in, const double* params, const int64_t* iparams) {
+  const double ten[kMaxParams] = {std::pow(10.0, std::fabs(params[0]))};
+  if (params[0] == 0)
+    vector_block<T, 1, Plain>(n, out, in, ten, iparams);
+  else if (params[0] > 0)
+    vector_block<T, 1, Up>(n, out, in, ten, iparams);
+  else
+    vector_block<T, 1, Down>(n, out, in, ten, iparams);
+}
+template <class T, class Plain, class Up, class Down>
+void define_round(BlockTable& table, Plain, Up, Down) {
+  table.at[int(Pointwise::round)][int(dtype_of<T>)] = round_block<T, Plain, Up, Down>;
+}
+
+template <class T>
+void define_for(BlockTable& table) {
+  using namespace formulas;
+  define_moves<T>(table);
+  define_alpha<T>(
+      table, Pointwise::add, [](const auto&, auto x, auto y) TABULA_ALWAYS { return x + y; },
+      [](const auto& p, auto x, auto y) TABULA_ALWAYS { return formulas::add(x, y, p[0]); });
+  define_alpha<T>(
+      table, Pointwise::sub, [](const auto&, auto x, auto y) TABULA_ALWAYS { return x - y; },
+      [](const auto& p, auto x, auto y) TABULA_ALWAYS { return formulas::sub(x, y, p[0]); });
+  define_alpha<T>(
+      table, Pointwise::rsub, [](const auto&, auto x, auto y) TABULA_ALWAYS { return y - x; },
+      [](const auto& p, auto x, auto y) TABULA_ALWAYS { return formulas::rsub(x, y, p[0]); });
+  define_round<T>(
+      table, [](const auto&, auto x) TABULA_ALWAYS { return round_even(x); },
+      [](const auto& p, auto x) TABULA_ALWAYS { return round_up_scaled(x, p[0]); },
+      [](const auto& p, auto x) TABULA_ALWAYS { return round_down_scaled(x, p[0]); });
+
+  TABULA_ROW2(mul, x * y);
+  TABULA_ROW2(div, x / y);
+  TABULA_ROW2(div_trunc, formulas::div_trunc(x, y));
+  TABULA_ROW2(floor_divide, formulas::floor_divide(x, y));
+  TABULA_ROW2(remainder, remainder(x, y));
+  TABULA_ROW2(fmod, fmod(x, y));
+  TABULA_ROW2(maximum, maximum(x, y));
+  TABULA_ROW2(minimum, minimum(x, y));
+  TABULA_ROW2(fmax, formulas::fmax(x, y));
+  TABULA_ROW2(fmin, formulas::fmin(x, y));
+  TABULA_ROW2(copysign, copysign(x, y));
+  TABULA_ROW2(hypot, hypot(x, y));
+  TABULA_ROW2(nextafter, nextafter(x, y));
+  TABULA_ROW2(heaviside, formulas::heaviside(x, y));
+  TABULA_ROW3(lerp, formulas::lerp(x, y, z));
+  TABULA_ROW3(addcmul, formulas::addcmul(x, y, z, p[0]));
+  TABULA_ROW3(addcdiv, formulas::addcdiv(x, y, z, p[0]));
+
+  TABULA_ROW1(positive, x);
+  TABULA_ROW1(abs, abs(x));
+  TABULA_ROW1(neg, -x);
+  TABULA_ROW1(sign, formulas::sign(x));
+  TABULA_ROW1(sgn, formulas::sign(x));
+  TABULA_ROW1(ceil, ceil(x));
+  TABULA_ROW1(floor, floor(x));
+  TABULA_ROW1(trunc, trunc(x));
+  TABULA_ROW1(frac, formulas::frac(x));
+  TABULA_ROW1(reciprocal, formulas::reciprocal(x));
+  TABULA_ROW1(sqrt, sqrt(x));
+  TABULA_ROW1(rsqrt, formulas::rsqrt(x));
+  TABULA_ROW1(square, formulas::square(x));
+  TABULA_ROW1(deg2rad, formulas::deg2rad(x));
+  TABULA_ROW1(rad2deg, formulas::rad2deg(x));
+  TABULA_ROW1(nan_to_num, formulas::nan_to_num(x, p[0], p[1], p[2]));
+  TABULA_ROW1(angle, formulas::angle(x));
+  TABULA_ROW1(conj_physical, x);
+  TABULA_ROW1(clamp, formulas::clamp(x, p[0], p[1]));
+  TABULA_ROW1(clamp_min, maximum(p[0], x));
+  TABULA_ROW1(clamp_max, minimum(p[0], x));
+  TABULA_ROW3(clamp_tensor, formulas::clamp(x, y, z));
+
+  TABULA_ROW1_TO(bool, isnan, x != x);
+  TABULA_ROW1_TO(bool, isinf, isinf(x));
+  TABULA_ROW1_TO(bool, isposinf, x == T(__builtin_inf()));
+  TABULA_ROW1_TO(bool, isneginf, x == -T(__builtin_inf()));
+  TABULA_ROW1_TO(bool, isfinite, isfinite(x));
+  TABULA_ROW1_TO(bool, signbit, signbit(x));
+  TABULA_ROW1_TO(bool, logical_not, x == T(0));
+  TABULA_ROW2_TO(bool, logical_and, (x != T(0)) & (y != T(0)));
+  TABULA_ROW2_TO(bool, logical_or, (x != T(0)) | (y != T(0)));
+  TABULA_ROW2_TO(bool, logical_xor, (x != T(0)) ^ (y != T(0)));
+  TABULA_ROW2_TO(bool, eq, x == y);
+  TABULA_ROW2_TO(bool, ne, x != y);
+  TABULA_ROW2_TO(bool, lt, x < y);
+  TABULA_ROW2_TO(bool, le, x <= y);
+  TABULA_ROW2_TO(bool, gt, x > y);
+  TABULA_ROW2_TO(bool, ge, x >= y);
+}
+
+}  // namespace
+
+void define_arith(BlockTable& table) {
+  define_for<float>(table);
+  define_for<double>(table);
+}
+
+}  // namespace TABULA_ISA
+}  // namespace tabula::kernels

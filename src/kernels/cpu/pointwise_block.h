@@ -1,0 +1,152 @@
+// Block kernels: loops of one formula over contiguous memory of one type, and the table that the engine calls.
+#pragma once
+
+#include <cmath>
+
+#include "kernels/pointwise.h"
+#include "kernels/scalar_math.h"
+
+namespace tabula::kernels {
+
+using BlockKernel = void (*)(int64_t n, char* const* out, const char* const* in, const double* params,
+                             const int64_t* iparams);
+struct BlockTable {
+  BlockKernel at[kPointwiseOps][kDTypes];
+};
+
+inline namespace TABULA_ISA {
+
+inline constexpr int kMaxParams = 3;
+
+// The parameters in the type that a formula computes in.
+template <class V>
+struct Params {
+  V at[kMaxParams];
+  TABULA_INLINE Params(const double* params, const int64_t* iparams) {
+    for (int k = 0; k < kMaxParams; k++) {
+      if constexpr (std::is_integral_v<V>)
+        at[k] = V(iparams[k]);
+      else if constexpr (is_complex_v<V>)
+        at[k] = V(typename V::value_type(params[2 * k]), typename V::value_type(params[2 * k + 1]));
+      else
+        at[k] = V(params[k]);
+    }
+  }
+  TABULA_INLINE V operator[](int k) const { return at[k]; }
+};
+
+// f(parameters, vectors...) over floats: one call site, so that long formulas are still expanded in place
+template <class T, int inputs, class F>
+void vector_block(int64_t n, char* const* out, const char* const* in, const double* params, const int64_t* iparams) {
+  using V = Vec<T>;
+  const F f{};
+  const Params<V> p(params, iparams);
+  T* const o = reinterpret_cast<T*>(out[0]);
+  const T* x[inputs];
+  for (int k = 0; k < inputs; k++) x[k] = reinterpret_cast<const T*>(in[k]);
+  for (int64_t i = 0; i < n; i += V::size) {
+    const int64_t left = n - i;
+    V v[inputs], r;
+    if (left >= V::size) [[likely]] {
+      for (int k = 0; k < inputs; k++) v[k] = V::load(x[k] + i);
+    } else {
+      for (int k = 0; k < inputs; k++) v[k] = V::load_partial(x[k] + i, left);
+    }
+    if constexpr (inputs == 1)
+      r = f(p, v[0]);
+    else if constexpr (inputs == 2)
+      r = f(p, v[0], v[1]);
+    else
+      r = f(p, v[0], v[1], v[2]);
+    if (left >= V::size) [[likely]]
+      r.store(o + i);
+    else
+      r.store_partial(o + i, left);
+  }
+}
+
+// The same one element at a time; the compiler vectorises it where it pays. An output that is also an input is no
+// obstacle to that: each element is read before it is written.
+template <class T, class R, int inputs, class F>
+void scalar_block(int64_t n, char* const* out, const char* const* in, const double* params, const int64_t* iparams) {
+  const F f{};
+  const Params<T> p(params, iparams);
+  R* const o = reinterpret_cast<R*>(out[0]);
+  const T* const a = reinterpret_cast<const T*>(in[0]);
+  if constexpr (inputs == 1) {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; i++) o[i] = R(f(p, a[i]));
+  } else if constexpr (inputs == 2) {
+    const T* const b = reinterpret_cast<const T*>(in[1]);
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; i++) o[i] = R(f(p, a[i], b[i]));
+  } else {
+    const T* const b = reinterpret_cast<const T*>(in[1]);
+    const T* const c = reinterpret_cast<const T*>(in[2]);
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; i++) o[i] = R(f(p, a[i], b[i], c[i]));
+  }
+}
+
+// Enters one formula into the table: as vectors for T = float or double, else element by element.
+template <class T, int inputs, class F>
+void define(BlockTable& table, Pointwise op, F) {
+  if constexpr (LaneFloat<T>)
+    table.at[int(op)][int(dtype_of<T>)] = vector_block<T, inputs, F>;
+  else
+    table.at[int(op)][int(dtype_of<T>)] = scalar_block<T, T, inputs, F>;
+}
+template <class T, class R, int inputs, class F>
+void define_to(BlockTable& table, Pointwise op, F) {
+  table.at[int(op)][int(dtype_of<T>)] = scalar_block<T, R, inputs, F>;
+}
+
+// Rows of a family's definition, inside a function that has `table` and the type T.
+#define TABULA_ROW1(op, expression) \
+  define<T, 1>(table, Pointwise::op, []([[maybe_unused]] const auto& p, auto x) TABULA_ALWAYS { return expression; })
+#define TABULA_ROW2(op, expression)                                                                   \
+  define<T, 2>(table, Pointwise::op,                                                                  \
+               []([[maybe_unused]] const auto& p, auto x, auto y) TABULA_ALWAYS { return expression; })
+#define TABULA_ROW3(op, expression)                                                                           \
+  define<T, 3>(table, Pointwise::op,                                                                          \
+               []([[maybe_unused]] const auto& p, auto x, auto y, auto z) TABULA_ALWAYS { return expression; })
+#define TABULA_ROW1_TO(R, op, expression) \
+  define_to<T, R, 1>(table, Pointwise::op, []([[maybe_unused]] const auto& p, auto x) TABULA_ALWAYS { return expression; })
+#define TABULA_ROW2_TO(R, op, expression)                                                                   \
+  define_to<T, R, 2>(table, Pointwise::op,                                                                  \
+                     []([[maybe_unused]] const auto& p, auto x, auto y) TABULA_ALWAYS { return expression; })
+
+// where and masked_fill only move values
+template <class T>
+void where_block(int64_t n, char* const* out, const char* const* in, const double*, const int64_t*) {
+  T* const o = reinterpret_cast<T*>(out[0]);
+  const uint8_t* const c = reinterpret_cast<const uint8_t*>(in[0]);
+  const T* const x = reinterpret_cast<const T*>(in[1]);
+  const T* const y = reinterpret_cast<const T*>(in[2]);
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) {
+    const T yes = x[i], no = y[i];  // both are read, so that the loop has no branch
+    o[i] = c[i] ? yes : no;
+  }
+}
+template <class T>
+void masked_fill_block(int64_t n, char* const* out, const char* const* in, const double* params,
+                       const int64_t* iparams) {
+  const T value = Params<T>(params, iparams)[0];
+  T* const o = reinterpret_cast<T*>(out[0]);
+  const T* const x = reinterpret_cast<const T*>(in[0]);
+  const uint8_t* const c = reinterpret_cast<const uint8_t*>(in[1]);
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) {
+    const T old = x[i];
+    o[i] = c[i] ? value : old;
+  }
+}
+template <class T>
+void define_moves(BlockTable& table) {
+  table.at[int(Pointwise::where)][int(dtype_of<T>)] = where_block<T>;
+  table.at[int(Pointwise::masked_fill)][int(dtype_of<T>)] = masked_fill_block<T>;
+}
+
+}  // namespace TABULA_ISA
+}  // namespace tabula::kernels

@@ -1,0 +1,55 @@
+// What a derivative formula sees and fills.
+#pragma once
+
+#include "ops/opdef.h"
+
+namespace tabula {
+
+struct Backward {
+  virtual ~Backward() = default;
+  // Gradient of result i; zeros where nothing came in.
+  virtual const Tensor& g(int i = 0) = 0;
+  virtual bool has_g(int i) = 0;                  // did a gradient of result i come in?
+  virtual const Tensor& in(int i) = 0;            // saved by in(i); undefined where the argument was None
+  virtual const Tensor& in(int i, int k) = 0;     // k-th tensor of a saved list
+  virtual const Tensor& out(int i = 0) = 0;       // saved by out(i)
+  virtual IntList sizes(int i) = 0;               // saved by shape(i)
+  virtual DType dtype(int i) = 0;                 // saved by shape(i)
+  virtual IntList list_sizes(int i, int k) = 0;   // sizes of the k-th tensor of a list; saved by shape(i)
+  virtual const Value& arg(int i) = 0;            // any argument that is no tensor
+  virtual bool needs(int i) = 0;                  // does argument i want a gradient?
+  virtual bool needs(int i, int k) = 0;
+  virtual int list_size(int i) = 0;
+  virtual void set(int i, Tensor gradient) = 0;
+  virtual void set(int i, int k, Tensor gradient) = 0;
+
+  int64_t integer(int i) { return arg(i).integer(); }
+  double number(int i) { return arg(i).number(); }
+  bool flag(int i) { return arg(i).flag(); }
+  bool has(int i) { return !arg(i).is_none(); }
+  IntList ints(int i) { return arg(i).ints(); }
+  std::string_view str(int i) { return arg(i).str(); }
+  // A saved argument that was a tensor or a number, as it was.
+  Operand operand(int i) { return arg(i).is_scalar() ? Operand(arg(i)) : Operand(in(i)); }
+};
+
+// Installed by the autograd layer.
+struct AutogradHooks {
+  // Runs an operation that has an input which requires grad.
+  void (*call)(const Op& op, const Value* args, Out& out) = nullptr;
+  // Checks before, and graph bookkeeping after, a write to `target`.
+  void (*in_place)(const Op& op, const Value* args, Out& out) = nullptr;
+  // d outputs / d inputs, differentiable again; undefined where there is no path.
+  std::vector<Tensor> (*grad)(TensorList outputs, TensorList inputs, TensorList grad_outputs) = nullptr;
+  void (*set_requires_grad)(const Tensor& t, bool value) = nullptr;
+};
+extern AutogradHooks autograd_hooks;
+
+// The lower half of the choke point, for the autograd layer: lazy bits and the implementation, nothing recorded.
+void run_below(const Op& op, const Value* args, Out& out);
+void run_in_place(const Op& op, const Value* args, Out& out);
+
+// Operations' calls over active interpreters (trace, vmap, ...): installed by the interp layer.
+extern void (*interpreter_hook)(const Op& op, const Value* args, Out& out);
+
+}  // namespace tabula

@@ -1,0 +1,182 @@
+// The choke point: every operation passes here, in one fixed order:
+// active interpreters, then autograd, then lazy bits, then the implementation.
+#include "ops/backward.h"
+#include "ops/copy.h"
+#include "core/state.h"
+
+namespace tabula {
+
+AutogradHooks autograd_hooks;
+void (*interpreter_hook)(const Op& op, const Value* args, Out& out) = nullptr;
+
+namespace {
+
+inline uint8_t special_bits(const Tensor& t) {
+  const TensorImpl* impl = t.impl();
+  uint8_t bits = impl->special;
+  if (bits & kView) bits |= impl->view_base->special & kNeedsGrad;
+  return bits;
+}
+
+inline uint8_t special_bits(const Op& op, const Value* args) {
+  uint8_t bits = 0;
+  for (uint8_t i : op.schema.tensor_params) {
+    const Value& v = args[i];
+    if (v.tag() == Value::Tag::Tensor) {
+      bits |= special_bits(v.tensor());
+    } else if (v.tag() == Value::Tag::TensorList) {
+      for (const Tensor& t : v.tensors())
+        if (t.defined()) bits |= special_bits(t);
+    }
+  }
+  return bits;
+}
+
+// Runs with lazily conjugated or negated inputs replaced by plain ones.
+void run_resolved(const Op& op, const Value* args, Out& out) {
+  const size_t count = op.schema.params.size();
+  Value resolved[kMaxParams];
+  std::copy_n(args, count, resolved);
+  Tensor plain[kMaxParams];
+  std::vector<std::vector<Tensor>> lists;
+  const auto lazy = [](const Tensor& t) { return t.defined() && (t.impl()->special & (kConj | kNeg)); };
+  for (uint8_t i : op.schema.tensor_params) {
+    if (int(i) == op.schema.mutated || (out.into && i == 0 && out.into == &args[0].tensor())) continue;
+    if (args[i].is_tensor() && lazy(args[i].tensor())) {
+      plain[i] = resolved_copy(args[i].tensor());
+      resolved[i] = Value(plain[i]);
+    } else if (args[i].tag() == Value::Tag::TensorList) {
+      const TensorList list = args[i].tensors();
+      std::vector<Tensor>& copy = lists.emplace_back(list.begin(), list.end());
+      for (Tensor& t : copy)
+        if (lazy(t)) t = resolved_copy(t);
+      resolved[i] = Value(TensorList(copy));
+    }
+  }
+  op.def.run.run(op, resolved, out);
+}
+
+[[gnu::noinline]] void call_special(const Op& op, const Value* args, Out& out, uint8_t bits) {
+  if ((bits & kNeedsGrad) && thread_state.grad_enabled && !thread_state.below_autograd && !op.def.composite) {
+    autograd_hooks.call(op, args, out);
+    return;
+  }
+  if ((bits & (kConj | kNeg)) && !op.def.lazy_bits && !op.def.composite)
+    run_resolved(op, args, out);
+  else
+    op.def.run.run(op, args, out);
+}
+
+std::vector<const Op*>& registry() {
+  static std::vector<const Op*> ops;
+  return ops;
+}
+
+std::string camel_case(std::string_view name) {
+  std::string text;
+  bool upper = true;
+  for (char c : name) {
+    if (c == '_') {
+      upper = true;
+    } else {
+      text += upper ? char(std::toupper(c)) : c;
+      upper = false;
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+Op::Op(Row row) : def(row.def), schema(row.def.schema) {
+  node_name = def.node ? def.node : camel_case(schema.base_name) + "Backward0";
+  registry().push_back(this);
+}
+
+const std::vector<const Op*>& all_ops() { return registry(); }
+
+void call(const Op& op, const Value* args, Out& out) {
+  if (op.schema.mutated >= 0) return call_in_place(op, args, out);
+  if (thread_state.interpreters) [[unlikely]]
+    return interpreter_hook(op, args, out);
+  const uint8_t bits = special_bits(op, args) & ~kView;
+  if (bits) [[unlikely]]
+    call_special(op, args, out, bits);
+  else
+    op.def.run.run(op, args, out);
+}
+
+void run_below(const Op& op, const Value* args, Out& out) {
+  BelowAutograd guard;
+  if ((special_bits(op, args) & (kConj | kNeg)) && !op.def.lazy_bits)
+    run_resolved(op, args, out);
+  else
+    op.def.run.run(op, args, out);
+}
+
+void run_in_place(const Op& op, const Value* args, Out& out) {
+  const Tensor& target = args[op.schema.mutated >= 0 ? op.schema.mutated : 0].tensor();
+  check(!(target.impl()->inference && !thread_state.inference && thread_state.grad_enabled && !thread_state.below_autograd),
+        "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor "
+        "before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details.");
+  const Tensor keep = target;
+  if (op.schema.mutated < 0) out.into = const_cast<Tensor*>(&keep);
+  const uint8_t bits = special_bits(op, args);
+  if ((bits & (kConj | kNeg)) && !op.def.lazy_bits) {
+    run_resolved(op, args, out);
+  } else {
+    op.def.run.run(op, args, out);
+  }
+  if (op.schema.mutated < 0 && !out.wrote_into) {
+    check_cast_result(out[0], keep);
+    check(same(out[0].sizes(), keep.sizes()), "output with shape ", shape_text(keep.sizes()),
+          " doesn't match the broadcast shape ", shape_text(out[0].sizes()));
+    copy_into(keep, out[0]);
+  }
+  out.into = nullptr;
+  keep.bump_version();
+  out.tensors[0] = keep;
+  out.count = 1;
+}
+
+void call_in_place(const Op& op, const Value* args, Out& out) {
+  if (thread_state.interpreters) [[unlikely]]
+    return interpreter_hook(op, args, out);
+  const uint8_t bits = special_bits(op, args);
+  if ((bits & kNeedsGrad) && thread_state.grad_enabled && !thread_state.below_autograd && !op.def.composite)
+    autograd_hooks.in_place(op, args, out);
+  else
+    run_in_place(op, args, out);
+}
+
+void call_out(const Op& op, const Value* args, Out& out, Tensor* into, int count) {
+  if (thread_state.grad_enabled && !thread_state.below_autograd) {
+    uint8_t bits = special_bits(op, args);
+    for (int i = 0; i < count; i++) bits |= special_bits(into[i]);
+    check(!(bits & kNeedsGrad), op.schema.base_name,
+          "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.");
+  }
+  BelowAutograd guard;
+  out.into = into;
+  const uint8_t bits = special_bits(op, args);
+  if ((bits & (kConj | kNeg)) && !op.def.lazy_bits && !op.def.composite)
+    run_resolved(op, args, out);
+  else
+    op.def.run.run(op, args, out);
+  if (!out.wrote_into) {
+    check(out.count == count, op.schema.base_name, "(): expected ", out.count, " out= tensors but got ", count);
+    for (int i = 0; i < count; i++) {
+      check_cast_result(out[i], into[i]);
+      resize_output(into[i], out[i].sizes());
+      copy_into(into[i], out[i]);
+    }
+  }
+  out.into = nullptr;
+  for (int i = 0; i < count; i++) {
+    into[i].bump_version();
+    out[i] = into[i];
+  }
+  out.count = count;
+}
+
+}  // namespace tabula

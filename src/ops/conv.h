@@ -1,0 +1,10 @@
+// Convolutions and their transposes.
+#pragma once
+
+#include "ops/opdef.h"
+
+namespace tabula {
+
+extern const Op convolution;
+
+}  // namespace tabula

@@ -1,0 +1,193 @@
+#include "ops/copy.h"
+
+#include "kernels/copy.h"
+#include "ops/arith.h"
+#include "ops/backward.h"
+#include "ops/factory.h"
+#include "ops/promote.h"
+#include "ops/view.h"
+
+namespace tabula {
+
+void (*warn_hook)(const std::string& message) = nullptr;
+void warn(const std::string& message) {
+  if (warn_hook) warn_hook(message);
+}
+
+// ---- below autograd ----
+
+void copy_into(const Tensor& dst, const Tensor& src) {
+  check(expandable_to(src.sizes(), dst.sizes()), "The size of tensor a (", dst.dim() ? dst.sizes().back() : 1, ") must match the size of tensor b (",
+        src.dim() ? src.sizes().back() : 1, ") at non-singleton dimension ", std::max<int64_t>(dst.dim(), src.dim()) - 1);
+  if (dst.numel() == 0 || dst.is_meta()) return;
+  check_implemented(!src.is_meta(), "Cannot copy out of meta tensor; no data!");
+  const Geometry g = src.dim() == dst.dim() && same(src.sizes(), dst.sizes()) ? src.geometry() : expanded(src.geometry(), dst.sizes());
+  const Tensor* from = &src;
+  Tensor staged;
+  const bool shared = src.impl()->storage == dst.impl()->storage;
+  if (shared && !(src.offset() == dst.offset() && same(src.strides(), dst.strides()) && src.dtype() == dst.dtype())) {
+    staged = clone_raw(src);  // source and destination may overlap
+    from = &staged;
+  } else if (shared && !((src.impl()->special ^ dst.impl()->special) & (kConj | kNeg))) {
+    return;
+  }
+  const Geometry sg = from == &src ? g : expanded(from->geometry(), dst.sizes());
+  const uint8_t lazy = uint8_t((from->impl()->special ^ dst.impl()->special) & (kConj | kNeg));
+  kernels::copy[dst.device().kind]({int(dst.dim()), dst.sizes().data(), {dst.data(), dst.dtype(), dst.strides().data()},
+                                    {from->data(), from->dtype(), sg.strides.data()}, bool(lazy & kConj), bool(lazy & kNeg)});
+}
+
+void fill_into(const Tensor& dst, const Scalar& value) {
+  if (dst.numel() == 0 || dst.is_meta()) return;
+  alignas(16) char item[16];
+  Scalar v = value;
+  if (dst.is_neg()) v = -v;
+  if (dst.is_conj()) v = Scalar(std::conj(v.to_complex()));
+  store_scalar(item, dst.dtype(), v);
+  kernels::fill[dst.device().kind]({int(dst.dim()), dst.sizes().data(), {dst.data(), dst.dtype(), dst.strides().data()}, item});
+}
+
+Tensor clone_raw(const Tensor& t) {
+  Tensor copy = Tensor::empty_like(t, t.dtype());
+  copy_into(copy, t);
+  return copy;
+}
+
+Tensor contiguous_raw(const Tensor& t) {
+  if (t.is_contiguous() && !(t.impl()->special & (kConj | kNeg))) return t;
+  Tensor copy = Tensor::empty(t.sizes(), t.dtype(), t.device());
+  copy_into(copy, t);
+  return copy;
+}
+
+Tensor cast_raw(const Tensor& t, DType dtype) {
+  if (t.dtype() == dtype) return t;
+  Tensor copy = Tensor::empty_like(t, dtype);
+  copy_into(copy, t);
+  return copy;
+}
+
+Tensor resolved_copy(const Tensor& t) { return t.impl()->special & (kConj | kNeg) ? clone_raw(t) : t; }
+
+void check_cast_result(DType result, DType into) {
+  if (!can_cast(result, into)) [[unlikely]]
+    fail(ErrorKind::Runtime, "result type ", dtype_title(result), " can't be cast to the desired output type ", dtype_title(into));
+}
+void check_cast_result(const Tensor& result, const Tensor& into) { check_cast_result(result.dtype(), into.dtype()); }
+
+void resize_raw(const Tensor& t, IntList sizes) {
+  check_sizes(sizes);
+  if (same(t.sizes(), sizes)) return;
+  Dims strides = contiguous_strides(sizes);
+  const int64_t needed = (t.offset() + count_elements(sizes)) * item_size(t.dtype());
+  if (size_t(needed) > t.storage().bytes()) t.storage().resize(size_t(needed));
+  t.impl()->set_geometry(Dims(sizes), std::move(strides), t.offset());
+}
+
+void resize_output(const Tensor& t, IntList sizes) {
+  if (same(t.sizes(), sizes)) return;
+  if (t.numel() != 0)
+    warn(concat("An output with one or more elements was resized since it had shape ", shape_text(t.sizes()), ", which does not match the required output shape ",
+                shape_text(sizes), ". This behavior is deprecated, and in a future PyTorch release outputs will not be resized unless they have zero elements. You can "
+                "explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0)."));
+  resize_raw(t, sizes);
+}
+
+// ---- the operations ----
+
+static Tensor run_copy(const Tensor& input, const Tensor& src, bool) {
+  copy_into(input, src);
+  return input;
+}
+static void copy_vjp(Backward& b) {
+  if (b.needs(0)) b.set(0, zeros_like_raw(b.g()));
+  if (b.needs(1)) b.set(1, b.g());
+}
+const Op copy_{OpDef{.schema = "copy_(Tensor(a!) input, Tensor src, bool non_blocking=False) -> Tensor(a!)", .run = fn<run_copy>, .on = Method, .lazy_bits = true,
+                     .vjp = copy_vjp, .node = "CopyBackwards"}};
+
+static Tensor run_fill(const Tensor& input, const Scalar& value) {
+  fill_into(input, value);
+  return input;
+}
+static void fill_vjp(Backward& b) {
+  if (b.needs(0)) b.set(0, zeros_like_raw(b.g()));
+}
+const Op fill_{OpDef{.schema = "fill_(Tensor(a!) input, Scalar value) -> Tensor(a!)", .run = fn<run_fill>, .on = Both, .lazy_bits = true, .vjp = fill_vjp}};
+static Tensor run_fill_tensor(const Tensor& input, const Tensor& value) {
+  check(value.dim() == 0, "fill_ only supports 0-dimension value tensor but got tensor with ", value.dim(), " dimensions.");
+  copy_into(input, value);
+  return input;
+}
+static void fill_tensor_vjp(Backward& b);
+static const Op fill_tensor_{OpDef{.schema = "fill_.Tensor(Tensor(a!) input, Tensor value) -> Tensor(a!)", .run = fn<run_fill_tensor>, .on = Both, .lazy_bits = true,
+                                   .vjp = fill_tensor_vjp}};
+static void fill_tensor_vjp(Backward& b) {
+  if (b.needs(0)) b.set(0, zeros_like_raw(b.g()));
+  if (b.needs(1)) b.set(1, b.g());  // summed to the 0-d value by the engine
+}
+static Tensor run_zero(const Tensor& input) {
+  fill_into(input, Scalar(0));
+  return input;
+}
+const Op zero_{OpDef{.schema = "zero_(Tensor(a!) input) -> Tensor(a!)", .run = fn<run_zero>, .on = Both, .lazy_bits = true, .vjp = fill_vjp}};
+
+static Tensor in_format(const Tensor& t, DType dtype, MemoryFormat format) {
+  switch (format) {
+    case MemoryFormat::Preserve:
+      return is_non_overlapping_and_dense(t.sizes(), t.strides()) ? Tensor::empty_like(t, dtype) : Tensor::empty(t.sizes(), dtype, t.device());
+    case MemoryFormat::ChannelsLast:
+      check(t.dim() == 4, "required rank 4 tensor to use channels_last format");
+      return Tensor::empty_strided(t.sizes(), channels_last_strides(t.sizes()), dtype, t.device());
+    case MemoryFormat::ChannelsLast3d:
+      check(t.dim() == 5, "required rank 5 tensor to use channels_last_3d format");
+      return Tensor::empty_strided(t.sizes(), channels_last_strides(t.sizes()), dtype, t.device());
+    default: return Tensor::empty(t.sizes(), dtype, t.device());
+  }
+}
+
+static void identity_vjp(Backward& b) { b.set(0, b.g()); }
+
+static Tensor run_clone(const Tensor& input, std::optional<MemoryFormat> format) {
+  Tensor copy = in_format(input, input.dtype(), format.value_or(MemoryFormat::Preserve));
+  copy_into(copy, input);
+  return copy;
+}
+const Op clone{OpDef{.schema = "clone(Tensor input, *, MemoryFormat? memory_format=None) -> Tensor", .run = fn<run_clone>, .on = Both, .lazy_bits = true, .vjp = identity_vjp}};
+
+static bool has_format(const Tensor& t, MemoryFormat format) {
+  if (t.impl()->special & (kConj | kNeg)) return false;
+  return format == MemoryFormat::ChannelsLast || format == MemoryFormat::ChannelsLast3d ? is_channels_last(t.sizes(), t.strides()) : t.is_contiguous();
+}
+static Tensor run_contiguous(const Tensor& input, MemoryFormat format) {
+  check(format != MemoryFormat::Preserve, "preserve memory format is unsupported by the contiguous operator");
+  return has_format(input, format) ? input : clone(input, format);
+}
+const Op contiguous{OpDef{.schema = "contiguous(Tensor input, *, MemoryFormat memory_format=contiguous_format) -> Tensor", .run = fn<run_contiguous>, .on = Method, .composite = true}};
+
+// ---- conversion ----
+
+static Tensor run_to_copy(const Tensor& input, DType dtype, std::optional<Device> device, std::optional<MemoryFormat> format) {
+  const Device target = device.value_or(input.device());
+  if (!target.is_cpu() && !target.is_meta()) fail(ErrorKind::Assertion, "Torch not compiled with CUDA enabled");
+  check_implemented(!(input.is_meta() && !target.is_meta()), "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta to a different device.");
+  Tensor copy = in_format(input, dtype, format.value_or(MemoryFormat::Preserve));
+  if (target != input.device()) copy = Tensor::empty_strided(copy.sizes(), copy.strides(), dtype, target);
+  if (!target.is_meta()) copy_into(copy, input);
+  return copy;
+}
+static void to_copy_vjp(Backward& b) {
+  b.set(0, b.g());  // the engine casts back to the input's dtype
+}
+const Op to_dtype{OpDef{.schema = "_to_copy(Tensor input, dtype dtype, Device? device=None, MemoryFormat? memory_format=None) -> Tensor", .run = fn<run_to_copy>, .on = Internal,
+                        .lazy_bits = true, .vjp = to_copy_vjp, .node = "ToCopyBackward0"}};
+
+static Tensor run_type_as(const Tensor& input, const Tensor& other) { return input.dtype() == other.dtype() ? input : to_dtype(input, other.dtype()); }
+static const Op type_as{OpDef{.schema = "type_as(Tensor input, Tensor other) -> Tensor", .run = fn<run_type_as>, .on = Method, .composite = true}};
+
+static Tensor run_resolve_conj(const Tensor& input) { return input.is_conj() ? clone(input) : input; }
+static const Op resolve_conj{OpDef{.schema = "resolve_conj(Tensor input) -> Tensor", .run = fn<run_resolve_conj>, .on = Both, .composite = true}};
+static Tensor run_resolve_neg(const Tensor& input) { return input.is_neg() ? clone(input) : input; }
+static const Op resolve_neg{OpDef{.schema = "resolve_neg(Tensor input) -> Tensor", .run = fn<run_resolve_neg>, .on = Both, .composite = true}};
+
+}  // namespace tabula

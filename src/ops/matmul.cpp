@@ -1,0 +1,321 @@
+#include "ops/matmul.h"
+
+#include "kernels/gemm.h"
+#include "ops/arith.h"
+#include "ops/backward.h"
+#include "ops/copy.h"
+#include "ops/factory.h"
+#include "ops/index_basic.h"
+#include "ops/reduce.h"
+#include "ops/view.h"
+
+namespace tabula {
+namespace {
+
+void check_same_dtype(const Tensor& a, const Tensor& b, const char* what) {
+  if (a.dtype() == b.dtype()) return;
+  if (std::string_view(what) == "dot")
+    fail(ErrorKind::Runtime, "dot : expected both vectors to have same dtype, but found ", dtype_title(a.dtype()), " and ", dtype_title(b.dtype()));
+  const auto name = [](DType d) { return d == DType::Float32 ? "float" : d == DType::Float64 ? "double" : d == DType::Int64 ? "int64_t" : d == DType::Int32 ? "int" : dtype_title(d); };
+  fail(ErrorKind::Runtime, "expected m1 and m2 to have the same dtype, but got: ", name(a.dtype()), " != ", name(b.dtype()));
+}
+
+void check_product_dtype(DType d, const char* what) {
+  if (d == DType::Bool || is_float8(d) || d == DType::Complex32) fail(ErrorKind::NotImplemented, "\"", what, "\" not implemented for '", dtype_title(d), "'");
+}
+
+struct Product {
+  Scalar alpha = Scalar(1.0), beta = Scalar(0.0);
+  const Tensor* bias = nullptr;  // 1-d of n, added to every row
+};
+
+// c = alpha a b (+ beta c) for matrices of any strides.
+void gemm_into(const Tensor& c, const Tensor& a, const Tensor& b, const Product& p = {}) {
+  kernels::GemmCall call;
+  call.m = a.sizes()[0];
+  call.k = a.sizes()[1];
+  call.n = b.sizes()[1];
+  call.dtype = c.dtype();
+  call.a = a.data();
+  call.a_row = a.strides()[0];
+  call.a_col = a.strides()[1];
+  call.b = b.data();
+  call.b_row = b.strides()[0];
+  call.b_col = b.strides()[1];
+  call.c = c.data();
+  call.c_row = c.strides()[0];
+  call.c_col = c.strides()[1];
+  call.alpha = p.alpha.to_complex();
+  call.beta = p.beta.to_complex();
+  if (p.bias) {
+    call.bias = p.bias->data();
+    call.bias_col = p.bias->sizes().back() == 1 ? 0 : p.bias->strides().back();
+    if (!call.bias_col) call.bias_row = 0;
+  }
+  call.conj_a = a.is_conj();
+  call.conj_b = b.is_conj();
+  if (call.m && call.n) kernels::gemm[c.device().kind](call);
+}
+
+// Sizes written in place, alive until the end of the full expression.
+Dims list(std::initializer_list<int64_t> items) { return Dims(items); }
+
+Tensor resolved(const Tensor& t) { return t.is_neg() ? resolved_copy(t) : t; }
+
+}  // namespace
+
+// ---- mm ----
+
+static Tensor run_mm(const Tensor& a, const Tensor& b) {
+  check(a.dim() == 2, "self must be a matrix");
+  check(b.dim() == 2, "mat2 must be a matrix");
+  check(a.sizes()[1] == b.sizes()[0], "mat1 and mat2 shapes cannot be multiplied (", a.sizes()[0], "x", a.sizes()[1], " and ", b.sizes()[0], "x", b.sizes()[1], ")",
+        "\nHint: the second dimension of ", shape_text(a.sizes()), " must equal the first of ", shape_text(b.sizes()), ".");
+  check_same_dtype(a, b, "mm");
+  check_product_dtype(a.dtype(), "addmm_impl_cpu_");
+  Tensor c = Tensor::empty(list({a.sizes()[0], b.sizes()[1]}), a.dtype(), a.device());
+  gemm_into(c, resolved(a), resolved(b));
+  return c;
+}
+static void mm_vjp(Backward& b) {
+  if (b.needs(0)) b.set(0, mm(b.g(), adjoint(b.in(1))));
+  if (b.needs(1)) b.set(1, mm(adjoint(b.in(0)), b.g()));
+}
+const Op mm{OpDef{.schema = "mm(Tensor input, Tensor mat2) -> Tensor", .run = fn<run_mm>, .on = Usual, .lazy_bits = true, .vjp = mm_vjp, .save = in(0) | in(1), .cross_save = true}};
+
+// ---- bmm ----
+
+static Tensor run_bmm(const Tensor& a, const Tensor& b) {
+  check(a.dim() == 3, "batch1 must be a 3D tensor");
+  check(b.dim() == 3, "batch2 must be a 3D tensor");
+  check(a.sizes()[0] == b.sizes()[0] && a.sizes()[2] == b.sizes()[1], "Expected size for first two dimensions of batch2 tensor to be: [", a.sizes()[0], ", ", a.sizes()[2], "] but got: [",
+        b.sizes()[0], ", ", b.sizes()[1], "].");
+  check_same_dtype(a, b, "bmm");
+  check_product_dtype(a.dtype(), "bmm");
+  Tensor c = Tensor::empty(list({a.sizes()[0], a.sizes()[1], b.sizes()[2]}), a.dtype(), a.device());
+  if (c.numel() == 0) return c;
+  const Tensor x = resolved(a), y = resolved(b);
+  kernels::BatchedGemmCall call;
+  call.m = a.sizes()[1];
+  call.k = a.sizes()[2];
+  call.n = b.sizes()[2];
+  call.dtype = c.dtype();
+  call.a = x.data();
+  call.a_batch = x.strides()[0];
+  call.a_row = x.strides()[1];
+  call.a_col = x.strides()[2];
+  call.b = y.data();
+  call.b_batch = y.strides()[0];
+  call.b_row = y.strides()[1];
+  call.b_col = y.strides()[2];
+  call.c = c.data();
+  call.c_batch = c.strides()[0];
+  call.c_row = c.strides()[1];
+  call.c_col = c.strides()[2];
+  call.batch = c.sizes()[0];
+  call.conj_a = x.is_conj();
+  call.conj_b = y.is_conj();
+  kernels::batched_gemm[c.device().kind](call);
+  return c;
+}
+static void bmm_vjp(Backward& b) {
+  if (b.needs(0)) b.set(0, bmm(b.g(), adjoint(b.in(1))));
+  if (b.needs(1)) b.set(1, bmm(adjoint(b.in(0)), b.g()));
+}
+const Op bmm{OpDef{.schema = "bmm(Tensor input, Tensor mat2) -> Tensor", .run = fn<run_bmm>, .on = Usual, .lazy_bits = true, .vjp = bmm_vjp, .save = in(0) | in(1), .cross_save = true}};
+
+// ---- vectors ----
+
+static Tensor run_mv(const Tensor& a, const Tensor& x) {
+  check(a.dim() == 2 && x.dim() == 1, "vector + matrix @ vector expected, got 1, ", a.dim(), ", ", x.dim());
+  check(a.sizes()[1] == x.sizes()[0], "size mismatch, got input (", a.sizes()[0], "), mat (", a.sizes()[0], "x", a.sizes()[1], "), vec (", x.sizes()[0], ")");
+  check_same_dtype(a, x, "mv");
+  check_product_dtype(a.dtype(), "addmv_impl_cpu");
+  Tensor c = Tensor::empty(list({a.sizes()[0]}), a.dtype(), a.device());
+  gemm_into(Tensor::alias(c, {Dims{a.sizes()[0], 1}, Dims{1, 1}, c.offset()}), resolved(a),
+            [&] {
+              const Tensor v = resolved(x);
+              return Tensor::alias(v, {Dims{v.sizes()[0], 1}, Dims{v.strides()[0], 1}, v.offset()});
+            }());
+  return c;
+}
+static void mv_vjp(Backward& b) {
+  if (b.needs(0)) b.set(0, outer(b.g(), conj_of(b.in(1))));
+  if (b.needs(1)) b.set(1, mv(adjoint(b.in(0)), b.g()));
+}
+const Op mv{OpDef{.schema = "mv(Tensor input, Tensor vec) -> Tensor", .run = fn<run_mv>, .on = Usual, .lazy_bits = true, .vjp = mv_vjp, .save = in(0) | in(1), .cross_save = true}};
+
+static Tensor inner(const Tensor& a, const Tensor& b, bool conj_a, const char* what) {
+  check(a.dim() == 1 && b.dim() == 1, "1D tensors expected, but got ", a.dim(), "D and ", b.dim(), "D tensors");
+  check_same_dtype(a, b, "dot");
+  check(a.numel() == b.numel(), "inconsistent tensor size, expected tensor [", a.numel(), "] and src [", b.numel(), "] to have the same number of elements, but got ", a.numel(), " and ",
+        b.numel(), " elements respectively");
+  check_product_dtype(a.dtype(), what);
+  Tensor c = Tensor::empty({}, a.dtype(), a.device());
+  kernels::DotCall call;
+  call.n = a.numel();
+  call.dtype = a.dtype();
+  call.a = a.data();
+  call.a_stride = a.strides()[0];
+  call.b = b.data();
+  call.b_stride = b.strides()[0];
+  call.out = c.data();
+  call.conj_a = conj_a;
+  kernels::dot[c.device().kind](call);
+  return c;
+}
+static Tensor run_dot(const Tensor& a, const Tensor& b) { return inner(a, b, false, "dot"); }
+static void dot_vjp(Backward& b) {
+  if (b.needs(0)) b.set(0, b.g() * conj_of(b.in(1)));
+  if (b.needs(1)) b.set(1, b.g() * conj_of(b.in(0)));
+}
+const Op dot{OpDef{.schema = "dot(Tensor input, Tensor tensor) -> Tensor", .run = fn<run_dot>, .on = Usual, .vjp = dot_vjp, .save = in(0) | in(1), .cross_save = true}};
+static Tensor run_vdot(const Tensor& a, const Tensor& b) { return inner(a, b, is_complex(a.dtype()), "vdot"); }
+static void vdot_vjp(Backward& b) {
+  if (b.needs(0)) b.set(0, conj_of(b.g()) * b.in(1));
+  if (b.needs(1)) b.set(1, b.g() * b.in(0));
+}
+static const Op vdot{OpDef{.schema = "vdot(Tensor input, Tensor other) -> Tensor", .run = fn<run_vdot>, .on = Usual, .vjp = vdot_vjp, .save = in(0) | in(1), .cross_save = true}};
+
+static Tensor run_outer(const Tensor& a, const Tensor& b) {
+  check(a.dim() == 1, "outer: Expected 1-D argument self, but got ", a.dim(), "-D");
+  check(b.dim() == 1, "outer: Expected 1-D argument vec2, but got ", b.dim(), "-D");
+  return mul(unsqueeze(a, 1), b);
+}
+const Op outer{OpDef{.schema = "outer(Tensor input, Tensor vec2) -> Tensor", .run = fn<run_outer>, .on = Usual, .composite = true}};
+static const Op ger{OpDef{.schema = "ger(Tensor input, Tensor vec2) -> Tensor", .run = fn<run_outer>, .on = Usual, .composite = true}};
+
+// ---- products that add to something ----
+
+static Scalar as_type(const Scalar& s, DType d, const char* name) {
+  check(!(is_integral_or_bool(d) && !s.is_integral()), "For integral input tensors, argument ", name, " must not be a floating point number.");
+  return s;
+}
+
+static Tensor run_addmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
+  check(a.dim() == 2, "mat1 must be a matrix, got ", a.dim(), "-D tensor");
+  check(b.dim() == 2, "mat2 must be a matrix, got ", b.dim(), "-D tensor");
+  check(a.sizes()[1] == b.sizes()[0], "mat1 and mat2 shapes cannot be multiplied (", a.sizes()[0], "x", a.sizes()[1], " and ", b.sizes()[0], "x", b.sizes()[1], ")");
+  check_same_dtype(a, b, "addmm");
+  check(input.dtype() == a.dtype(), "self and mat2 must have the same dtype, but got ", dtype_title(input.dtype()), " and ", dtype_title(b.dtype()));
+  check_product_dtype(a.dtype(), "addmm_impl_cpu_");
+  const int64_t out_sizes[2] = {a.sizes()[0], b.sizes()[1]};
+  Tensor c = Tensor::empty(out_sizes, a.dtype(), a.device());
+  const Scalar scale = as_type(alpha, a.dtype(), "alpha"), keep = as_type(beta, a.dtype(), "beta");
+  const Geometry spread = expanded(input.geometry(), out_sizes);
+  if (keep.equals(1) && input.dim() == 1 && !(input.impl()->special & (kConj | kNeg))) {
+    Product p;
+    p.alpha = scale;
+    p.bias = &input;
+    gemm_into(c, resolved(a), resolved(b), p);
+    return c;
+  }
+  if (!keep.equals(0)) copy_into(c, Tensor::alias(input, spread));
+  Product p;
+  p.alpha = scale;
+  p.beta = keep;
+  if (a.sizes()[1] == 0 && !keep.equals(0)) {
+    mul.in_place(c, keep);
+    return c;
+  }
+  gemm_into(c, resolved(a), resolved(b), p);
+  return c;
+}
+static void addmm_vjp(Backward& b) {
+  const Scalar beta = conj_of(b.arg(3).scalar()), alpha = conj_of(b.arg(4).scalar());
+  if (b.needs(0)) b.set(0, beta.equals(1) ? b.g() : b.g() * beta);
+  const auto scaled = [&](const Tensor& t) { return alpha.equals(1) ? t : t * alpha; };
+  if (b.needs(1)) b.set(1, scaled(mm(b.g(), adjoint(b.in(2)))));
+  if (b.needs(2)) b.set(2, scaled(mm(adjoint(b.in(1)), b.g())));
+}
+const Op addmm{OpDef{.schema = "addmm(Tensor input, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addmm>, .on = Pointwise_, .lazy_bits = true, .vjp = addmm_vjp,
+                     .save = in(1) | in(2)}};
+
+static Tensor run_addmv(const Tensor& input, const Tensor& a, const Tensor& x, const Scalar& beta, const Scalar& alpha) {
+  const Tensor product = mv(a, x);
+  const Tensor scaled = alpha.equals(1) ? product : product * alpha;
+  if (beta.equals(0)) return scaled;
+  return add(scaled, beta.equals(1) ? input : input * beta);
+}
+static const Op addmv{OpDef{.schema = "addmv(Tensor input, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addmv>, .on = Pointwise_ | InPlaceFunction, .composite = true}};
+static Tensor run_addr(const Tensor& input, const Tensor& x, const Tensor& y, const Scalar& beta, const Scalar& alpha) {
+  const Tensor product = outer(x, y);
+  const Tensor scaled = alpha.equals(1) ? product : product * alpha;
+  if (beta.equals(0)) return scaled;
+  return add(beta.equals(1) ? input : input * beta, scaled);
+}
+static const Op addr{OpDef{.schema = "addr(Tensor input, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addr>, .on = Pointwise_, .composite = true}};
+
+static Tensor run_baddbmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
+  const Tensor product = bmm(a, b);
+  const Tensor scaled = alpha.equals(1) ? product : product * as_type(alpha, a.dtype(), "alpha");
+  if (beta.equals(0)) return scaled;
+  return add(beta.equals(1) ? expand(input, product.sizes()) : expand(input, product.sizes()) * as_type(beta, a.dtype(), "beta"), scaled);
+}
+const Op baddbmm{OpDef{.schema = "baddbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_baddbmm>, .on = Pointwise_, .composite = true}};
+static Tensor run_addbmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
+  const int64_t first = 0;
+  const Tensor product = sum_dim(bmm(a, b), IntList(&first, 1));
+  const Tensor scaled = alpha.equals(1) ? product : product * as_type(alpha, a.dtype(), "alpha");
+  if (beta.equals(0)) return scaled;
+  return add(beta.equals(1) ? input : input * as_type(beta, a.dtype(), "beta"), scaled);
+}
+static const Op addbmm{OpDef{.schema = "addbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addbmm>, .on = Pointwise_, .composite = true}};
+
+// ---- matmul: by the number of dimensions ----
+
+static Tensor run_matmul(const Tensor& a, const Tensor& b) {
+  const int64_t na = a.dim(), nb = b.dim();
+  check(na != 0 && nb != 0, "both arguments to matmul need to be at least 1D, but they are ", na, "D and ", nb, "D");
+  if (na == 2 && nb == 2) return mm(a, b);
+  if (na == 1 && nb == 1) return dot(a, b);
+  if (na == 2 && nb == 1) return mv(a, b);
+  if (na == 1 && nb == 2) return squeeze_dims(mm(unsqueeze(a, 0), b), list({0}));
+  if (nb <= 2 && na > 2 && (a.is_contiguous() || nb == 1)) {
+    // the leading dimensions of a are just more rows
+    const int64_t k = a.sizes().back();
+    int64_t rows = 1;
+    for (int64_t d = 0; d < na - 1; d++) rows *= a.sizes()[size_t(d)];
+    const Tensor flat = reshape(a, list({rows, k}));
+    Dims sizes(a.sizes().data(), a.sizes().data() + na - 1);
+    if (nb == 1) return reshape(mv(flat, b), IntList(sizes));
+    sizes.push_back(b.sizes()[1]);
+    return reshape(mm(flat, b), IntList(sizes));
+  }
+  const Tensor x = na == 1 ? unsqueeze(a, 0) : a, y = nb == 1 ? unsqueeze(b, 1) : b;
+  const Dims batch = broadcast_sizes(x.sizes().first(size_t(x.dim() - 2)), y.sizes().first(size_t(y.dim() - 2)));
+  int64_t count = 1;
+  for (int64_t s : batch) count *= s;
+  const auto batched = [&](const Tensor& t) {
+    Dims full(batch);
+    full.push_back(t.size(-2));
+    full.push_back(t.size(-1));
+    const Tensor spread = same(t.sizes(), full) ? t : expand(t, IntList(full));
+    return t.dim() == 3 && spread.dim() == 3 ? spread : reshape(spread, list({count, t.size(-2), t.size(-1)}));
+  };
+  check(x.size(-1) == y.size(-2), "mat1 and mat2 shapes cannot be multiplied (", x.size(-2), "x", x.size(-1), " and ", y.size(-2), "x", y.size(-1), ")");
+  const Tensor product = bmm(batched(x), batched(y));
+  Dims sizes(batch);
+  if (na > 1) sizes.push_back(a.size(-2));
+  if (nb > 1) sizes.push_back(b.size(-1));
+  return reshape(product, IntList(sizes));
+}
+const Op matmul{OpDef{.schema = "matmul(Tensor input, Tensor other) -> Tensor", .run = fn<run_matmul>, .on = Usual, .composite = true}};
+
+// ---- linear ----
+
+static Tensor run_linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  if (input.dim() == 2 && bias.defined() && weight.dim() == 2 && bias.dim() == 1) return addmm(bias, input, t(weight));
+  if (input.dim() > 2 && bias.defined() && weight.dim() == 2 && bias.dim() == 1 && input.is_contiguous()) {
+    const Dims leading(input.sizes().data(), input.sizes().data() + input.dim() - 1);
+    const Tensor flat = reshape(input, list({count_elements(leading), input.size(-1)}));
+    Dims sizes(leading);
+    sizes.push_back(weight.sizes()[0]);
+    return reshape(addmm(bias, flat, t(weight)), IntList(sizes));
+  }
+  const Tensor product = matmul(input, t(weight));
+  return bias.defined() ? product + bias : product;
+}
+const Op linear{OpDef{.schema = "linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", .run = fn<run_linear>, .on = NN, .composite = true}};
+
+}  // namespace tabula

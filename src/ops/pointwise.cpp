@@ -1,0 +1,261 @@
+#include "ops/pointwise.h"
+
+#include "ops/copy.h"
+#include "ops/promote.h"
+
+namespace tabula {
+namespace {
+
+using kernels::kPointwise;
+using kernels::PointwiseCall;
+
+// The dtype a kernel computes in for operands of a common dtype; DType::Count where there is none.
+DType find_compute(Pointwise op, DType common) {
+  static constexpr DType none = DType::Count;
+  const auto first = [&](std::initializer_list<DType> candidates) {
+    for (DType d : candidates)
+      if (kernels::pointwise_supports(op, d)) return d;
+    return none;
+  };
+  switch (common) {
+    case DType::Bool: return first({DType::Bool, DType::UInt8, DType::Int32, DType::Int64});
+    case DType::UInt8: return first({DType::UInt8, DType::Int32, DType::Int64});
+    case DType::Int8:
+    case DType::Int16:
+    case DType::UInt16:
+    case DType::Int32: return first({DType::Int32, DType::Int64});
+    case DType::UInt32:
+    case DType::Int64: return first({DType::Int64});
+    case DType::UInt64: return first({DType::UInt64, DType::Int64});
+    case DType::Float16:
+    case DType::BFloat16:
+    case DType::Float32: return first({DType::Float32});
+    case DType::Float64: return first({DType::Float64});
+    case DType::Complex32:
+    case DType::Complex64: return first({DType::Complex64});
+    case DType::Complex128: return first({DType::Complex128});
+    default: return none;
+  }
+}
+
+DType compute_dtype(Pointwise op, DType common) {
+  static const auto table = [] {
+    std::array<std::array<DType, kDTypes>, kernels::kPointwiseOps> t;
+    for (int o = 0; o < kernels::kPointwiseOps; o++)
+      for (int d = 0; d < kDTypes; d++) t[size_t(o)][size_t(d)] = find_compute(Pointwise(o), DType(d));
+    return t;
+  }();
+  return table[size_t(op)][size_t(common)];
+}
+
+bool has_internal_overlap(const Tensor& t) {
+  const IntList sizes = t.sizes(), strides = t.strides();
+  for (size_t d = 0; d < sizes.size(); d++)
+    if (sizes[d] > 1 && strides[d] == 0) return true;
+  return false;
+}
+
+// Writing to `out` while reading `in` is safe only if they are the same elements in the same order, or share nothing.
+bool unsafe_overlap(const Tensor& out, const Tensor& in) {
+  if (out.impl()->storage != in.impl()->storage || out.numel() == 0 || in.numel() == 0) return false;
+  if (out.offset() == in.offset() && same(out.sizes(), in.sizes()) && same(out.strides(), in.strides()) && out.dtype() == in.dtype()) return false;
+  const int64_t ob = out.offset() * item_size(out.dtype()), oe = ob + span_elements(out.sizes(), out.strides()) * item_size(out.dtype());
+  const int64_t ib = in.offset() * item_size(in.dtype()), ie = ib + span_elements(in.sizes(), in.strides()) * item_size(in.dtype());
+  return ob < ie && ib < oe;
+}
+
+struct Inputs {
+  Operand const* operands;
+  int count;
+  const char* name;
+  Rule rule;
+};
+
+[[gnu::cold, gnu::noinline]] void fail_devices(const Tensor& a, const Tensor& b) {
+  fail(ErrorKind::Runtime, "Expected all tensors to be on the same device, but found at least two devices, ", a.device().str(), " and ", b.device().str(), "!");
+}
+
+DType common_dtype(Pointwise kernel, const Inputs& in) {
+  const uint8_t masks = kPointwise[int(kernel)].masks;
+  ResultType type;
+  const Tensor* first = nullptr;
+  bool all_same = true;
+  for (int k = 0; k < in.count; k++) {
+    if (masks >> k & 1) continue;
+    if (in.operands[k].is_tensor()) {
+      const Tensor& t = in.operands[k].tensor();
+      if (first && (t.dtype() != first->dtype() || t.impl()->wrapped_number || first->impl()->wrapped_number)) all_same = false;
+      if (!first) first = &t;
+    } else {
+      all_same = false;
+    }
+    type.add(in.operands[k]);
+  }
+  DType common = all_same && first && !first->impl()->wrapped_number ? first->dtype() : type.get();
+  if (in.rule == kFloating && is_integral_or_bool(common)) common = default_dtype;
+  if (in.rule == kPromoteIntegers && !is_integral_or_bool(common))
+    fail(ErrorKind::NotImplemented, "\"", in.name, "_cpu\" not implemented for '", dtype_title(common), "'");
+  if (in.rule == kNoBool && common == DType::Bool)
+    fail(ErrorKind::Runtime, "Subtraction, the `-` operator, with ", in.count == 2 && in.operands[0].is_tensor() && in.operands[1].is_tensor() && in.operands[0].tensor().dtype() == DType::Bool && in.operands[1].tensor().dtype() == DType::Bool ? "two bool tensors" : "a bool tensor",
+         " is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.");
+  return common;
+}
+
+// `into`: null, or the tensor to write to. Returns the result.
+Tensor run(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, const Tensor* into, bool in_place) {
+  const kernels::PointwiseInfo& info = kPointwise[int(kernel)];
+  const DType common = common_dtype(kernel, in);
+  const DType compute = compute_dtype(kernel, common);
+  if (compute == DType::Count) [[unlikely]]
+    fail(ErrorKind::NotImplemented, "\"", in.name, "_cpu\" not implemented for '", dtype_title(common), "'");
+  DType result_dtype = common;
+  if (info.result != kernels::PointwiseResult::Same || in.rule == kCompare) result_dtype = kernels::pointwise_result(kernel, common);
+
+  // shape: the fast case is one shape for all
+  const Tensor* shaped = nullptr;
+  bool uniform = true, contiguous = true;
+  for (int k = 0; k < in.count; k++) {
+    if (!in.operands[k].is_tensor()) continue;
+    const Tensor& t = in.operands[k].tensor();
+    if (!shaped) {
+      shaped = &t;
+    } else {
+      if (t.device() != shaped->device()) [[unlikely]] {
+        if (t.dim() != 0 && shaped->dim() != 0) fail_devices(*shaped, t);
+      }
+      if (!same(t.sizes(), shaped->sizes())) uniform = false;
+    }
+    contiguous &= t.is_contiguous();
+  }
+  Dims broadcast;
+  IntList sizes;
+  Device device{};
+  if (uniform && shaped) [[likely]] {
+    sizes = shaped->sizes();
+    device = shaped->device();
+  } else {
+    bool first = true;
+    for (int k = 0; k < in.count; k++) {
+      if (!in.operands[k].is_tensor()) continue;
+      const Tensor& t = in.operands[k].tensor();
+      broadcast = first ? Dims(t.sizes()) : broadcast_sizes(broadcast, t.sizes());
+      if (first || !t.device().is_cpu()) device = t.device();
+      first = false;
+    }
+    sizes = broadcast;
+  }
+
+  Tensor result, target;
+  if (into) {
+    check_cast_result(result_dtype, into->dtype());
+    if (!same(into->sizes(), sizes)) {
+      if (in_place) fail(ErrorKind::Runtime, "output with shape ", shape_text(into->sizes()), " doesn't match the broadcast shape ", shape_text(sizes));
+      resize_output(*into, sizes);
+    }
+    check(!has_internal_overlap(*into), "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+          "Please clone() the tensor before performing the operation.");
+    bool overlap = false;
+    for (int k = 0; k < in.count; k++)
+      if (in.operands[k].is_tensor()) overlap |= unsafe_overlap(*into, in.operands[k].tensor());
+    result = overlap ? Tensor::empty(sizes, into->dtype(), device) : *into;
+    target = *into;
+  } else if (contiguous) {
+    result = Tensor::empty(sizes, result_dtype, device);
+  } else {
+    // keep the memory order of the first operand of full shape
+    const Tensor* like = nullptr;
+    for (int k = 0; k < in.count && !like; k++)
+      if (in.operands[k].is_tensor() && same(in.operands[k].tensor().sizes(), sizes)) like = &in.operands[k].tensor();
+    result = like && !like->is_contiguous() ? Tensor::empty_strided(sizes, dense_strides_like(sizes, like->strides()), result_dtype, device)
+                                            : Tensor::empty(sizes, result_dtype, device);
+  }
+  if (result.numel() == 0 || device.is_meta()) return into ? *into : result;
+
+  PointwiseCall call;
+  call.op = kernel;
+  call.compute = compute;
+  call.result = kernels::pointwise_result(kernel, compute);
+  const int nd = int(sizes.size());
+  const int64_t numel = result.numel();
+  static constexpr int64_t one = 1, zero = 0;
+  alignas(16) char numbers[4][16];
+  SmallVec<int64_t, 20> strides;
+  const bool flat = uniform && contiguous && result.is_contiguous();
+  if (flat) {
+    call.ndim = 1;
+    call.sizes = &numel;
+  } else {
+    call.ndim = nd;
+    call.sizes = sizes.data();
+    strides.resize(int64_t(nd) * in.count);
+  }
+  call.nout = 1;
+  call.out[0] = {result.data(), result.dtype(), flat ? &one : result.strides().data()};
+  call.nin = in.count;
+  for (int k = 0; k < in.count; k++) {
+    const Operand& o = in.operands[k];
+    if (o.is_tensor()) {
+      const Tensor& t = o.tensor();
+      if (flat) {
+        call.in[k] = {t.data(), t.dtype(), &one};
+        continue;
+      }
+      int64_t* s = strides.data() + int64_t(k) * nd;
+      const int lead = nd - int(t.dim());
+      for (int d = 0; d < nd; d++) s[d] = d < lead || t.sizes()[size_t(d - lead)] == 1 ? 0 : t.strides()[size_t(d - lead)];
+      call.in[k] = {t.data(), t.dtype(), s};
+    } else {
+      const DType d = kernels::pointwise_input(kernel, compute, k);
+      store_scalar(numbers[k], d, o.scalar());
+      if (!flat)
+        for (int i = 0; i < nd; i++) strides[int64_t(k) * nd + i] = 0;
+      call.in[k] = {numbers[k], d, flat ? &zero : strides.data() + int64_t(k) * nd};
+    }
+  }
+  const bool complex_params = is_complex(compute);
+  for (size_t p = 0; p < params.size(); p++) {
+    if (complex_params) {
+      call.params[2 * p] = params[p].real();
+      call.params[2 * p + 1] = params[p].imag();
+    } else {
+      call.params[p] = params[p].to_double();
+      call.iparams[p] = params[p].to_int();
+    }
+  }
+  if (device.is_cpu()) [[likely]]
+    kernels::pointwise_cpu(call);
+  else
+    kernels::pointwise[device.kind](call);
+  if (into && !result.is(*into)) {
+    copy_into(*into, result);
+    return *into;
+  }
+  return result;
+}
+
+}  // namespace
+
+void run_pointwise(const Op& op, const Value* args, Out& out) {
+  const Pointwise kernel = Pointwise(op.def.kernel);
+  const int count = kPointwise[int(kernel)].inputs;
+  alignas(Operand) char raw[4 * sizeof(Operand)];
+  auto* operands = reinterpret_cast<Operand*>(raw);
+  for (int k = 0; k < count; k++) new (operands + k) Operand(args[op.schema.tensor_params[size_t(k)]]);
+  Scalar params[6];
+  int filled = 0;
+  for (size_t i = 0; i < op.schema.params.size() && filled < 6; i++) {
+    const Type type = op.schema.params[i].type.type;
+    if (type == Type::Scalar || type == Type::Float || type == Type::Int) params[filled++] = args[i].scalar();
+  }
+  const Inputs in{operands, count, op.schema.base_name.data() ? kPointwise[int(kernel)].name : "", Rule(op.def.rule)};
+  const bool in_place = out.into && args[0].is_tensor() && out.into->is(args[0].tensor());
+  out.tensors[0] = run(kernel, in, {params, size_t(filled)}, out.into, in_place);
+  out.count = 1;
+  out.wrote_into = out.into != nullptr;
+}
+
+Tensor pointwise_raw(Pointwise kernel, std::span<const Operand> inputs, std::span<const Scalar> params, Rule rule) {
+  return run(kernel, {inputs.data(), int(inputs.size()), kPointwise[int(kernel)].name, rule}, params, nullptr, false);
+}
+
+}  // namespace tabula

@@ -1,0 +1,59 @@
+#include "ops/scalar_range.h"
+
+#include <cmath>
+#include <limits>
+
+namespace tabula {
+namespace {
+
+// The names that error messages use.
+const char* c_name(DType dtype) {
+  switch (dtype) {
+    case DType::UInt8: return "uint8_t";
+    case DType::Int8: return "int8_t";
+    case DType::Int16: return "int16_t";
+    case DType::Int32: return "int";
+    case DType::Int64: return "int64_t";
+    case DType::UInt16: return "uint16_t";
+    case DType::UInt32: return "uint32_t";
+    case DType::UInt64: return "uint64_t";
+    case DType::Float16: return "c10::Half";
+    case DType::BFloat16: return "c10::BFloat16";
+    case DType::Float32: return "float";
+    case DType::Complex64: return "c10::complex<float>";
+    default: return dtype_name(dtype);
+  }
+}
+
+double largest(DType dtype) {
+  switch (real_dtype(dtype)) {
+    case DType::UInt8: return 255;
+    case DType::Int8: return 127;
+    case DType::Int16: return 32767;
+    case DType::UInt16: return 65535;
+    case DType::Int32: return 2147483647;
+    case DType::UInt32: return 4294967295;
+    case DType::Int64: return 0x1p63;
+    case DType::UInt64: return 0x1p64;
+    case DType::Float16: return 65504;
+    case DType::BFloat16: return 0x1.FEp127;
+    case DType::Float32: return std::numeric_limits<float>::max();
+    default: return std::numeric_limits<double>::infinity();
+  }
+}
+
+bool fits(double v, DType dtype) {
+  const double limit = largest(dtype);
+  if (!is_integral(dtype)) return !std::isfinite(v) || std::abs(v) <= limit;
+  return v <= limit && v >= (is_unsigned(dtype) ? -limit : -limit - 1);
+}
+
+}  // namespace
+
+void check_fits(const Scalar& value, DType dtype) {
+  if (dtype == DType::Bool || is_float8(dtype)) return;
+  const bool ok = fits(value.real(), dtype) && (is_complex(dtype) ? fits(value.imag(), dtype) : value.imag() == 0);
+  check(ok, "value cannot be converted to type ", c_name(dtype), " without overflow");
+}
+
+}  // namespace tabula

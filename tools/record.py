@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Record what the reference PyTorch does with the cases of tests/data, to run under the reference's interpreter.
+
+    REFERENCE/bin/python tools/record.py [NAME ...]
+
+Writes tests/data/NAME.json for each tests/data/NAME.txt (see tests/support.py), and seed.json from
+examples/seed_programs.py. Without names everything is recorded anew.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples")]
+
+import seed_programs  # noqa: E402  found by the line above
+import support  # noqa: E402
+
+
+def record_errors(name: str) -> dict:
+    """Return {case: exception type and message}; every case has to fail."""
+    cases = {}
+    for case in support.read_cases(name):
+        try:
+            support.run_case(case)
+        except Exception as error:
+            cases[case] = {"type": type(error).__name__, "message": str(error).split("\nException raised from")[0]}
+        else:
+            sys.exit(f"{name}: nothing is raised by: {case}")
+    return cases
+
+
+def record_values(name: str) -> dict:
+    """Return {case: its result}."""
+    return {case: support.to_json(support.run_case(case)) for case in support.read_cases(name)}
+
+
+def record_seed(name: str) -> dict:
+    """Return {program: what it prints and how it ends}."""
+    return {program: seed_programs.run(program) for program in seed_programs.PROGRAMS}
+
+
+RECORDERS = {"bad_input": record_errors, "seed": record_seed}
+
+
+def main() -> None:
+    if hasattr(torch.version, "tabula"):
+        sys.exit("this is Tabula, not the reference: expected values would prove nothing")
+    names = sys.argv[1:] or sorted({path.stem for path in support.DATA.glob("*.txt")} | RECORDERS.keys())
+    torch.set_num_threads(1)
+    for name in names:
+        cases = RECORDERS.get(name, record_values)(name)
+        body = ",\n".join(f"  {json.dumps(case)}: {json.dumps(outcome)}" for case, outcome in cases.items())
+        text = f'{{"reference": {json.dumps(torch.__version__)}, "cases": {{\n{body}\n}}}}\n'
+        (support.DATA / f"{name}.json").write_text(text, encoding="utf-8")
+        print(f"{name}: {len(cases)} cases, {len(text) / 1024:.0f} KiB")
+
+
+if __name__ == "__main__":
+    main()

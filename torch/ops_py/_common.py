@@ -1,0 +1,102 @@
+"""What the composites share: argument checks, dimension arithmetic and the ``out=`` convention."""
+
+from __future__ import annotations
+
+import torch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from torch import Tensor
+
+_SCALAR_TYPES = {
+    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long", "float16": "Half",
+    "float32": "Float", "float64": "Double", "complex32": "ComplexHalf", "complex64": "ComplexFloat",
+    "complex128": "ComplexDouble", "bool": "Bool", "bfloat16": "BFloat16", "uint16": "UInt16", "uint32": "UInt32",
+    "uint64": "UInt64",
+}  # fmt: skip
+
+
+def scalar_type(dtype: torch.dtype) -> str:
+    """The name that error messages use for a dtype, such as ``Float``."""
+    name = str(dtype).rpartition(".")[2]
+    return _SCALAR_TYPES.get(name, name.capitalize())
+
+
+def into(result: Tensor, out: Tensor | None) -> Tensor:
+    """Store a result in ``out`` if that was given, under the rules of every ``out=`` argument."""
+    if out is None:
+        return result
+    if not torch.can_cast(result.dtype, out.dtype):
+        raise RuntimeError(
+            f"result type {scalar_type(result.dtype)} can't be cast to the desired output type {scalar_type(out.dtype)}"
+        )
+    if out.shape != result.shape:
+        if out.numel():
+            import warnings
+
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape {list(out.shape)}, which does not "
+                f"match the required output shape {list(result.shape)}. This behavior is deprecated, and in a future "
+                "PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse "
+                "an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
+                stacklevel=3,
+            )
+        out.resize_(result.shape)
+    out.copy_(result)
+    return out
+
+
+def into_all(results: Sequence[Tensor], out: Sequence[Tensor] | None) -> tuple[Tensor, ...]:
+    """``into`` for several results."""
+    if out is None:
+        return tuple(results)
+    return tuple(into(result, target) for result, target in zip(results, out, strict=True))
+
+
+def wrap_dim(dim: int, rank: int) -> int:
+    """A dimension counted from the front; a tensor without dimensions takes 0 and -1."""
+    bound = max(rank, 1)
+    if not -bound <= dim < bound:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {dim})")
+    return dim % bound
+
+
+def wrap_dims(dims: Any, rank: int) -> list[int]:
+    """Several dimensions, each counted from the front, none twice. ``None`` stands for all."""
+    if dims is None:
+        return list(range(rank))
+    if isinstance(dims, int):
+        return [wrap_dim(dims, rank)]
+    wrapped = [wrap_dim(dim, rank) for dim in dims]
+    for dim in wrapped:
+        if wrapped.count(dim) > 1:
+            raise RuntimeError(f"dim {dim} appears multiple times in the list of dims")
+    return wrapped
+
+
+def sizes(tensor: Tensor) -> str:
+    """A shape as error messages show it."""
+    return str(list(tensor.shape))
+
+
+def promote(*tensors: Tensor) -> torch.dtype:
+    """The dtype in which tensors of these dtypes meet."""
+    dtype = tensors[0].dtype
+    for i in range(1, len(tensors)):
+        dtype = torch.promote_types(dtype, tensors[i].dtype)
+    return dtype
+
+
+def flat_arguments(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """``f(a, b)`` and ``f([a, b])`` alike."""
+    if len(args) == 1 and isinstance(args[0], (list, tuple)):
+        return tuple(args[0])
+    return args
+
+
+def factory_options(tensor: Tensor) -> dict[str, Any]:
+    """Keyword arguments that make a new tensor like this one."""
+    return {"dtype": tensor.dtype, "device": tensor.device}

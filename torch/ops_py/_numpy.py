@@ -1,0 +1,33 @@
+"""The bridge to NumPy, for LAPACK and FFT: arrays share a tensor's memory, results become tensors without a copy."""
+
+from __future__ import annotations
+
+import torch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from torch import Tensor
+
+
+def numpy(purpose: str) -> Any:
+    """NumPy, loaded at first use."""
+    try:
+        import numpy
+    except ImportError as error:
+        raise ImportError(f"{purpose} needs NumPy: pip install numpy") from error
+    return numpy
+
+
+def array(t: Tensor) -> Any:
+    """The tensor's elements as an array, without its history."""
+    return t.detach().resolve_conj().resolve_neg().numpy()
+
+
+def tensor(values: Any, dtype: torch.dtype | None = None) -> Tensor:
+    """An array as a tensor with rows in order; ``dtype`` if a routine may have widened it."""
+    import numpy
+
+    result = torch.from_numpy(numpy.require(values, requirements=("C", "W")))
+    return result if dtype is None or result.dtype == dtype else result.to(dtype)

@@ -1,0 +1,228 @@
+"""Closeness, equality, distances and rescaling by norms."""
+
+from __future__ import annotations
+
+import torch
+
+from ._common import into, scalar_type, sizes, wrap_dim
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from torch import Tensor
+
+
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Tensor:
+    """Where ``|input - other| <= atol + rtol * |other|``, or both are equal.
+
+    >>> torch.isclose(torch.tensor([1., 2.]), torch.tensor([1.000001, 3.]))
+    tensor([ True, False])
+    """
+    if input.dtype != other.dtype:
+        raise RuntimeError(f"{scalar_type(input.dtype)} did not match {scalar_type(other.dtype)}")
+    if rtol < 0:
+        raise RuntimeError(f"rtol must be greater than or equal to zero, but got {rtol:g}")
+    if atol < 0:
+        raise RuntimeError(f"atol must be greater than or equal to zero, but got {atol:g}")
+    input, other = input.detach(), other.detach()
+    close = input == other
+    if equal_nan and (input.is_floating_point() or input.is_complex()):
+        close = close | (torch.isnan(input) & torch.isnan(other))
+    if rtol == 0 and atol == 0:
+        return close
+    if not (input.is_floating_point() or input.is_complex()):
+        # Differences of integers can overflow; their reference works in the default dtype too.
+        input, other = input.to(torch.get_default_dtype()), other.to(torch.get_default_dtype())
+    allowed = atol + (rtol * other).abs()
+    distance = (input - other).abs()
+    return close | (torch.isfinite(distance) & (distance <= allowed))
+
+
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
+    """Whether all elements are close in the sense of ``isclose``.
+
+    >>> torch.allclose(torch.tensor([1.]), torch.tensor([1.000001]))
+    True
+    """
+    return bool(isclose(input, other, rtol, atol, equal_nan).all().item())
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape and the same elements.
+
+    >>> torch.equal(torch.tensor([1, 2]), torch.tensor([1, 2]))
+    True
+    """
+    if input.device != other.device:
+        raise RuntimeError(
+            f"Cannot compare two tensors on different devices. Got: {input.device} and {other.device}"
+        )
+    if input.dtype != other.dtype:
+        raise RuntimeError(
+            f"Expected object of data type {scalar_type(input.dtype)} but got data type {scalar_type(other.dtype)} for "
+            "argument 'other' in call to equal"
+        )
+    return input.shape == other.shape and bool((input == other).all().item())
+
+
+def isreal(input: Tensor) -> Tensor:
+    """Where elements have no imaginary part.
+
+    >>> torch.isreal(torch.tensor([1, 1j]))
+    tensor([ True, False])
+    """
+    if input.is_complex():
+        return torch.imag(input) == 0
+    return torch.ones_like(input, dtype=torch.bool, memory_format=torch.preserve_format)
+
+
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False, out: Tensor | None = None
+) -> Tensor:
+    """Where ``elements`` occur among ``test_elements``.
+
+    >>> torch.isin(torch.tensor([1, 2, 3]), torch.tensor([1, 3]))
+    tensor([ True, False,  True])
+    """
+    tensors = isinstance(elements, torch.Tensor), isinstance(test_elements, torch.Tensor)
+    if not any(tensors):
+        raise TypeError("isin() received an invalid combination of arguments: at least one must be a Tensor")
+    if not tensors[1]:
+        return into((elements != test_elements) if invert else (elements == test_elements), out)
+    if not tensors[0]:
+        elements = torch.tensor(elements, device=test_elements.device)
+    dtype = torch.promote_types(elements.dtype, test_elements.dtype)
+    if dtype.is_complex or dtype == torch.bool:
+        raise RuntimeError(f"Unsupported input type encountered for isin(): {scalar_type(dtype)}")
+    values, pool = elements.detach().to(dtype), test_elements.detach().to(dtype).reshape(-1)
+    if pool.numel() == 0:
+        found = torch.zeros_like(values, dtype=torch.bool)
+    elif pool.numel() <= 16:
+        found = (values.unsqueeze(-1) == pool).any(-1)
+    else:
+        pool = pool.sort().values
+        place = torch.searchsorted(pool, values.contiguous()).clamp_max(pool.numel() - 1)
+        found = pool[place] == values
+    return into(~found if invert else found, out)
+
+
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of the difference.
+
+    >>> torch.dist(torch.tensor([0., 3.]), torch.tensor([4., 0.]))
+    tensor(5.)
+    """
+    return torch.norm(input - other, p)
+
+
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | None = None) -> Tensor:
+    """Scale slices along ``dim`` down to a p-norm of at most ``maxnorm``.
+
+    >>> torch.renorm(torch.tensor([[3., 4.], [0., 1.]]), 2, 0, 1.)
+    tensor([[0.6000, 0.8000],
+            [0.0000, 1.0000]])
+    """
+    if isinstance(p, complex):
+        raise RuntimeError("renorm: p must be real-valued")
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
+    if input.dim() <= 1:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.dim()} dimensions")
+    dim = wrap_dim(dim, input.dim())
+    others = [d for d in range(input.dim()) if d != dim]
+    wide = input.dtype in (torch.float16, torch.bfloat16)
+    norms = torch.linalg.vector_norm(input, p, others, keepdim=True, dtype=torch.float32 if wide else None)
+    factor = torch.where(norms > maxnorm, maxnorm / (norms + 1e-7), torch.ones_like(norms))
+    return into(input * factor.to(input.real.dtype if input.is_complex() else input.dtype), out)
+
+
+class _EuclideanDistances(torch.autograd.Function):
+    """All distances through one matrix product, with a gradient that is zero where two points coincide."""
+
+    @staticmethod
+    def forward(ctx: Any, x1: Tensor, x2: Tensor) -> Tensor:
+        a2 = x1.pow(2).sum(-1, keepdim=True)
+        b2 = x2.pow(2).sum(-1, keepdim=True)
+        left = torch.cat([x1 * -2, a2, torch.ones_like(a2)], -1)
+        right = torch.cat([x2, torch.ones_like(b2), b2], -1)
+        result = torch.matmul(left, right.mT).clamp_min(0).sqrt()
+        ctx.save_for_backward(x1, x2, result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        x1, x2, result = ctx.saved_tensors
+        ratio = (grad / result).masked_fill(result == 0, 0)
+        grad1 = x1 * ratio.sum(-1, keepdim=True) - ratio @ x2
+        grad2 = x2 * ratio.mT.sum(-1, keepdim=True) - ratio.mT @ x1
+        return grad1.sum_to_size(x1.shape), grad2.sum_to_size(x2.shape)
+
+
+_MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
+
+
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = _MODES[0]) -> Tensor:
+    """The p-norm distances between all rows of ``x1`` and all rows of ``x2``, batch by batch.
+
+    >>> torch.cdist(torch.tensor([[0., 0.]]), torch.tensor([[3., 4.], [0., 1.]]))
+    tensor([[5., 1.]])
+    """
+    if compute_mode not in _MODES:
+        raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
+    for i, x in enumerate((x1, x2), 1):
+        if x.dim() < 2:
+            raise RuntimeError(f"cdist only supports at least 2D tensors, X{i} got: {x.dim()}D")
+    if x1.shape[-1] != x2.shape[-1]:
+        raise RuntimeError(
+            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
+        )
+    for i, x in enumerate((x1, x2), 1):
+        if not x.is_floating_point():
+            raise RuntimeError(f"cdist only supports floating-point dtypes, X{i} got: {scalar_type(x.dtype)}")
+    if p < 0:
+        raise RuntimeError("cdist only supports non-negative p values")
+    many = x1.shape[-2] > 25 or x2.shape[-2] > 25
+    if p == 2 and (compute_mode == _MODES[1] or compute_mode == _MODES[0] and many) and x1.shape[-1]:
+        return _EuclideanDistances.apply(x1, x2)
+    return torch.linalg.vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
+
+
+def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
+    """Cross products along a dimension of size 3 (the first such one if ``dim`` is not given).
+
+    >>> torch.cross(torch.tensor([1, 0, 0]), torch.tensor([0, 1, 0]), dim=0)
+    tensor([0, 0, 1])
+    """
+    if dim is None:
+        dim = next((d for d, size in enumerate(input.shape) if size == 3), None)
+        if dim is None:
+            raise RuntimeError("no dimension of size 3 in input")
+    return linalg_cross(input, other, dim=dim, out=out)
+
+
+def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
+    """Cross products along a dimension of size 3.
+
+    >>> torch.linalg.cross(torch.tensor([1., 0., 0.]), torch.tensor([0., 1., 0.]))
+    tensor([0., 0., 1.])
+    """
+    if input.dim() != other.dim():
+        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
+    at = wrap_dim(dim, input.dim())
+    if input.dim() == 0 or input.shape[at] != 3 or other.shape[at] != 3:
+        raise RuntimeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {sizes(input)[1:-1] or 1} and "
+            f"{sizes(other)[1:-1] or 1}"
+            if input.dim() == 0
+            else f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[at]} and {other.shape[at]}"
+        )
+    a, b = input.unbind(at), other.unbind(at)
+    parts = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    return into(torch.stack(parts, at), out)

@@ -1,0 +1,39 @@
+"""Tools around the library. Submodules load when they are first named."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from . import data
+
+__all__ = ["data", "set_module", "swap_tensors"]
+
+_MODULES = ("checkpoint", "cpp_extension", "data", "dlpack", "flop_counter", "hooks", "model_zoo", "tensorboard")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def set_module(obj: Any, mod: str) -> None:
+    """Let ``obj`` name ``mod`` as the module that it comes from."""
+    if not isinstance(mod, str):
+        raise TypeError("The mod argument should be a string")
+    obj.__module__ = mod
+
+
+def swap_tensors(t1: Any, t2: Any) -> None:
+    """Exchange the contents, the class and the attributes of two tensors, while each keeps its identity."""
+    import torch
+
+    torch._C._swap_tensors(t1, t2)
+    kind1, kind2 = type(t1), type(t2)
+    if kind1 is not kind2:
+        t1.__class__, t2.__class__ = kind2, kind1
+    t1.__dict__, t2.__dict__ = t2.__dict__, t1.__dict__
