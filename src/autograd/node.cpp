@@ -97,9 +97,12 @@ uint64_t next_hook_id() {
   return counter.fetch_add(1);
 }
 
-Meta::~Meta() {
+Meta::~Meta() { unlink_retained(); }
+
+void Meta::unlink_retained() {
   if (retains_grad && grad_fn && grad_fn->hooks_if_any())
     std::erase_if(grad_fn->hooks().retain_grad, [&](auto& entry) { return entry.second == owner; });
+  retains_grad = false;
 }
 
 Meta& meta(const Tensor& t) {
@@ -245,11 +248,9 @@ void rebase_history(const Tensor& t, Ref<Node> node) {
   }
   Meta& m = meta(t);
   const bool retained = m.retains_grad;
-  if (retained && m.grad_fn && m.grad_fn->hooks_if_any())
-    std::erase_if(m.grad_fn->hooks().retain_grad, [&](auto& entry) { return entry.second == m.owner; });
+  m.unlink_retained();
   m.requires_grad = false;
   m.hooks.reset();
-  m.retains_grad = false;
   set_history(t, node);
   if (retained) retain_grad(t);
 }

@@ -105,6 +105,7 @@ uint64_t next_hook_id();
 
 struct Meta : AutogradMeta {
   ~Meta() override;
+  void unlink_retained();  // grad_fn is about to change: it must not write this tensor's gradient
   Tensor grad;
   Ref<Node> grad_fn;
   Node* accumulator = nullptr;  // not owned: it owns the tensor, and clears this when it goes

@@ -48,8 +48,8 @@ PyMethodDef handle_methods[] = {{"remove", handle_remove, METH_NOARGS, "removes 
                                 {"__enter__", handle_enter, METH_NOARGS, nullptr},
                                 {"__exit__", handle_exit, METH_VARARGS, nullptr},
                                 {nullptr, nullptr, 0, nullptr}};
-PyMemberDef handle_members[] = {{"id", T_ULONGLONG, offsetof(PyHandle, id), READONLY, "number of the hook"},
-                                {nullptr, 0, 0, 0, nullptr}};
+PyObject* handle_id(PyObject* o, void*) { return PyLong_FromUnsignedLongLong(reinterpret_cast<PyHandle*>(o)->id); }
+PyGetSetDef handle_getset[] = {{"id", handle_id, nullptr, "number of the hook", nullptr}, {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 // ---- what a node expects of its gradients ----
 
@@ -423,7 +423,7 @@ void AccumulatedHookCall::operator()(const Tensor& leaf) const {
 }
 
 void add_node_types(PyObject* module) {
-  static PyType_Slot handle_slots[] = {{Py_tp_dealloc, slot(handle_dealloc)}, {Py_tp_methods, handle_methods}, {Py_tp_members, handle_members}, {0, nullptr}};
+  static PyType_Slot handle_slots[] = {{Py_tp_dealloc, slot(handle_dealloc)}, {Py_tp_methods, handle_methods}, {Py_tp_getset, handle_getset}, {0, nullptr}};
   static PyType_Spec handle_spec{"torch._C._HookHandle", sizeof(PyHandle), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, handle_slots};
   handle_type = add_type(module, handle_spec);
   static PyType_Slot metadata_slots[] = {{Py_tp_dealloc, slot(metadata_dealloc)}, {Py_tp_getset, metadata_getset}, {0, nullptr}};

@@ -60,6 +60,7 @@ Tensor index_tensor(PyObject* o) {
 
 // How many dimensions of the tensor an index uses up.
 int64_t consumed(PyObject* o) {
+  if (is_index_int(o) || PySlice_Check(o)) return 1;
   if (o == Py_None || o == Py_Ellipsis || PyBool_Check(o)) return 0;
   if (is_tensor(o)) {
     const Tensor& t = unwrap(o);

@@ -310,13 +310,21 @@ void add_operations(PyObject* module) {
 namespace {
 
 // A binary operator's operands as values; false: not ours to handle.
-bool operand(PyObject* o, Value& value, Scalar&) {
-  if (is_tensor(o)) {
+bool operand(PyObject* o, Value& value) {
+  if (Py_TYPE(o) == tensor_type) {
     value = Value(unwrap(o));
     return true;
   }
   if (PyFloat_CheckExact(o)) {
     value = Value(PyFloat_AS_DOUBLE(o));
+    return true;
+  }
+  if (PyLong_CheckExact(o)) {
+    value = Value(unwrap_scalar(o));
+    return true;
+  }
+  if (is_tensor(o)) {
+    value = Value(unwrap(o));
     return true;
   }
   if (!is_number(o)) return false;
@@ -337,9 +345,8 @@ PyObject* binary_operator(const Op& op, PyObject* a, PyObject* b, const char* na
       PyRef callable = checked(PyObject_GetAttrString(reinterpret_cast<PyObject*>(tensor_type), swapped ? reversed_name : name));
       if (call_torch_function(callable.get(), {nullptr, ordered, 2, nullptr}, &result)) return result;
     }
-    Value values[kMaxParams];
-    Scalar scratch;
-    if (!operand(a, values[0], scratch) || !operand(b, values[1], scratch)) return Py_NewRef(Py_NotImplemented);
+    Value values[6];
+    if (!operand(a, values[0]) || !operand(b, values[1])) return Py_NewRef(Py_NotImplemented);
     for (size_t i = 2; i < op.schema.params.size(); i++) values[i] = op.schema.params[i].default_value;
     Out out;
     call(op, values, out);
@@ -355,10 +362,9 @@ PyObject* in_place_operator(const Op& op, PyObject* a, PyObject* b, const char* 
       PyRef callable = checked(PyObject_GetAttrString(reinterpret_cast<PyObject*>(tensor_type), name));
       if (call_torch_function(callable.get(), {nullptr, both, 2, nullptr}, &result)) return result;
     }
-    Value values[kMaxParams];
-    Scalar scratch;
+    Value values[6];
     values[0] = Value(unwrap(a));
-    if (!operand(b, values[1], scratch)) return Py_NewRef(Py_NotImplemented);
+    if (!operand(b, values[1])) return Py_NewRef(Py_NotImplemented);
     for (size_t i = 2; i < op.schema.params.size(); i++) values[i] = op.schema.params[i].default_value;
     Out out;
     call_in_place(op, values, out);

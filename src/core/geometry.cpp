@@ -6,11 +6,12 @@
 
 namespace tabula {
 
-std::string shape_text(IntList sizes) {
+ShapeText::operator std::string() const {
   std::string text = "[";
   for (size_t i = 0; i < sizes.size(); i++) text += (i ? ", " : "") + std::to_string(sizes[i]);
   return text + "]";
 }
+std::ostream& operator<<(std::ostream& out, const ShapeText& text) { return out << std::string(text); }
 
 int64_t count_elements(IntList sizes) {
   int64_t n = 1;

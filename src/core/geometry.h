@@ -1,6 +1,7 @@
 // Shape arithmetic: pure functions over sizes and strides (in elements), and all errors about them.
 #pragma once
 
+#include <iosfwd>
 #include <optional>
 #include <string>
 
@@ -13,7 +14,15 @@ struct Geometry {
   int64_t offset = 0;
 };
 
-std::string shape_text(IntList sizes);  // "[2, 3]"
+// "[2, 3]", written only when a message really is: checks on hot paths name shapes.
+struct ShapeText {
+  IntList sizes;
+  operator std::string() const;
+};
+inline ShapeText shape_text(IntList sizes) { return {sizes}; }
+std::ostream& operator<<(std::ostream& out, const ShapeText& text);
+inline std::string operator+(const std::string& a, const ShapeText& b) { return a + std::string(b); }
+inline std::string operator+(const ShapeText& a, const std::string& b) { return std::string(a) + b; }
 
 int64_t count_elements(IntList sizes);               // throws when it overflows
 void check_sizes(IntList sizes);                     // negative ones are refused with PyTorch's text

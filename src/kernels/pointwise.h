@@ -11,7 +11,7 @@ namespace tabula::kernels {
 // What an operation's kernel writes, as a function of the compute dtype.
 enum class PointwiseResult : uint8_t { Same, Bool, Real, Complex };
 
-// X(name, inputs, parameters, result, inputs read as bool (a bit mask)). The parameters stand in the comment of the line.
+// X(name, inputs, parameters, result, inputs read as bool (a bit mask)). The comments name the parameters.
 #define TABULA_POINTWISE(X)                                                                                            \
   X(positive, 1, 0, Same, 0) X(abs, 1, 0, Real, 0) X(neg, 1, 0, Same, 0) X(sign, 1, 0, Same, 0)                        \
   X(sgn, 1, 0, Same, 0) X(ceil, 1, 0, Same, 0) X(floor, 1, 0, Same, 0) X(round, 1, 1, Same, 0) /* decimals */          \
@@ -99,11 +99,10 @@ struct Operand {
   const int64_t* strides;  // in elements, one per dimension; 0 repeats (a broadcast dimension)
 };
 
-// An output may be the very memory of an input, element for element; other overlaps are the caller's to avoid. Compute is
-// one of Bool, UInt8, Int32, Int64, UInt64, Float32, Float64, Complex64, Complex128 (nextafter alone also has Float16 and
-// BFloat16); operands have any dtype and are
-// converted. Parameter k is params[k], for integer and bool computation iparams[k], for complex computation
-// params[2k] + i params[2k+1].
+// An output may be the very memory of an input, element for element; other overlaps are the caller's to avoid. Compute
+// is one of Bool, UInt8, Int32, Int64, UInt64, Float32, Float64, Complex64, Complex128 (nextafter alone also has Float16
+// and BFloat16); operands have any dtype and are converted. Parameter k is params[k], for integer and bool computation
+// iparams[k], for complex computation params[2k] + i params[2k+1].
 struct PointwiseCall {
   Pointwise op;
   DType compute;

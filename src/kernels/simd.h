@@ -294,8 +294,13 @@ TABULA_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
 TABULA_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
   return Vec<double>((Vec<double>::Raw)_mm512_fmadd_pd((__m512d)a.v, (__m512d)b.v, (__m512d)c.v));
 }
-TABULA_INLINE Vec<float> sqrt(Vec<float> x) { return Vec<float>((Vec<float>::Raw)_mm512_maskz_sqrt_ps(0xFFFF, (__m512)x.v)); }
-TABULA_INLINE Vec<double> sqrt(Vec<double> x) { return Vec<double>((Vec<double>::Raw)_mm512_maskz_sqrt_pd(0xFF, (__m512d)x.v)); }
+// the forms with a full mask: g++ 12 warns of an uninitialised value in its own header's plain ones
+TABULA_INLINE Vec<float> sqrt(Vec<float> x) {
+  return Vec<float>((Vec<float>::Raw)_mm512_maskz_sqrt_ps(0xFFFF, (__m512)x.v));
+}
+TABULA_INLINE Vec<double> sqrt(Vec<double> x) {
+  return Vec<double>((Vec<double>::Raw)_mm512_maskz_sqrt_pd(0xFF, (__m512d)x.v));
+}
 #elif TABULA_VECTOR_BYTES == 32
 TABULA_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
   return Vec<float>((Vec<float>::Raw)_mm256_fmadd_ps((__m256)a.v, (__m256)b.v, (__m256)c.v));

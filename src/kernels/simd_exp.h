@@ -31,8 +31,8 @@ TABULA_INLINE V polynomial_wide(V x, const T (&c)[n]) {
   return r;
 }
 
-// What a * b lost when it was rounded to p. Without fma: Dekker, "A floating-point technique for extending the available
-// precision" (1971).
+// What a * b lost when it was rounded to p. Without fma: T. J. Dekker, "A floating-point technique for extending the
+// available precision" (1971).
 TABULA_INLINE Vec<double> product_error(Vec<double> a, Vec<double> b, Vec<double> p) {
 #if TABULA_HAS_FMA
   return fma(a, b, -p);

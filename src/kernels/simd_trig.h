@@ -43,7 +43,8 @@ TABULA_INLINE SinCos sin_cos(const Reduced& a) {
   if constexpr (precise) {
     const V s_rest = fma(z * x, polynomial(z, tables::kSin), a.low * (V(1) - half));
     const V w = V(1) - half;
-    const V c_rest = ((V(1) - w) - half) - product_error(x, x, z) * V(0.5) + fma(z * z, polynomial(z, tables::kCos), -(x * a.low));
+    const V c_rest = ((V(1) - w) - half) - product_error(x, x, z) * V(0.5) +
+                     fma(z * z, polynomial(z, tables::kCos), -(x * a.low));
     const V s = x + s_rest, c = w + c_rest;
     return {s, c, (x - s) + s_rest, (w - c) + c_rest};
   } else {

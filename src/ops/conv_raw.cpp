@@ -79,7 +79,7 @@ Dims conv_result_sizes(const Tensor& input, const Tensor& weight, const Tensor& 
   const std::string given = shape.transposed ? "transposed=1" : concat("groups=", groups);
   check(in[1] == channels, "Given ", given, ", weight of size ", shape_text(w), ", expected input", shape_text(in), " to have ", channels, " channels, but got ", in[1], " channels instead");
   check(!bias.defined() || (bias.dim() == 1 && bias.numel() == out_channels), "Given ", shape.transposed ? "transposed=1, " : "", "weight of size ", shape_text(w),
-        ", expected bias to be 1-dimensional with ", out_channels, " elements, but got bias of size ", bias.defined() ? shape_text(bias.sizes()) : "", " instead");
+        ", expected bias to be 1-dimensional with ", out_channels, " elements, but got bias of size ", shape_text(bias.defined() ? bias.sizes() : IntList()), " instead");
   sizes.push_back(out_channels);
   if (!shape.transposed) {
     Dims padded, kernel;

@@ -13,9 +13,7 @@ struct Lines {
   int64_t outer = 1, length = 1, inner = 1;
 };
 
-// result[.., i, ..] = x[.., index[.., i, ..], ..], and its transpose, which adds into zeros of these sizes. Both have
-// derivatives; the index has none.
-Tensor pick_along(const Tensor& x, int64_t dim, const Tensor& index);
+// x added into zeros of these sizes at the positions that `index` gives along `dim`: the transpose of gather.
 Tensor place_along(const Tensor& x, int64_t dim, const Tensor& index, IntList sizes);
 
 // The order along a dimension turned round.

@@ -178,7 +178,9 @@ Tensor run(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, c
   const int nd = int(sizes.size());
   const int64_t numel = result.numel();
   static constexpr int64_t one = 1, zero = 0;
-  alignas(16) char numbers[4][16];
+  // room for a number repeated over a tiny tensor, which spares the engine its strided path
+  static constexpr int64_t kTiny = 128;
+  alignas(16) char numbers[4][kTiny];
   SmallVec<int64_t, 20> strides;
   const bool flat = uniform && contiguous && result.is_contiguous();
   if (flat) {
@@ -207,6 +209,12 @@ Tensor run(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, c
     } else {
       const DType d = kernels::pointwise_input(kernel, compute, k);
       store_scalar(numbers[k], d, o.scalar());
+      const int64_t size = item_size(d);
+      if (flat && numel * size <= kTiny) {
+        for (int64_t i = 1; i < numel; i++) std::memcpy(numbers[k] + i * size, numbers[k], size_t(size));
+        call.in[k] = {numbers[k], d, &one};
+        continue;
+      }
       if (!flat)
         for (int i = 0; i < nd; i++) strides[int64_t(k) * nd + i] = 0;
       call.in[k] = {numbers[k], d, flat ? &zero : strides.data() + int64_t(k) * nd};

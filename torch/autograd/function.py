@@ -94,7 +94,7 @@ class BackwardCFunction(torch._C._FunctionBase, FunctionCtx):  # type: ignore[na
             raise RuntimeError(_RELEASED)
         if self._packed is None:
             return self.to_save or ()
-        return tuple(torch._C._saved_unpack(self._packed))
+        return tuple(torch._C._saved_unpack(self._packed, self))
 
     saved_variables = saved_tensors
 

@@ -7,7 +7,7 @@ from .modules import *
 from .modules.module import Module
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
-_LAZY = ("attention", "common_types", "grad", "intrinsic", "parallel", "qat", "quantizable", "quantized")
+_LAZY = ("attention", "common_types", "grad", "parallel")
 
 
 def factory_kwargs(kwargs):

@@ -62,6 +62,10 @@ def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """Leaky ReLU whose slope is random in training: one double is drawn for each element that is not positive."""
+    if lower > upper:
+        raise RuntimeError(
+            f"Lower bound should be less than or equal to the upper bound, but got lower: {lower} and upper: {upper}"
+        )
     if not training or input.numel() == 0:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     with torch.no_grad():

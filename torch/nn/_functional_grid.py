@@ -146,6 +146,10 @@ def grid_sample(
     sizes = list(input.shape[2:])
     n = len(sizes)
     # The last axis of the grid is (x, y, z), that is, the spatial dimensions in reverse order.
+    # Half precision holds neither large indices nor good weights.
+    dtype = input.dtype
+    if dtype in (torch.float16, torch.bfloat16):
+        input, grid = input.float(), grid.float()
     coordinates = [_unnormalise(grid[..., n - 1 - axis], sizes[axis], align_corners) for axis in range(n)]
     flat = input.reshape(input.shape[0], input.shape[1], -1)
     if mode == "bicubic":
@@ -156,7 +160,7 @@ def grid_sample(
             out = _linear(flat, coordinates, sizes)
         else:
             out = _fetch(flat, [_to_index(x.detach().round()) for x in coordinates], sizes)
-    return out.reshape(input.shape[0], input.shape[1], *grid.shape[1:-1])
+    return out.reshape(input.shape[0], input.shape[1], *grid.shape[1:-1]).to(dtype)
 
 
 __all__ = ["grid_sample"]

@@ -148,7 +148,7 @@ def soft_margin_loss(
     """Logistic loss of scores with labels 1 or -1."""
     reduction = _reduction(size_average, reduce, reduction)
     get_enum(reduction)
-    return reduced((-target * input).exp().log1p(), reduction)
+    return reduced((-input * target).exp().log1p(), reduction)
 
 
 def multilabel_soft_margin_loss(
@@ -199,14 +199,14 @@ def multi_margin_loss(
             "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch "
             f"size). Expected target size [{rows}], but got {list(target.shape)}. Input has shape {list(input.shape)}."
         )
-    if target.dtype != torch.int64:
-        from ._functional_sparse import _scalar_name
-
-        raise RuntimeError(f"expected scalar type Long but found {_scalar_name(target.dtype)}")
     if weight is not None and weight.numel() != classes:
         raise RuntimeError(
             f"inconsistent weight size, expected {classes} but got {list(weight.shape)}"
         )
+    if target.dtype != torch.int64:
+        from ._functional_sparse import _scalar_name
+
+        raise RuntimeError(f"expected scalar type Long but found {_scalar_name(target.dtype)}")
     scores, index = input.reshape(rows, classes), target.reshape(rows, 1)
     if rows and (int(index.min()) < 0 or int(index.max()) >= classes):
         raise RuntimeError("target out of range")

@@ -114,7 +114,7 @@ def _antialias_axis(input: Tensor, dim: int, out: int, scale, mode: str, align_c
     matrix = weight.to(device=input.device, dtype=input.dtype if input.is_floating_point() else wide)
     moved = input.to(matrix.dtype).movedim(dim, -1) @ matrix.t()
     moved = moved.movedim(-1, dim)
-    return moved if input.is_floating_point() else moved.round().clamp(0, 255).to(input.dtype)
+    return moved if input.is_floating_point() else (moved + 0.5).floor().clamp(0, 255).to(input.dtype)
 
 
 _MODES = {
@@ -220,7 +220,7 @@ def interpolate(
         fn = _antialias_axis if antialias else _resample_axis
         out = fn(out, axis + 2, sizes[axis], scales[axis], kind, corners)
     if integral and not antialias:
-        return out.round().clamp(0, 255).to(input.dtype)
+        return (out + 0.5).floor().clamp(0, 255).to(input.dtype)
     if half:
         out = out.to(input.dtype)
     return out.clone() if out is input else out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .optimizer import Optimizer, _get_value
+from .optimizer import Optimizer, _get_value, _to_scalar
 
 __all__ = ["LBFGS"]
 
@@ -138,12 +138,20 @@ class LBFGS(Optimizer):
         return torch.cat(views, 0)
 
     def _add_grad(self, step_size, direction) -> None:
-        offset = 0
+        offset, step_size = 0, _get_value(step_size)
         for p in self._params:
             target = torch.view_as_real(p) if torch.is_complex(p) else p
             count = target.numel()
             target.add_(direction[offset : offset + count].view_as(target), alpha=step_size)
             offset += count
+
+    def _directional_evaluate(self, closure, x, t, d):
+        self._add_grad(t, d)
+        loss = float(closure())
+        flat_grad = self._gather_flat_grad()
+        for p, old in zip(self._params, x, strict=True):
+            p.copy_(old)
+        return loss, flat_grad
 
     def _direction(self, memory, al, flat_grad, y, s):
         """Take the last change into the memory; return the new direction, by the two-loop recursion."""
@@ -175,7 +183,7 @@ class LBFGS(Optimizer):
 
     def _minimise(self, closure):
         group = self.param_groups[0]
-        lr = _get_value(group["lr"])
+        lr = _to_scalar(group["lr"])
         max_iter, max_eval = group["max_iter"], group["max_eval"]
         tolerance_grad, tolerance_change = group["tolerance_grad"], group["tolerance_change"]
         search = group["line_search_fn"]

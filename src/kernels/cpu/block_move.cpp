@@ -78,8 +78,10 @@ void transpose_columns(T* block, int64_t width, const T* columns, int64_t stride
     const T* const c = columns + i;
     __builtin_prefetch(columns + (width + (i / 4) % 4) * stride + i / 16 * 16);
     const Quad a0 = load(c), a1 = load(c + stride), a2 = load(c + 2 * stride), a3 = load(c + 3 * stride);
-    const Quad low01 = __builtin_shufflevector(a0, a1, 0, 4, 1, 5), high01 = __builtin_shufflevector(a0, a1, 2, 6, 3, 7);
-    const Quad low23 = __builtin_shufflevector(a2, a3, 0, 4, 1, 5), high23 = __builtin_shufflevector(a2, a3, 2, 6, 3, 7);
+    const Quad low01 = __builtin_shufflevector(a0, a1, 0, 4, 1, 5);
+    const Quad high01 = __builtin_shufflevector(a0, a1, 2, 6, 3, 7);
+    const Quad low23 = __builtin_shufflevector(a2, a3, 0, 4, 1, 5);
+    const Quad high23 = __builtin_shufflevector(a2, a3, 2, 6, 3, 7);
     T* const out = block + i * width;
     store(out, __builtin_shufflevector(low01, low23, 0, 1, 4, 5));
     store(out + width, __builtin_shufflevector(low01, low23, 2, 3, 6, 7));
@@ -176,6 +178,12 @@ void stream_block(void* dst, const void* block, int64_t bytes) {
   std::memcpy(d, s, size_t(bytes));
 #else
   std::memcpy(dst, block, size_t(bytes));
+#endif
+}
+
+void stream_fence() {
+#if defined(__SSE2__)
+  _mm_sfence();
 #endif
 }
 

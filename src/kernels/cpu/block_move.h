@@ -18,7 +18,7 @@ inline void cast_block(DType to, void* dst, DType from, const void* src, int64_t
   cast_table.at[int(to)][int(from)](dst, src, n);
 }
 
-// A strided rectangle of `rows` by `cols` elements of `bytes` bytes; a block holds it row after row. Strides in elements.
+// A strided rectangle of elements of `bytes` bytes; a block holds it row after row. Strides are in elements.
 struct Rectangle {
   int64_t rows, cols, row_stride, col_stride;
 };
@@ -28,7 +28,9 @@ void scatter_block(void* dst, const void* block, const Rectangle& r, int64_t byt
 // dst[0..n) = the one element at value
 void fill_block(void* dst, const void* value, int64_t n, int64_t bytes);
 
-// A copy that does not read what it overwrites into the caches; for results that are larger than these.
+// A copy that does not read what it overwrites into the caches; for results that are larger than these. Such stores are
+// ordered with no others: after the last one, before another thread may look, comes the fence.
 void stream_block(void* dst, const void* block, int64_t bytes);
+void stream_fence();
 
 }  // namespace tabula::kernels

@@ -86,7 +86,8 @@ void copy_cpu(const CopyCall& call) {
   }
 
   const int64_t* const strides[] = {call.dst.strides, call.src.strides};
-  const StridedWalk<2> walk(call.ndim, call.sizes, 2, strides, kBlockBytes / std::max(to_size, from_size));
+  const int64_t block_size = kBlockBytes / std::max(to_size, from_size);
+  const StridedWalk<2> walk(call.ndim, call.sizes, 2, strides, block_size, block_size);
   const bool dst_direct = walk.is_direct(0), src_direct = walk.is_direct(1), cast = to != from;
   const int64_t block_bytes = walk.block_elements() * std::max(to_size, from_size);
   parallel_for(walk.blocks(), std::max<int64_t>(1, kPieceBytes / block_bytes), [&](int64_t begin, int64_t end) {
@@ -125,7 +126,7 @@ void fill_cpu(const FillCall& call) {
   const int64_t size = item_size(call.dst.dtype);
   if (elements(call.ndim, call.sizes) == 0) return;
   const int64_t* const strides[] = {call.dst.strides};
-  const StridedWalk<1> walk(call.ndim, call.sizes, 1, strides, kBlockBytes / size);
+  const StridedWalk<1> walk(call.ndim, call.sizes, 1, strides, kBlockBytes / size, kBlockBytes / size);
   const bool direct = walk.is_direct(0);
   parallel_for(walk.blocks(), kPieceBytes / kBlockBytes, [&](int64_t begin, int64_t end) {
     alignas(64) char block[kBlockBytes];

@@ -5,16 +5,11 @@
 
 #include "core/parallel.h"
 #include "kernels/cpu/block_move.h"
+#include "kernels/cpu/block_table.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/strided_walk.h"
 
 namespace tabula::kernels {
-
-using BlockKernel = void (*)(int64_t n, char* const* out, const char* const* in, const double* params,
-                             const int64_t* iparams);
-struct BlockTable {
-  BlockKernel at[kPointwiseOps][kDTypes];
-};
 
 #define X(isa)                             \
   namespace isa {                          \
@@ -33,8 +28,9 @@ X(avx512)
 namespace {
 
 constexpr int kMaxOperands = 6;
-constexpr int64_t kBlockBytes = 16384;    // of the widest element: seven such buffers share the L1 cache with the operands
-constexpr int64_t kBlockElements = 4096;
+constexpr int64_t kBlockElements = 1024;  // a few staged operands of them fit the L1 cache
+constexpr int64_t kTileElements = 4096;   // in a block that reads an operand across its memory order
+constexpr int64_t kBlockBytes = 16384;    // room for either, in the widest type
 constexpr int64_t kGrain = 32768;        // elements in a piece of parallel work
 constexpr int64_t kStreamBytes = 64 << 20;
 
@@ -107,7 +103,7 @@ void run_contiguous(const Run& run, int64_t n) {
       run(end - begin, out, in);
       return;
     }
-    alignas(64) char buffer[kBlockBytes * 2];
+    alignas(64) char buffer[kBlockBytes];
     for (int64_t at = begin; at < end; at += kBlockElements) {
       const int64_t m = std::min(kBlockElements, end - at);
       char* const block = buffer;
@@ -116,6 +112,7 @@ void run_contiguous(const Run& run, int64_t n) {
       out[0] += m * out_size;
       for (int k = 0; k < call.nin; k++) in[k] += m * item_size(call.in[k].dtype);
     }
+    stream_fence();
   });
 }
 
@@ -133,7 +130,8 @@ void run_strided(const Run& run) {
     widest = std::max({widest, item_size(operand[k].dtype), item_size(wanted[k])});
   }
   const StridedWalk<kMaxOperands> walk(call.ndim, call.sizes, count, strides,
-                                       std::min(kBlockElements, kBlockBytes / widest));
+                                       std::min(kBlockElements, kBlockBytes / widest),
+                                       std::min(kTileElements, kBlockBytes / widest));
   enum class Access : uint8_t { Direct, Contiguous, Strided, Constant };
   Access access[kMaxOperands];
   for (int k = 0; k < count; k++) {

@@ -1,18 +1,12 @@
-// Block kernels: loops of one formula over contiguous memory of one type, and the table that the engine calls.
+// How a formula becomes a block kernel, and how a family of them enters the table.
 #pragma once
 
 #include <cmath>
 
-#include "kernels/pointwise.h"
+#include "kernels/cpu/block_table.h"
 #include "kernels/scalar_math.h"
 
 namespace tabula::kernels {
-
-using BlockKernel = void (*)(int64_t n, char* const* out, const char* const* in, const double* params,
-                             const int64_t* iparams);
-struct BlockTable {
-  BlockKernel at[kPointwiseOps][kDTypes];
-};
 
 inline namespace TABULA_ISA {
 
@@ -111,7 +105,8 @@ void define_to(BlockTable& table, Pointwise op, F) {
   define<T, 3>(table, Pointwise::op,                                                                          \
                []([[maybe_unused]] const auto& p, auto x, auto y, auto z) TABULA_ALWAYS { return expression; })
 #define TABULA_ROW1_TO(R, op, expression) \
-  define_to<T, R, 1>(table, Pointwise::op, []([[maybe_unused]] const auto& p, auto x) TABULA_ALWAYS { return expression; })
+  define_to<T, R, 1>(table, Pointwise::op, \
+                     []([[maybe_unused]] const auto& p, auto x) TABULA_ALWAYS { return expression; })
 #define TABULA_ROW2_TO(R, op, expression)                                                                   \
   define_to<T, R, 2>(table, Pointwise::op,                                                                  \
                      []([[maybe_unused]] const auto& p, auto x, auto y) TABULA_ALWAYS { return expression; })

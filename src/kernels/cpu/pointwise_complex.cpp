@@ -73,7 +73,8 @@ void define_for(BlockTable& table) {
 // Makes complex numbers: the inputs are real.
 template <class R>
 void define_makers(BlockTable& table) {
-  define_to<R, std::complex<R>, 2>(table, Pointwise::complex, [](const auto&, R re, R im) { return std::complex<R>(re, im); });
+  define_to<R, std::complex<R>, 2>(table, Pointwise::complex,
+                                   [](const auto&, R re, R im) { return std::complex<R>(re, im); });
   define_to<R, std::complex<R>, 2>(table, Pointwise::polar, [](const auto&, R modulus, R angle) {
     return std::complex<R>(modulus * std::cos(angle), modulus * std::sin(angle));
   });

@@ -142,8 +142,8 @@ double igammac_small(double a, double x) {
   return -std::expm1(log_factor) - a * std::exp(log_factor) * sum;
 }
 
-// Where both arguments are huge the two expansions above take too long; the chi-square quantity is then normal to within
-// the error of Wilson and Hilferty's cube root (1931), of order 1/a.
+// Where both arguments are huge the two expansions above take too long; the chi-square quantity's cube root is then
+// normal to within an error of order 1/a: E. B. Wilson and M. M. Hilferty (1931).
 constexpr double kHugeShape = 1e9;
 double igamma_normal(double a, double x, double sign) {
   const double deviate = (std::cbrt(x / a) - (1 - 1 / (9 * a))) * std::sqrt(9 * a);

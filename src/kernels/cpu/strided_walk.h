@@ -14,9 +14,10 @@ inline constexpr int kMaxDims = 64;
 template <int operands>
 class StridedWalk {
  public:
-  // strides[k] are operand k's, in elements, outermost first. `block` is the number of elements a block may have;
-  // `tile` allows square blocks, which an operand needs whose fast dimension is not the first operand's.
-  StridedWalk(int ndim, const int64_t* sizes, int count, const int64_t* const* strides, int64_t block) : count_(count) {
+  // strides[k] are operand k's, in elements, outermost first. A block has at most `block` elements, and at most `tile`
+  // where the fast dimension of an operand is not that of the first one, so that the blocks have to be rectangles.
+  StridedWalk(int ndim, const int64_t* sizes, int count, const int64_t* const* strides, int64_t block, int64_t tile)
+      : count_(count) {
     for (int d = ndim - 1; d >= 0; d--) {
       if (sizes[d] == 1) continue;
       sizes_[ndim_] = sizes[d];
@@ -29,7 +30,7 @@ class StridedWalk {
       sizes_[ndim_] = 1;
       for (int k = 0; k < count; k++) strides_[k][ndim_] = 0;
     }
-    choose_tile(block);
+    choose_blocks(block, tile);
     blocks_ = col_blocks_ = (sizes_[0] + cols_ - 1) / cols_;
     row_blocks_ = (sizes_[1] + rows_ - 1) / rows_;
     blocks_ *= row_blocks_;
@@ -113,7 +114,7 @@ class StridedWalk {
     }
     if (ndim_ > 0) ndim_ = last + 1;
   }
-  void choose_tile(int64_t block) {
+  void choose_blocks(int64_t block, int64_t tile) {
     for (int k = 1; k < count_; k++) {
       if (strides_[k][0] <= 1) continue;
       int fast = 0;
@@ -122,8 +123,8 @@ class StridedWalk {
       if (fast == 0) continue;
       if (fast != 1) swap_dims(1, fast);
       // two cache lines of the one that is read across, longer runs of the others; measured
-      cols_ = std::min(sizes_[0], std::max<int64_t>(1, block / 32));
-      rows_ = std::min(sizes_[1], block / cols_);
+      cols_ = std::min(sizes_[0], std::max<int64_t>(1, tile / 32));
+      rows_ = std::min(sizes_[1], tile / cols_);
       return;
     }
     cols_ = std::min(sizes_[0], block);

@@ -1,5 +1,5 @@
-// Activations, losses and their derivatives. In `name_grad(g, x, ...)`, g is the gradient of the result and x the input;
-// the few that read the result instead say so.
+// Activations, losses and their derivatives. In `name_grad(g, x, ...)`, g is the gradient of the result and x the
+// input; the few that read the result instead say so.
 #pragma once
 
 #include "kernels/formulas/arith.h"

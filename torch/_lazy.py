@@ -1,0 +1,32 @@
+"""Finds the names of ``torch`` that load when they are first used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from ._missing import missing
+from ._names import LAZY_MODULES, NAMES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def find(name: str) -> Any:
+    """The public object of ``torch`` with this name; AttributeError if there is none."""
+    if name in LAZY_MODULES:
+        return import_module(LAZY_MODULES[name] or f"torch.{name}")
+    if name in NAMES:
+        module, _, attribute = NAMES[name].partition(":")
+        value = getattr(import_module(f"torch.{module}"), attribute or name)
+        if module == "nn.functional" or module.startswith("ops_py."):
+            # A submodule that loaded on the way may have the same name as a function; the function is meant.
+            sys.modules["torch"].__dict__[name] = value
+        return value
+    native = sys.modules["torch"]._C
+    for place in (native, native._nn):
+        value = None if name.startswith("_") and place is native._nn else getattr(place, name, None)
+        if value is not None:
+            return value
+    return missing(name)

@@ -1,0 +1,55 @@
+"""Which composite lives in which module. ``torch`` and ``Tensor`` attach them by these tables, without loading them."""
+
+from __future__ import annotations
+
+_MODULES = {
+    "shapes": """
+        atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors cartesian_prod column_stack
+        combinations diag diag_embed diagflat dsplit dstack fliplr flipud hsplit hstack meshgrid rot90 row_stack
+        take_along_dim tile trace unravel_index vsplit vstack
+    """,
+    "copies": """
+        alias_copy as_strided_copy as_strided_scatter detach_copy diagonal_copy diagonal_scatter expand_copy narrow_copy
+        permute_copy select_copy select_scatter slice_copy slice_scatter split_copy split_with_sizes_copy squeeze_copy
+        t_copy transpose_copy unbind_copy unfold_copy unsqueeze_copy view_as_complex_copy view_as_real_copy view_copy
+    """,
+    "contraction": "addbmm addr chain_matmul einsum inner kron tensordot",
+    "comparison": "allclose cdist cross dist equal isclose isin isreal renorm",
+    "statistics": """
+        aminmax corrcoef count_nonzero cov histogram histogramdd nanmean nanmedian nanquantile nansum quantile std_mean
+        var_mean
+    """,
+    "calculus": "cumulative_trapezoid diff gradient trapezoid trapz",
+    "windows": "bartlett_window blackman_window hamming_window hann_window kaiser_window",
+    "short_time": "istft stft",
+    "factorizations": "cholesky=torch_cholesky qr=torch_qr svd=torch_svd",
+    "triangular": "cholesky_inverse cholesky_solve lu lu_solve lu_unpack triangular_solve",
+    "equations": "det inverse=inv logdet pinverse slogdet",
+    "orthogonal": "geqrf orgqr=householder_product ormqr pca_lowrank svd_lowrank",
+    "norms": "cond=removed_cond frobenius_norm norm nuclear_norm",
+    "matrix_functions": "matrix_exp matrix_power vander",
+    "removed": "eig lstsq matrix_rank solve symeig",
+}
+
+
+def _table() -> dict[str, str]:
+    table = {}
+    for module, names in _MODULES.items():
+        for entry in names.split():
+            name, _, attribute = entry.partition("=")
+            table[name] = f"ops_py.{module}:{attribute}" if attribute else f"ops_py.{module}"
+    return table
+
+
+FUNCTIONS = _table()
+
+# Those that are methods of Tensor too, and those of these with an in-place form.
+METHODS = """
+    addbmm addr allclose aminmax as_strided_scatter cholesky cholesky_inverse cholesky_solve corrcoef count_nonzero cov
+    cross det diag diag_embed diagflat diagonal_scatter diff dist dsplit equal fliplr flipud geqrf histogram hsplit inner
+    inverse isclose isreal istft kron logdet lu_solve matrix_exp matrix_power nanmean nanmedian nanquantile nansum
+    narrow_copy orgqr ormqr pinverse qr quantile renorm rot90 select_scatter slice_scatter slogdet stft svd take_along_dim
+    tile trace triangular_solve vsplit eig lstsq solve symeig
+""".split()
+METHOD_ONLY = {"repeat": "ops_py.shapes", "lu": "ops_py.triangular:lu_method"}
+IN_PLACE = "addbmm addr renorm".split()

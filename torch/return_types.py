@@ -1,0 +1,76 @@
+"""The named tuples that operations with several results return."""
+
+from __future__ import annotations
+
+from . import _C
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Results of the composites; native operations bring their own types.
+_FIELDS = {
+    "aminmax": "min max",
+    "geqrf": "a tau",
+    "histogram": "hist bin_edges",
+    "histogramdd": "hist bin_edges",
+    "linalg_cholesky_ex": "L info",
+    "linalg_eig": "eigenvalues eigenvectors",
+    "linalg_eigh": "eigenvalues eigenvectors",
+    "linalg_inv_ex": "inverse info",
+    "linalg_ldl_factor": "LD pivots",
+    "linalg_ldl_factor_ex": "LD pivots info",
+    "linalg_lstsq": "solution residuals rank singular_values",
+    "linalg_lu": "P L U",
+    "linalg_lu_factor": "LU pivots",
+    "linalg_lu_factor_ex": "LU pivots info",
+    "linalg_qr": "Q R",
+    "linalg_slogdet": "sign logabsdet",
+    "linalg_solve_ex": "result info",
+    "linalg_svd": "U S Vh",
+    "lu_unpack": "P L U",
+    "nanmedian": "values indices",
+    "qr": "Q R",
+    "slogdet": "sign logabsdet",
+    "svd": "U S V",
+    "triangular_solve": "solution cloned_coefficient",
+    "frexp": "mantissa exponent",
+    "cummax": "values indices",
+    "cummin": "values indices",
+    "kthvalue": "values indices",
+    "max": "values indices",
+    "median": "values indices",
+    "min": "values indices",
+    "mode": "values indices",
+    "sort": "values indices",
+    "topk": "values indices",
+}
+
+
+def _repr(self: Any) -> str:
+    body = ",\n".join(f"{name}={value!r}" for name, value in zip(self._fields, self, strict=True))
+    return f"{type(self).__module__}.{type(self).__name__}(\n{body})"
+
+
+def _reduce(self: Any) -> Any:
+    return type(self), (tuple(self),)
+
+
+def _field(index: int) -> Any:
+    return property(lambda self: tuple.__getitem__(self, index))
+
+
+def _make(name: str, fields: tuple[str, ...]) -> Any:
+    """A class like Python's structseq: made from one sequence, fields by name or by index."""
+    body: dict[str, Any] = {field: _field(i) for i, field in enumerate(fields)}
+    body |= {
+        "__slots__": (), "__module__": "torch.return_types", "__repr__": _repr, "__reduce__": _reduce,
+        "_fields": fields, "n_fields": len(fields), "n_sequence_fields": len(fields), "n_unnamed_fields": 0,
+    }  # fmt: skip
+    return type(name, (tuple,), body)
+
+
+_native = getattr(_C, "_return_types", None) or {}
+globals().update({name: kind for name, kind in _native.items() if kind is not None})
+globals().update({name: _make(name, tuple(fields.split())) for name, fields in _FIELDS.items() if name not in _native})
+__all__ = sorted({*_FIELDS, *_native})
