@@ -343,11 +343,9 @@ PyTypeObject* class_named(const std::string& name) {
     PyType_Spec spec{nullptr, sizeof(PyNode), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
     static std::map<std::string, std::string> titles;  // type objects keep pointing at their names
     std::string& title = titles[name];
-    title = colon == name.npos ? name : name.substr(colon + 1);
+    title = "builtins." + (colon == name.npos ? name : name.substr(colon + 1));
     spec.name = title.c_str();
     type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpecWithBases(&spec, as_object(node_type))).release());
-    PyRef module = checked(PyUnicode_FromString("builtins"));
-    checked(PyObject_SetAttrString(as_object(type), "__module__", module.get()));
   }
   return type;
 }

@@ -302,7 +302,11 @@ void add_operations(PyObject* module) {
       checked(PyObject_SetAttrString(modules[place.attribute].get(), group->name.c_str(), function.get()));
     }
   }
-  for (auto& [attribute, sub] : modules) checked(PyObject_SetAttrString(module, attribute.c_str(), sub.get()));
+  for (auto& [attribute, sub] : modules) {
+    checked(PyObject_SetAttrString(module, attribute.c_str(), sub.get()));
+    // `from torch._C._nn import linear` finds a module that is no package member by its entry here
+    checked(PyDict_SetItemString(PyImport_GetModuleDict(), ("torch._C." + attribute).c_str(), sub.get()));
+  }
 }
 
 // ---- operators ----

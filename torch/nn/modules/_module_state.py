@@ -13,6 +13,10 @@ from .._hooks import RemovableHandle
 from ..parameter import Parameter, is_lazy
 
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
+_NEVER = (
+    "Reached a code path in Module.{}() that should never be called. Please file an issue at "
+    "https://github.com/pytorch/pytorch/issues/new?template=bug-report.yml to report this bug."
+)
 
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
@@ -71,11 +75,11 @@ class ModuleState:
 
     def get_extra_state(self):
         """Return anything more that the state dict shall hold; for subclasses to define."""
-        raise RuntimeError("Reached a code path in Module.get_extra_state() that should never be called.")
+        raise RuntimeError(_NEVER.format("get_extra_state"))
 
     def set_extra_state(self, state) -> None:
         """Take back what ``get_extra_state`` returned; for subclasses to define."""
-        raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
+        raise RuntimeError(_NEVER.format("set_extra_state"))
 
     def _add_state_hook(self, table, hook) -> RemovableHandle:
         handle = RemovableHandle(table)

@@ -320,14 +320,14 @@ class ModuleDict(Module):
             self[pair[0]] = pair[1]
 
 
-def _describe(key, value) -> str:
+def _describe(key, value, kind_name) -> str:
     """Return how a parameter container shows one of its values."""
     if not isinstance(value, torch.Tensor):
         return f"  ({key}): Object of type: {type(value).__name__}"
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
     size = "x".join(str(s) for s in value.size())
     device = "" if not value.is_cuda else f" (GPU {value.get_device()})"
-    return f"  ({key}): {kind} containing: [{torch.typename(value)} of size {size}{device}]"
+    return f"  ({key}): {kind} containing: [{kind_name(value)} of size {size}{device}]"
 
 
 class ParameterList(Module):
@@ -390,7 +390,7 @@ class ParameterList(Module):
         return self
 
     def extra_repr(self) -> str:
-        return "\n".join(_describe(k, p) for k, p in enumerate(self))
+        return "\n".join(_describe(k, p, lambda t: t.dtype) for k, p in enumerate(self))
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError("ParameterList should not be called.")
@@ -514,7 +514,7 @@ class ParameterDict(Module):
                 self[pair[0]] = pair[1]
 
     def extra_repr(self) -> str:
-        return "\n".join(_describe(k, p) for k, p in self.items())
+        return "\n".join(_describe(k, p, torch.typename) for k, p in self.items())
 
     def __call__(self, input):
         raise RuntimeError("ParameterDict should not be called.")

@@ -325,7 +325,7 @@ class _ConvTransposeNd(_ConvNd):
         for size, low, high in zip(wanted, lows, highs, strict=True):
             if size < low or size > high:
                 raise ValueError(
-                    f"requested an output size of {wanted}, but valid sizes range "
+                    f"requested an output size of {output_size}, but valid sizes range "
                     f"from {lows} to {highs} (for an input of {input.size()[2:]})"
                 )
             result.append(size - low)

@@ -134,7 +134,10 @@ class RNNBase(Module):
         """Raise unless rank, width and dtype of the input fit."""
         dtype = self._flat_weights[0].dtype
         if not torch.is_autocast_enabled() and input.dtype != dtype:
-            raise ValueError(f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}).")
+            raise ValueError(
+                f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}). "
+                f"Convert input: input.to({dtype}), or convert model: model.to({input.dtype})"
+            )
         expected = 2 if batch_sizes is not None else 3
         if input.dim() != expected:
             raise RuntimeError(f"input must have {expected} dimensions, got {input.dim()}")

@@ -10,6 +10,9 @@ import torch
 __all__ = ["functional_call"]
 
 
+_ABSENT = object()
+
+
 def _owner(module, name: str):
     path, _, last = name.rpartition(".")
     return module.get_submodule(path), last
@@ -65,9 +68,7 @@ def _reparametrize_module(
                     table[last] = tensor
                     break
             else:
-                if not hasattr(owner, last):
-                    raise AttributeError(f"{owner._get_name()} has no attribute `{last}`")
-                swapped.append((owner, last, getattr(owner, last), tensor))
+                swapped.append((owner, last, getattr(owner, last, _ABSENT), tensor))
                 setattr(owner, last, tensor)
         yield
     finally:
@@ -80,6 +81,8 @@ def _reparametrize_module(
                         if value is given:
                             parameters_and_buffers[key] = now
                 table[last] = before
+            elif before is _ABSENT:
+                delattr(table, last)
             else:
                 setattr(table, last, before)
 
