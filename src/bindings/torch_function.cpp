@@ -3,16 +3,19 @@
 
 #include "bindings/autograd.h"
 #include "bindings/operations.h"
+#include "bindings/torch_function.h"
 #include "core/state.h"
 #include "ops/view.h"
 
 namespace tabula::py {
+
+thread_local constinit int torch_function_modes = 0;
+
 namespace {
 
 // Levels of thread_state.torch_function_disabled.
 enum Disabled : uint8_t { kNone, kSubclasses, kAll };
 
-thread_local constinit int mode_count __attribute__((tls_model("initial-exec"))) = 0;
 thread_local std::vector<PyRef> modes;
 
 PyObject* attribute = nullptr;      // "__torch_function__"
@@ -95,11 +98,11 @@ class Stash {
  public:
   Stash() : mode_(std::move(modes.back())) {
     modes.pop_back();
-    mode_count--;
+    torch_function_modes--;
   }
   ~Stash() {
     modes.push_back(std::move(mode_));
-    mode_count++;
+    torch_function_modes++;
   }
   Stash(const Stash&) = delete;
   PyObject* mode() const { return mode_.get(); }
@@ -237,59 +240,6 @@ PyObject* default_handler(PyObject* cls, PyObject* const* args, Py_ssize_t n, Py
   });
 }
 
-// ---- attributes ----
-
-// Getters and setters of Tensor, behind ones that look for overrides first; as the row's closure.
-struct Attribute {
-  PyGetSetDef plain;
-};
-
-PyRef accessor(const Attribute& attribute, const char* which) {
-  PyRef descriptor = checked(PyObject_GetAttrString(as_object(tensor_type), attribute.plain.name));
-  return checked(PyObject_GetAttrString(descriptor.get(), which));
-}
-
-bool exactly_plain(PyObject* self) { return Py_TYPE(self) == tensor_type || Py_TYPE(self) == parameter_type; }
-
-PyObject* get_attribute(PyObject* self, void* closure) {
-  const Attribute& attribute = *static_cast<const Attribute*>(closure);
-  const Arguments call{self, nullptr, 0, nullptr};
-  if ((mode_count || !exactly_plain(self)) && torch_function_needed(call)) [[unlikely]] {
-    PyObject* result = nullptr;
-    PyObject* status = guarded([&]() -> PyObject* {
-      return call_torch_function(accessor(attribute, "__get__").get(), call, &result) ? result : Py_NotImplemented;
-    });
-    if (status != Py_NotImplemented || result) return status;
-  }
-  return attribute.plain.get(self, attribute.plain.closure);
-}
-
-int set_attribute(PyObject* self, PyObject* value, void* closure) {
-  const Attribute& attribute = *static_cast<const Attribute*>(closure);
-  if (value) {
-    const Arguments call{self, &value, 1, nullptr};
-    if ((mode_count || !exactly_plain(self) || !exactly_plain(value)) && torch_function_needed(call)) [[unlikely]] {
-      const int status = guarded([&]() -> int {
-        PyObject* result;
-        if (!call_torch_function(accessor(attribute, "__set__").get(), call, &result)) return 1;
-        Py_DECREF(result);
-        return 0;
-      });
-      if (status != 1) return status;
-    }
-  }
-  return attribute.plain.set(self, value, attribute.plain.closure);
-}
-
-// The descriptors read this table, so the type need not be made anew.
-void intercept_attributes(PyGetSetDef* table) {
-  for (PyGetSetDef* row = table; row->name; row++) {
-    row->closure = new Attribute{*row};  // for the life of the process, like the type
-    row->get = get_attribute;
-    if (row->set) row->set = set_attribute;
-  }
-}
-
 // ---- functions ----
 
 PyObject* disabled_handler(PyObject*, PyObject* args) {
@@ -304,7 +254,7 @@ PyObject* disabled_handler(PyObject*, PyObject* args) {
 }
 
 bool subclasses_enabled() { return thread_state.torch_function_disabled == kNone; }
-bool modes_active() { return mode_count > 0 && thread_state.torch_function_disabled != kAll; }
+bool modes_active() { return torch_function_modes > 0 && thread_state.torch_function_disabled != kAll; }
 
 PyObject* has_any(PyObject* const* args, Py_ssize_t n) {
   if (modes_active()) Py_RETURN_TRUE;
@@ -336,23 +286,23 @@ PyObject* overloaded_args(PyObject*, PyObject* sequence) {
 
 PyObject* push_mode(PyObject*, PyObject* mode) {
   modes.push_back(PyRef::borrow(mode));
-  mode_count++;
+  torch_function_modes++;
   Py_RETURN_NONE;
 }
 PyObject* pop_mode(PyObject*, PyObject*) {
   return guarded([&]() -> PyObject* {
-    check(mode_count > 0, "the torch function mode stack is empty");
+    check(torch_function_modes > 0, "the torch function mode stack is empty");
     PyRef mode = std::move(modes.back());
     modes.pop_back();
-    mode_count--;
+    torch_function_modes--;
     return mode.release();
   });
 }
-PyObject* mode_depth(PyObject*, PyObject*) { return PyLong_FromLong(mode_count); }
+PyObject* mode_depth(PyObject*, PyObject*) { return PyLong_FromLong(torch_function_modes); }
 PyObject* mode_at(PyObject*, PyObject* index) {
   return guarded([&]() -> PyObject* {
     const int64_t i = unwrap_int(index);
-    if (i < 0 || i >= mode_count) fail(ErrorKind::Index, "torch function mode stack index ", i, " is out of range");
+    if (i < 0 || i >= torch_function_modes) fail(ErrorKind::Index, "torch function mode stack index ", i, " is out of range");
     return Py_NewRef(modes[size_t(i)].get());
   });
 }
@@ -378,7 +328,7 @@ PyMethodDef functions[] = {
 }  // namespace
 
 bool torch_function_needed(const Arguments& call) {
-  if (mode_count) [[unlikely]]
+  if (torch_function_modes) [[unlikely]]
     if (modes_active()) return true;
   if (call.self && Py_TYPE(call.self) != tensor_type && Py_TYPE(call.self) != parameter_type && subclasses_enabled() && overrides(call.self)) return true;
   const Py_ssize_t n = argument_count(call);
@@ -388,7 +338,24 @@ bool torch_function_needed(const Arguments& call) {
   return false;
 }
 
-bool call_torch_function(PyObject* callable, const Arguments& call, PyObject** result) {
+// Operators are known to handlers by the method they stand for, where there is one.
+static PyRef operation_behind(PyObject* callable) {
+  static constexpr std::pair<const char*, const char*> methods[] = {
+      {"__add__", "add"},         {"__radd__", "add"},   {"__iadd__", "add_"},      {"__sub__", "sub"},     {"__isub__", "sub_"},
+      {"__mul__", "mul"},         {"__rmul__", "mul"},   {"__imul__", "mul_"},      {"__truediv__", "div"}, {"__itruediv__", "div_"},
+      {"__rtruediv__", "__rdiv__"}, {"__mod__", "remainder"}, {"__imod__", "remainder_"}, {"__matmul__", "matmul"}, {"__pow__", "pow"},
+      {"__ipow__", "pow_"},       {"__lt__", "lt"},      {"__le__", "le"},          {"__gt__", "gt"},       {"__ge__", "ge"}};
+  if (Py_TYPE(callable) == &PyWrapperDescr_Type) {
+    PyObject* name = reinterpret_cast<PyDescrObject*>(callable)->d_name;
+    for (const auto& [dunder, method] : methods)
+      if (PyUnicode_CompareWithASCIIString(name, dunder) == 0)
+        if (PyObject* found = PyObject_GetAttrString(as_object(tensor_type), method)) return PyRef::steal(found);
+    PyErr_Clear();
+  }
+  return PyRef::borrow(callable);
+}
+
+bool call_torch_function(PyObject* callable_or_operator, const Arguments& call, PyObject** result) {
   Overloaded overloaded;
   if (subclasses_enabled()) {
     if (call.self) overloaded.add(call.self);
@@ -396,6 +363,8 @@ bool call_torch_function(PyObject* callable, const Arguments& call, PyObject** r
   }
   const bool by_mode = modes_active();
   if (!by_mode && overloaded.objects().empty()) return false;
+  PyRef operation = operation_behind(callable_or_operator);
+  PyObject* callable = operation.get();
   PyRef types = overloaded.types(), args = PyRef::steal(python_args(call)), kwargs = python_kwargs(call);
   PyRef given, mode;
   if (by_mode) {
@@ -421,7 +390,7 @@ void add_torch_function(PyObject* module) {
   attribute = checked(PyUnicode_InternFromString("__torch_function__")).release();
   add_functions(module, functions);
   disabled_impl = checked(PyObject_GetAttrString(module, "_disabled_torch_function_impl")).release();
-  intercept_attributes(tensor_getset());
+  intercept_tensor_methods();
   add_disable<kSubclasses>(module, "torch._C.DisableTorchFunctionSubclass");
   add_disable<kAll>(module, "torch._C.DisableTorchFunction");
   add_disable<kNone>(module, "torch._C._EnableTorchFunction");

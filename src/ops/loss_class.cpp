@@ -1,6 +1,7 @@
 // Losses of classes: the negative log likelihood and the cross entropy.
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/loss_common.h"
 #include "ops/reduce.h"
@@ -39,7 +40,7 @@ std::tuple<Tensor, Tensor> run_nll(const Tensor& input, const Tensor& target, co
   check_implemented(is_floating(input.dtype()), "\"nll_loss_out_frame\" not implemented for '", dtype_title(input.dtype()), "'");
   check_weight(input, weight, input.sizes()[input.dim() == 1 ? 0 : 1]);
   const Tensor x = contiguous_raw(input), t = classes_of(target), w = weight.defined() ? contiguous_raw(weight) : weight;
-  const Tensor out = Reduction(reduction) == Reduction::None ? Tensor::empty(target.sizes(), x.dtype(), x.device()) : Tensor::empty({}, x.dtype(), x.device());
+  const Tensor out = Reduction(reduction) == Reduction::None && x.dim() > 1 ? Tensor::empty(target.sizes(), x.dtype(), x.device()) : Tensor::empty({}, x.dtype(), x.device());
   const Tensor total = Tensor::empty({}, x.dtype(), x.device());
   kernels::NllCall call = nll_call(x.sizes(), x.dtype(), t, w, reduction, ignore_index);
   call.input = x.data();
@@ -119,10 +120,10 @@ Tensor along_classes(const Tensor& weight, int64_t nd, int64_t class_dim) {
 }
 
 Tensor cross_entropy_probabilities(const Tensor& input, const Tensor& target, const Tensor& weight, Reduction how, double smoothing) {
-  const int64_t nd = input.dim(), class_dim = nd == 1 ? 0 : 1, classes = input.sizes()[size_t(class_dim)];
+  const int64_t nd = input.dim(), class_dim = nd == 1 ? 0 : 1, classes = input.size(class_dim);
   check(is_floating(target.dtype()), "Expected floating point type for target with class probabilities, got ", dtype_title(target.dtype()));
   check(!weight.defined() || (weight.dim() == 1 && weight.numel() == classes), "cross_entropy: weight tensor should be defined either for all ", classes,
-        " classes or no classes but got weight tensor of shape: ", weight.defined() ? shape_text(weight.sizes()) : "");
+        " classes or no classes but got weight tensor of shape: ", shape_text(weight.defined() ? weight.sizes() : IntList()));
   const Tensor y = smoothing > 0 ? target * Scalar(1 - smoothing) + Scalar(smoothing / double(classes)) : target;
   Tensor product = log_softmax(input, class_dim) * y;
   if (weight.defined()) product = product * along_classes(weight, nd, class_dim);
@@ -133,12 +134,10 @@ Tensor cross_entropy_probabilities(const Tensor& input, const Tensor& target, co
 }
 
 Tensor smoothed(const Tensor& input, const Tensor& logs, const Tensor& target, const Tensor& weight, Reduction how, int64_t ignore_index, double smoothing) {
-  const int64_t nd = input.dim(), class_dim = nd == 1 ? 0 : 1, classes = input.sizes()[size_t(class_dim)];
+  const int64_t nd = input.dim(), class_dim = nd == 1 ? 0 : 1, classes = input.size(class_dim);
   const auto pair = nll.many<2>(logs, target, weight, int64_t(how), ignore_index);
   Tensor smooth = neg(sum_dim(weight.defined() ? logs * along_classes(weight, nd, class_dim) : logs, Dims{class_dim}));
-  const Tensor seat = nd == 1 ? view(target, IntList()) : target;
-  const Tensor ignored = eq_classes(seat, ignore_index);
-  smooth = where(ignored, Scalar(0.0), smooth);
+  smooth = where(eq(nd == 1 ? view(target, Dims()) : target, Scalar(ignore_index)), Scalar(0.0), smooth);
   if (how != Reduction::None) {
     smooth = sum(smooth);
     if (how == Reduction::Mean) smooth = smooth / pair[1];
@@ -146,5 +145,31 @@ Tensor smoothed(const Tensor& input, const Tensor& logs, const Tensor& target, c
   return pair[0] * Scalar(1 - smoothing) + smooth * Scalar(smoothing / double(classes));
 }
 
+Tensor run_cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, std::optional<bool> size_average, int64_t ignore_index, std::optional<bool> reduce,
+                         std::string_view reduction, double smoothing) {
+  const Reduction how = reduction_of(reduction, size_average, reduce);
+  check(smoothing >= 0 && smoothing <= 1, "label_smoothing must be between 0.0 and 1.0. Got: ", smoothing);
+  if (same(input.sizes(), target.sizes())) {
+    check(ignore_index < 0, "ignore_index is not supported for floating point target");
+    return cross_entropy_probabilities(input, target, weight, how, smoothing);
+  }
+  const Tensor logs = log_softmax(input, int64_t(input.dim() == 1 ? 0 : 1));
+  return smoothing > 0 ? smoothed(input, logs, target, weight, how, ignore_index, smoothing) : nll_nd(logs, target, weight, how, ignore_index);
+}
+
 }  // namespace
+
+static const Op nll_loss{OpDef{.schema = "nll_loss(Tensor input, Tensor target, Tensor? weight=None, bool? size_average=None, int ignore_index=-100, bool? reduce=None, str reduction='mean') -> Tensor",
+                               .run = fn<run_nll_loss>, .on = NN, .composite = true,
+                               .doc = "The mean of minus the log-probabilities of the target classes.\n\nArgs: input (batch, classes, ...) or (classes,); target (batch, ...), class indices; weight of each class or "
+                                      "None, by whose sum over the targets the mean divides; targets equal to ignore_index do not count. Raises ValueError for other sizes, IndexError for other "
+                                      "classes.\n\nExample::\n\n    >>> torch.nn.functional.nll_loss(torch.tensor([[-1.0, -2.0]]), torch.tensor([1]))\n    tensor(2.)\n"}};
+static const Op cross_entropy{OpDef{.schema = "cross_entropy(Tensor input, Tensor target, Tensor? weight=None, bool? size_average=None, int ignore_index=-100, bool? reduce=None, str reduction='mean', "
+                                       "float label_smoothing=0.0) -> Tensor",
+                             .run = fn<run_cross_entropy>, .on = NN, .composite = true,
+                             .doc = "The mean of minus the log-probabilities that softmax(input) gives the target classes.\n\nArgs: input (batch, classes, ...) or (classes,), logits; target: class indices "
+                                    "(batch, ...), or probabilities of input's shape; weight of each class or None; label_smoothing in [0, 1] moves that part of each target to all classes "
+                                    "(Szegedy et al., 2016). Raises ValueError for other sizes, IndexError for other classes.\n\nExample::\n\n    >>> torch.nn.functional.cross_entropy("
+                                    "torch.zeros(1, 2), torch.tensor([1]))\n    tensor(0.6931)\n"}};
+
 }  // namespace tabula

@@ -27,6 +27,8 @@ Tensor reduce_loss_raw(const Tensor& loss, Reduction how) {
 
 Tensor spread_grad(const Tensor& g, IntList sizes, Reduction how) { return how == Reduction::Mean ? g / Scalar(double(count_elements(sizes))) : g; }
 
+Tensor absolute_difference(const Tensor& x, const Tensor& y) { return abs(x - y); }
+
 Tensor weighted_mean(const Tensor& loss, const Tensor& weight) { return sum(loss) / sum(weight); }
 
 std::string size_text(IntList sizes) { return concat("torch.Size(", shape_text(sizes), ")"); }

@@ -17,6 +17,8 @@ Tensor reduce_loss_raw(const Tensor& loss, Reduction how);
 // The gradient of each element of a loss of these sizes: a 0-d tensor unless nothing was reduced.
 Tensor spread_grad(const Tensor& g, IntList sizes, Reduction how);
 
+Tensor absolute_difference(const Tensor& x, const Tensor& y);
+
 // The mean of a weighted loss is over the weights.
 Tensor weighted_mean(const Tensor& loss, const Tensor& weight);
 

@@ -57,7 +57,7 @@ Tensor run_mse_loss(const Tensor& input, const Tensor& target, std::optional<boo
 Tensor run_l1_loss(const Tensor& input, const Tensor& target, std::optional<bool> size_average, std::optional<bool> reduce, std::string_view reduction, const Tensor& weight) {
   warn_sizes(input, target);
   const Reduction how = reduction_of(reduction, size_average, reduce);
-  const Tensor loss = tabula::abs(input - target);
+  const Tensor loss = absolute_difference(input, target);
   if (!weight.defined()) return reduce_loss(loss, how);
   check_value(same(weight.sizes(), input.sizes()), "Weights and input must have the same size.");
   return how == Reduction::Mean ? weighted_mean(loss * weight, weight) : reduce_loss(loss * weight, how);

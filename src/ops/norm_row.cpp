@@ -30,7 +30,7 @@ void check_rows(const Tensor& x, IntList normalized, const Tensor& weight, const
             shape_text(p->sizes()), " and normalized_shape = ", shape_text(normalized));
   const bool fits = x.dim() >= int64_t(normalized.size()) && same(x.sizes().last(normalized.size()), normalized);
   if (fits) return;
-  std::string wanted = rms ? "[*" : "[*";
+  std::string wanted = "[*";
   for (size_t i = 0; i < normalized.size(); i++) wanted += (rms && i == 0 ? "" : ", ") + std::to_string(normalized[i]);
   fail(ErrorKind::Runtime, "Given normalized_shape=", shape_text(normalized), ", expected input with shape ", wanted, "], but got input of size", shape_text(x.sizes()));
 }
@@ -151,18 +151,18 @@ Tensor run_rms_norm(const Tensor& input, IntList normalized, const Tensor& weigh
   return weight.defined() ? y * weight : y;
 }
 
-#define NORM_DOC(what, formula, source, name, example, value)                                                                                  \
+#define NORM_DOC(what, formula, source, example, value)                                                                                  \
   what "\n\nOver the trailing dims normalized_shape: " formula ".\nArgs: input (floating), normalized_shape, parameters of that shape, eps. Source: " source \
-  "\n\nExample::\n\n    >>> torch.nn.functional." name "\n    " value "\n"
+  "\n\nExample::\n\n    >>> torch.nn.functional." example "\n    " value "\n"
 
 }  // namespace
 
 const Op layer_norm{OpDef{.schema = "layer_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05) -> Tensor", .run = fn<run_layer_norm>, .on = NN,
                           .composite = true,
-                          .doc = NORM_DOC("Layer normalisation.", "(x - mean) / sqrt(variance + eps) * weight + bias, the variance biased", "Ba, Kiros and Hinton, 2016.", "layer_norm",
+                          .doc = NORM_DOC("Layer normalisation.", "(x - mean) / sqrt(variance + eps) * weight + bias, the variance biased", "Ba, Kiros and Hinton, 2016.",
                                           "layer_norm(torch.tensor([1., 3.]), (2,))", "tensor([-1.0000,  1.0000])")}};
 const Op rms_norm{OpDef{.schema = "rms_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor", .run = fn<run_rms_norm>, .on = NN | Function, .composite = true,
-                        .doc = NORM_DOC("Root mean square normalisation.", "x / sqrt(mean(x^2) + eps) * weight; eps is the dtype's step at 1 when None", "Zhang and Sennrich, 2019.", "rms_norm",
+                        .doc = NORM_DOC("Root mean square normalisation.", "x / sqrt(mean(x^2) + eps) * weight; eps is the dtype's step at 1 when None", "Zhang and Sennrich, 2019.",
                                         "rms_norm(torch.tensor([1., 1.]), (2,), eps=0.)", "tensor([1., 1.])")}};
 #undef NORM_DOC
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from . import functional, init, modules, utils
-from .modules import *
-from .modules.module import Module
+from .modules import *  # noqa: F403
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 _LAZY = ("attention", "common_types", "grad", "parallel")

@@ -62,9 +62,7 @@ def _check_shapes(query: Tensor, key: Tensor, value: Tensor, key_padding_mask, a
         if rank == 2 and attn_mask.dim() == 3:
             expected = (num_heads, query.shape[0], key.shape[0])
             if attn_mask.shape != expected:
-                raise AssertionError(
-                    f"Expected `attn_mask` shape to be {expected} but got {attn_mask.shape}"
-                )
+                raise AssertionError(f"Expected `attn_mask` shape to be {expected} but got {attn_mask.shape}")
     return rank == 3
 
 
@@ -160,16 +158,12 @@ def multi_head_attention_forward(
         if attn_mask.dim() == 2:
             expected = (target, source)
             if attn_mask.shape != expected:
-                raise RuntimeError(
-                    f"The shape of the 2D attn_mask is {attn_mask.shape}, but should be {expected}."
-                )
+                raise RuntimeError(f"The shape of the 2D attn_mask is {attn_mask.shape}, but should be {expected}.")
             attn_mask = attn_mask.unsqueeze(0)
         elif attn_mask.dim() == 3:
             expected = (batch * num_heads, target, source)
             if attn_mask.shape != expected:
-                raise RuntimeError(
-                    f"The shape of the 3D attn_mask is {attn_mask.shape}, but should be {expected}."
-                )
+                raise RuntimeError(f"The shape of the 3D attn_mask is {attn_mask.shape}, but should be {expected}.")
         else:
             raise RuntimeError(f"attn_mask's dimension {attn_mask.dim()} is not supported")
     if bias_k is not None and bias_v is not None:

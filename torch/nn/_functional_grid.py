@@ -126,8 +126,7 @@ def grid_sample(
     """Sample ``input`` at the coordinates of ``grid``, which run from -1 to 1 (Jaderberg et al., 2015)."""
     if mode not in ("bilinear", "nearest", "bicubic"):
         raise ValueError(
-            "nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: "
-            f"'{mode}'"
+            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
         )
     if padding_mode not in ("zeros", "border", "reflection"):
         raise ValueError(
@@ -155,7 +154,9 @@ def grid_sample(
     if mode == "bicubic":
         out = _bicubic(flat, coordinates, sizes, padding_mode, align_corners)
     else:
-        coordinates = [_padded(x, size, padding_mode, align_corners) for x, size in zip(coordinates, sizes, strict=True)]
+        coordinates = [
+            _padded(x, size, padding_mode, align_corners) for x, size in zip(coordinates, sizes, strict=True)
+        ]
         if mode == "bilinear":
             out = _linear(flat, coordinates, sizes)
         else:

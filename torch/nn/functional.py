@@ -82,7 +82,6 @@ from torch._C._nn import (
     unfold,
 )
 
-from . import _reduction
 from ._functional_activation import (
     alpha_dropout,
     celu_,
@@ -101,7 +100,9 @@ from ._functional_activation import (
     tanh,
     threshold_,
 )
-from ._functional_attention import _canonical_mask, _none_or_dtype, multi_head_attention_forward
+from ._functional_attention import _canonical_mask as _canonical_mask
+from ._functional_attention import _none_or_dtype as _none_or_dtype
+from ._functional_attention import multi_head_attention_forward
 from ._functional_ctc import ctc_loss
 from ._functional_grid import grid_sample
 from ._functional_loss import (

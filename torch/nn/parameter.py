@@ -6,7 +6,14 @@ from collections import OrderedDict
 
 import torch
 
-__all__ = ["Parameter", "UninitializedParameter", "is_lazy", "Buffer", "UninitializedBuffer", "UninitializedTensorMixin"]
+__all__ = [
+    "Parameter",
+    "UninitializedParameter",
+    "is_lazy",
+    "Buffer",
+    "UninitializedBuffer",
+    "UninitializedTensorMixin",
+]
 
 _Tensor = torch.Tensor
 _make_subclass = torch.Tensor._make_subclass

@@ -98,9 +98,7 @@ class CyclicLR(LRScheduler):
         x = 1.0 + self.last_epoch / self.total_size - cycle
         height = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
         scale = self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
-        lrs = [
-            base + (high - base) * height * scale for base, high in zip(self.base_lrs, self.max_lrs, strict=True)
-        ]
+        lrs = [base + (high - base) * height * scale for base, high in zip(self.base_lrs, self.max_lrs, strict=True)]
         if self.cycle_momentum:
             for base, high, group in zip(
                 self.base_momentums, self.max_momentums, self.optimizer.param_groups, strict=True
@@ -156,9 +154,7 @@ class OneCycleLR(LRScheduler):
                 raise ValueError(f"Expected positive integer steps_per_epoch, but got {steps_per_epoch}")
             self.total_steps = epochs * steps_per_epoch
         else:
-            raise ValueError(
-                "You must define either total_steps OR (epochs AND steps_per_epoch)"
-            )
+            raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
         up = float(pct_start * self.total_steps) - 1
         end = self.total_steps - 1
         if three_phase:
@@ -180,9 +176,7 @@ class OneCycleLR(LRScheduler):
         if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(
-                f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}"
-            )
+            raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
         self._anneal_func_type = anneal_strategy
         max_lrs = _per_group(max_lr, optimizer, "max_lr")
         if last_epoch == -1:
@@ -211,11 +205,9 @@ class OneCycleLR(LRScheduler):
         self._warn_outside_step()
         step = self.last_epoch
         if step > self.total_steps:
-            raise ValueError(
-                f"Tried to step {step} times. The total number of steps specified is {self.total_steps}"
-            )
+            raise ValueError(f"Tried to step {step} times. The total number of steps specified is {self.total_steps}")
         phase, pct, start = None, 0.0, 0.0
-        for number, phase in enumerate(self._schedule_phases):  # noqa: B007
+        for number, phase in enumerate(self._schedule_phases):
             end = phase["end_step"]
             if step <= end or number == len(self._schedule_phases) - 1:
                 pct = (step - start) / (end - start)

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
-
-from torch import Tensor
-
 from ._lr_base import (
-    EPOCH_DEPRECATION_WARNING,
     ChainedScheduler,
     ConstantLR,
     CosineAnnealingLR,
@@ -22,7 +17,6 @@ from ._lr_base import (
     StepLR,
 )
 from ._lr_cyclic import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR, ReduceLROnPlateau
-from .optimizer import Optimizer
 
 __all__ = [
     "LambdaLR",
@@ -46,3 +40,8 @@ __all__ = [
 
 class _LRScheduler(LRScheduler):
     """The older name of ``LRScheduler``, kept as a class of its own for ``isinstance``."""
+
+
+# Saved schedules name their classes by this module.
+for _name in __all__:
+    globals()[_name].__module__ = __name__

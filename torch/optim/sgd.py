@@ -116,10 +116,7 @@ def sgd(
     if has_sparse_grad or differentiable:
         options = (weight_decay, momentum, lr, dampening, nesterov, maximize)
         with torch.set_grad_enabled(differentiable and torch.is_grad_enabled()):
-            new = [
-                _one(p, g, b, *options)
-                for p, g, b in zip(params, d_p_list, momentum_buffer_list, strict=True)
-            ]
+            new = [_one(p, g, b, *options) for p, g, b in zip(params, d_p_list, momentum_buffer_list, strict=True)]
     else:
         lr, weight_decay = float(lr), float(weight_decay)
         new = _optim_sgd(
@@ -133,7 +130,9 @@ def _one(p, grad, buffer, weight_decay, momentum, lr, dampening, nesterov, maxim
     if maximize:
         grad = -grad
     if weight_decay != 0:
-        grad = grad.add(p, alpha=weight_decay) if not isinstance(weight_decay, torch.Tensor) else grad + p * weight_decay
+        grad = (
+            grad.add(p, alpha=weight_decay) if not isinstance(weight_decay, torch.Tensor) else grad + p * weight_decay
+        )
     if momentum != 0:
         if buffer is None:
             buffer = grad.detach().clone()

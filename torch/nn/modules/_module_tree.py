@@ -15,7 +15,7 @@ def _overwrites_parameters() -> bool:
 
 
 def _parse_to(args: tuple, kwargs: dict):
-    """Read the overloads ``to(device, dtype, non_blocking)``, ``to(dtype)``, ``to(tensor)`` and ``to(memory_format=)``."""
+    """Read the overloads of ``to``: a device (and a dtype), a dtype, a tensor, or a memory format."""
     kwargs = dict(kwargs)
     memory_format = kwargs.pop("memory_format", None)
     device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)

@@ -16,6 +16,8 @@ __all__ = ["MultiheadAttention"]
 class MultiheadAttention(Module):
     """Attention in several subspaces at once."""
 
+    __module__ = "torch.nn.modules.activation"
+
     __constants__ = ["batch_first"]
     bias_k: torch.Tensor | None
     bias_v: torch.Tensor | None

@@ -8,8 +8,7 @@ import torch
 
 from .. import functional as F
 from .. import init
-from ..parameter import Parameter, UninitializedParameter
-from .lazy import LazyModuleMixin
+from ..parameter import Parameter
 from .module import Module
 from .utils import _pair, _reverse_repeat_tuple, _single, _triple
 
@@ -117,9 +116,7 @@ class _ConvNd(Module):
                 init.uniform_(self.bias, -bound, bound)
 
     def extra_repr(self) -> str:
-        parts = [
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        ]
+        parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
         rank = len(self.kernel_size)
         if self.padding != (0,) * rank:
             parts.append(f"padding={self.padding}")
@@ -367,9 +364,7 @@ class ConvTranspose1d(_ConvTransposeNd):
         )
 
     def forward(self, input, output_size=None):
-        extra = self._output_padding(
-            input, output_size, self.stride, self.padding, self.kernel_size, 1, self.dilation
-        )
+        extra = self._output_padding(input, output_size, self.stride, self.padding, self.kernel_size, 1, self.dilation)
         return F.conv_transpose1d(
             input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
         )
@@ -410,9 +405,7 @@ class ConvTranspose2d(_ConvTransposeNd):
         )
 
     def forward(self, input, output_size=None):
-        extra = self._output_padding(
-            input, output_size, self.stride, self.padding, self.kernel_size, 2, self.dilation
-        )
+        extra = self._output_padding(input, output_size, self.stride, self.padding, self.kernel_size, 2, self.dilation)
         return F.conv_transpose2d(
             input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
         )
@@ -453,113 +446,15 @@ class ConvTranspose3d(_ConvTransposeNd):
         )
 
     def forward(self, input, output_size=None):
-        extra = self._output_padding(
-            input, output_size, self.stride, self.padding, self.kernel_size, 3, self.dilation
-        )
+        extra = self._output_padding(input, output_size, self.stride, self.padding, self.kernel_size, 3, self.dilation)
         return F.conv_transpose3d(
             input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
         )
 
 
-class _LazyConvXdMixin(LazyModuleMixin):
-    def reset_parameters(self) -> None:
-        if not self.has_uninitialized_params() and self.in_channels != 0:
-            super().reset_parameters()
+def __getattr__(name: str):
+    if name.startswith("Lazy") or name == "_LazyConvXdMixin":
+        from . import _lazy_conv
 
-    def initialize_parameters(self, input, *args, **kwargs) -> None:
-        """Take the number of channels from ``input``."""
-        if not self.has_uninitialized_params():
-            return
-        self.in_channels = self._get_in_channels(input)
-        if self.in_channels % self.groups != 0:
-            raise ValueError("in_channels must be divisible by groups")
-        if self.transposed:
-            shape = (self.in_channels, self.out_channels // self.groups, *self.kernel_size)
-        else:
-            shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
-        self.weight.materialize(shape)
-        if self.bias is not None:
-            self.bias.materialize((self.out_channels,))
-        self.reset_parameters()
-
-    def _get_in_channels(self, input) -> int:
-        rank = self._get_num_spatial_dims()
-        if input.dim() not in (rank + 1, rank + 2):
-            raise RuntimeError(
-                f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input "
-                f"to {self.__class__.__name__}, but got input of size: {input.shape}"
-            )
-        return input.shape[1] if input.dim() == rank + 2 else input.shape[0]
-
-    def _get_num_spatial_dims(self) -> int:
-        return len(self.kernel_size)
-
-    def _make_lazy(self, out_channels: int, bias: bool, device, dtype) -> None:
-        self.weight = UninitializedParameter(device=device, dtype=dtype)
-        self.out_channels = out_channels
-        if bias:
-            self.bias = UninitializedParameter(device=device, dtype=dtype)
-
-
-def _lazy(name: str, base, doc: str):
-    """Build the lazy form of a convolution: the same arguments, without ``in_channels``."""
-
-    if issubclass(base, _ConvTransposeNd):
-
-        def __init__(
-            self,
-            out_channels: int,
-            kernel_size,
-            stride=1,
-            padding=0,
-            output_padding=0,
-            groups: int = 1,
-            bias: bool = True,
-            dilation=1,
-            padding_mode: str = "zeros",
-            device=None,
-            dtype=None,
-        ) -> None:
-            super(cls, self).__init__(
-                0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation, padding_mode, device, dtype
-            )
-            self._make_lazy(out_channels, bias, device, dtype)
-
-    else:
-
-        def __init__(
-            self,
-            out_channels: int,
-            kernel_size,
-            stride=1,
-            padding=0,
-            dilation=1,
-            groups: int = 1,
-            bias: bool = True,
-            padding_mode: str = "zeros",
-            device=None,
-            dtype=None,
-        ) -> None:
-            super(cls, self).__init__(
-                0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode, device, dtype
-            )
-            self._make_lazy(out_channels, bias, device, dtype)
-
-    __init__.__qualname__ = f"{name}.__init__"
-    body = {"__init__": __init__, "__doc__": doc, "__module__": __name__, "cls_to_become": base}
-    cls = type(name, (_LazyConvXdMixin, base), body)
-    return cls
-
-
-LazyConv1d = _lazy("LazyConv1d", Conv1d, "A ``Conv1d`` that learns its number of channels from its first input.")
-LazyConv2d = _lazy("LazyConv2d", Conv2d, "A ``Conv2d`` that learns its number of channels from its first input.")
-LazyConv3d = _lazy("LazyConv3d", Conv3d, "A ``Conv3d`` that learns its number of channels from its first input.")
-LazyConvTranspose1d = _lazy(
-    "LazyConvTranspose1d", ConvTranspose1d, "A ``ConvTranspose1d`` that learns its channels from its first input."
-)
-LazyConvTranspose2d = _lazy(
-    "LazyConvTranspose2d", ConvTranspose2d, "A ``ConvTranspose2d`` that learns its channels from its first input."
-)
-LazyConvTranspose3d = _lazy(
-    "LazyConvTranspose3d", ConvTranspose3d, "A ``ConvTranspose3d`` that learns its channels from its first input."
-)
+        return getattr(_lazy_conv, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -344,9 +344,7 @@ class LSTM(RNNBase):
 
     def _initial_state(self, data, batch: int):
         directions = 2 if self.bidirectional else 1
-        cell = torch.zeros(
-            self.num_layers * directions, batch, self.hidden_size, dtype=data.dtype, device=data.device
-        )
+        cell = torch.zeros(self.num_layers * directions, batch, self.hidden_size, dtype=data.dtype, device=data.device)
         return self._zero_state(data, batch), cell
 
     def _batched_state(self, hx, batched: bool):
@@ -367,9 +365,7 @@ class RNNCellBase(Module):
 
     __constants__ = ["input_size", "hidden_size", "bias"]
 
-    def __init__(
-        self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device=None, dtype=None
-    ) -> None:
+    def __init__(self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device=None, dtype=None) -> None:
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
@@ -407,9 +403,7 @@ class RNNCellBase(Module):
 
     def _step(self, mode: str, input, state):
         if input.size(1) != self.input_size:
-            raise RuntimeError(
-                f"input has inconsistent input_size: got {input.size(1)} expected {self.input_size}"
-            )
+            raise RuntimeError(f"input has inconsistent input_size: got {input.size(1)} expected {self.input_size}")
         for number, part in enumerate(state):
             if input.size(0) != part.size(0):
                 raise RuntimeError(

@@ -120,9 +120,7 @@ class Transformer(Module):
             raise RuntimeError("the batch number of src and tgt must be equal")
         if src.size(-1) != self.d_model or tgt.size(-1) != self.d_model:
             raise RuntimeError("the feature number of src and tgt must be equal to d_model")
-        memory = self.encoder(
-            src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal
-        )
+        memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
         return self.decoder(
             tgt,
             memory,
@@ -166,7 +164,9 @@ class TransformerEncoder(Module):
             src_key_padding_mask, "src_key_padding_mask", F._none_or_dtype(mask), "mask", src.dtype
         )
         mask = F._canonical_mask(mask, "mask", None, "", src.dtype, False)
-        batch_first = getattr(getattr(self.layers[0], "self_attn", None), "batch_first", False) if self.layers else False
+        batch_first = (
+            getattr(getattr(self.layers[0], "self_attn", None), "batch_first", False) if self.layers else False
+        )
         is_causal = _detect_is_causal_mask(mask, is_causal, _get_seq_len(src, batch_first))
         output = src
         for module in self.layers:
@@ -197,7 +197,9 @@ class TransformerDecoder(Module):
         memory_is_causal: bool = False,
     ):
         output = tgt
-        batch_first = getattr(getattr(self.layers[0], "self_attn", None), "batch_first", False) if self.layers else False
+        batch_first = (
+            getattr(getattr(self.layers[0], "self_attn", None), "batch_first", False) if self.layers else False
+        )
         tgt_is_causal = _detect_is_causal_mask(tgt_mask, tgt_is_causal, _get_seq_len(tgt, batch_first))
         for module in self.layers:
             output = module(

@@ -58,4 +58,6 @@ def data_parallel(module, inputs, device_ids=None, output_device=None, dim: int 
         return module(*args[0], **kwargs[0])
     replicas = _steps.replicate(module, devices[:count], not torch.is_grad_enabled())
     outputs = _steps.parallel_apply(replicas, args, kwargs)
-    return _steps.gather(outputs, devices[0] if output_device is None else torch.device("cuda", _index(output_device)), dim)
+    return _steps.gather(
+        outputs, devices[0] if output_device is None else torch.device("cuda", _index(output_device)), dim
+    )

@@ -17,9 +17,7 @@ def _listed(parameters, name: str) -> list:
     is_generator = type(parameters).__name__ == "generator"
     result = list(parameters)
     if is_generator and not result:
-        warnings.warn(
-            f"`{name}` is an empty generator, no gradient clipping will occur.", stacklevel=4
-        )
+        warnings.warn(f"`{name}` is an empty generator, no gradient clipping will occur.", stacklevel=4)
     return result
 
 

@@ -135,9 +135,7 @@ class ParametrizationList(ModuleList):
         with torch.no_grad():
             for module in reversed(self):
                 if not hasattr(module, "right_inverse"):
-                    raise RuntimeError(
-                        f"parametrization {type(module).__name__} does not implement right_inverse."
-                    )
+                    raise RuntimeError(f"parametrization {type(module).__name__} does not implement right_inverse.")
                 value = module.right_inverse(value)
             if self.is_tensor:
                 if not isinstance(value, Tensor):
@@ -150,10 +148,7 @@ class ParametrizationList(ModuleList):
                 _replace(self.original, value)
                 return
             if not isinstance(value, (list, tuple)):
-                raise ValueError(
-                    "'right_inverse' must return a sequence of tensors. "
-                    f"Got {type(value).__name__}."
-                )
+                raise ValueError(f"'right_inverse' must return a sequence of tensors. Got {type(value).__name__}.")
             if len(value) != self.ntensors:
                 raise ValueError(
                     "'right_inverse' must return a sequence of tensors of length "

@@ -75,9 +75,7 @@ class BasePruningMethod(ABC):
         original = getattr(module, name)
         if importance_scores is not None:
             if importance_scores.shape != original.shape:
-                raise AssertionError(
-                    f"importance_scores should have the same shape as parameter {name} of {module}"
-                )
+                raise AssertionError(f"importance_scores should have the same shape as parameter {name} of {module}")
         else:
             importance_scores = original
         if not found:
@@ -166,8 +164,7 @@ class PruningContainer(BasePruningMethod):
         elif method.PRUNING_TYPE == "structured":
             if not hasattr(method, "dim"):
                 raise AttributeError(
-                    "Pruning methods of PRUNING_TYPE "
-                    '"structured" need to have the attribute `dim` defined.'
+                    'Pruning methods of PRUNING_TYPE "structured" need to have the attribute `dim` defined.'
                 )
             dim = method.dim + t.dim() if method.dim < 0 else method.dim
             kept = mask.sum(dim=[d for d in range(t.dim()) if d != dim]) != 0
@@ -427,9 +424,7 @@ def _validate_pruning_amount_init(amount) -> None:
 
 def _validate_pruning_amount(amount, tensor_size: int) -> None:
     if isinstance(amount, numbers.Integral) and amount > tensor_size:
-        raise ValueError(
-            f"amount={amount} should be smaller than the number of parameters to prune={tensor_size}"
-        )
+        raise ValueError(f"amount={amount} should be smaller than the number of parameters to prune={tensor_size}")
 
 
 def _validate_structured_pruning(t) -> None:

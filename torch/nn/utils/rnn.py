@@ -169,16 +169,14 @@ def pack_padded_sequence(input, lengths, batch_first: bool = False, enforce_sort
         raise RuntimeError(
             "Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0"
         )
-    if any(a < b for a, b in zip(sizes, sizes[1:], strict=False)):
+    if sizes != sorted(sizes, reverse=True):
         raise RuntimeError(
             "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can pass "
             "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement if you "
             "do not need ONNX exportability."
         )
     if sizes[0] > input.size(0):
-        raise RuntimeError(
-            f"start (0) + length ({sizes[0]}) exceeds dimension size ({input.size(0)})."
-        )
+        raise RuntimeError(f"start (0) + length ({sizes[0]}) exceeds dimension size ({input.size(0)}).")
     steps = torch.arange(sizes[0])
     inside = steps.unsqueeze(1) < lengths.to(torch.int64).unsqueeze(0)
     data = input[: sizes[0]][inside.to(input.device)]

@@ -55,9 +55,7 @@ def _reparametrize_module(
                 lines.append(f"Unexpected key(s): {', '.join(map(repr, unexpected))}.")
             if missing:
                 lines.append(f"Missing key(s): {', '.join(map(repr, missing))}.")
-            raise RuntimeError(
-                f"Error(s) in reparametrizing for {module._get_name()}:\n\t" + "\n\t".join(lines)
-            )
+            raise RuntimeError(f"Error(s) in reparametrizing for {module._get_name()}:\n\t" + "\n\t".join(lines))
     swapped = []
     try:
         for name, tensor in wanted.items():
@@ -108,6 +106,4 @@ def functional_call(
     )
     if isinstance(module, getattr(torch.jit, "ScriptModule", ())):
         raise RuntimeError("The stateless API can't be used with Jitted modules")
-    return _functional_call(
-        module, parameters_and_buffers, args, kwargs, tie_weights=tie_weights, strict=strict
-    )
+    return _functional_call(module, parameters_and_buffers, args, kwargs, tie_weights=tie_weights, strict=strict)
