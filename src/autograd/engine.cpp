@@ -256,6 +256,7 @@ void Run::run_task(uint32_t index) {
 }
 
 std::vector<Tensor> Run::execute() {
+  tasks_.reserve(32);  // small graphs then never move their tasks
   discover();
   captured_.resize(request_.captures.size());
   if (!request_.captures.empty()) mark_needed();

@@ -81,6 +81,7 @@ Node::Node() : sequence(sequence_counter++) {
 }
 
 void Node::destroy(Node* node) {
+  if (node->outlives_graph()) return;
   doomed.push_back(node);
   if (draining) return;
   draining = true;
@@ -113,6 +114,14 @@ Meta& meta(const Tensor& t) {
   return *meta_if_any(t);
 }
 
+std::string operation_name(const Node& node) {
+  std::string name = node.name();
+  const size_t end = name.find_last_not_of("0123456789") + 1;
+  constexpr std::string_view kSuffix = "Backward";
+  if (end > kSuffix.size() && std::string_view(name).substr(0, end).ends_with(kSuffix)) name.resize(end - kSuffix.size());
+  return name;
+}
+
 Ref<Node> grad_fn(const Tensor& t) {
   TensorImpl& impl = *t.impl();
   if ((impl.special & kView) && (impl.view_base->special & kNeedsGrad) && impl.version() != impl.view_version) {
@@ -121,11 +130,11 @@ Ref<Node> grad_fn(const Tensor& t) {
       check(impl.view_kind != ViewKind::NoGrad, "A view was created in no_grad mode", kBaseWritten);
       check(impl.view_kind != ViewKind::MultiOutput,
             "Output ", meta_if_any(t) ? meta_if_any(t)->slot : 0, " of ",
-            meta_if_any(t) && meta_if_any(t)->grad_fn ? meta_if_any(t)->grad_fn->name() : "a function",
+            meta_if_any(t) && meta_if_any(t)->grad_fn ? operation_name(*meta_if_any(t)->grad_fn) : "a function",
             " is a view and its base or another view of its base has been modified inplace. This view is the output of a function "
             "that returns multiple views. Such functions do not allow the output views to be modified inplace. You should replace "
             "the inplace operation by an out-of-place one.");
-      check(impl.view_kind != ViewKind::CustomFunction, "Output ", meta(t).slot, " of ", meta(t).grad_fn ? meta(t).grad_fn->name() : "a function",
+      check(impl.view_kind != ViewKind::CustomFunction, "Output ", meta(t).slot, " of ", meta(t).grad_fn ? operation_name(*meta(t).grad_fn) : "a function",
             " is a view and its base or another view of its base has been modified inplace. ", kCustomView);
       Ref<Node> node(new AsStridedNode(base, t));
       Meta& m = meta(t);
@@ -211,7 +220,7 @@ void check_in_place(const Tensor& t) {
     const Tensor base(impl.view_base);
     if (impl.view_kind != ViewKind::Plain) {
       const Meta* m = meta_if_any(t);
-      const std::string who = m && m->grad_fn ? concat("Output ", m->slot, " of ", m->grad_fn->name(), " is a view and is being modified inplace. ")
+      const std::string who = m && m->grad_fn ? concat("Output ", m->slot, " of ", operation_name(*m->grad_fn), " is a view and is being modified inplace. ")
                                               : std::string("A view was created in no_grad mode and is being modified inplace with grad mode enabled. ");
       if (impl.view_kind == ViewKind::MultiOutput)
         fail(ErrorKind::Runtime, who, "This view is the output of a function that returns multiple views. Such functions do not allow the output "
@@ -303,7 +312,7 @@ std::string modified_text(const Tensor& t, const std::string& producer, uint32_t
   return concat("one of the variables needed for gradient computation has been modified by an inplace operation: [", type_text(t), "]", producer,
                 " is at version ", now, "; expected version ", expected, " instead.", anomaly.enabled
                     ? " Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in question was changed in there or anywhere later. Good luck!"
-                    : " Hint: enable anomaly detection to find the operation that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True).");
+                    : " Hint: enable anomaly detection to find the operation that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False).");
 }
 
 }  // namespace tabula::autograd

@@ -72,6 +72,8 @@ class Node : public RefCounted {
   // grads: one per result of the forward operation, some undefined; results: one per edge, to be filled.
   virtual void apply(std::vector<Tensor>& grads, std::vector<Tensor>& results) = 0;
   virtual void release_saved() {}  // the graph is not kept
+  // The last reference is gone. True: the node has found another owner (see keep_alive) and is not destroyed.
+  virtual bool outlives_graph() { return false; }
   virtual std::vector<SavedItem> saved_items() { return {}; }
 
   NodeHooks& hooks() {
@@ -94,6 +96,8 @@ class Node : public RefCounted {
 
  protected:
   virtual ~Node() = default;
+  // The one reference that a new owner then adopts.
+  void keep_alive() { refs_.store(1, std::memory_order_release); }
 
  private:
   std::shared_ptr<NodeHooks> hooks_;
@@ -119,6 +123,9 @@ struct Meta : AutogradMeta {
 
 inline Meta* meta_if_any(const Tensor& t) { return static_cast<Meta*>(t.impl()->autograd.get()); }
 Meta& meta(const Tensor& t);
+
+// The forward operation's name, as messages about its results give it: "Mul" for MulBackward0.
+std::string operation_name(const Node& node);
 
 Ref<Node> grad_fn(const Tensor& t);  // regenerates that of a view whose base was written to
 bool is_leaf(const Tensor& t);

@@ -85,9 +85,9 @@ Tensor SavedTensor::unpack(const Ref<Node>& owner) const {
   if (now != version_) [[unlikely]] {
     std::string producer;
     if (is_output_)
-      producer = concat(", which is output ", slot_, " of ", owner->name(), ",");
-    else if (const Ref<Node> fn = meta_if_any(tensor_) ? meta_if_any(tensor_)->grad_fn : Ref<Node>())
-      producer = concat(", which is output ", meta_if_any(tensor_)->slot, " of ", fn->name(), ",");
+      producer = concat(", which is output ", slot_, " of ", operation_name(*owner), ",");
+    else if (const Ref<Node> fn = grad_fn(tensor_))
+      producer = concat(", which is output ", meta_if_any(tensor_)->slot, " of ", operation_name(*fn), ",");
     fail(ErrorKind::Runtime, modified_text(tensor_, producer, now, version_));
   }
   return is_output_ ? linked(tensor_, owner, slot_) : tensor_;

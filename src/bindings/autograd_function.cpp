@@ -18,8 +18,8 @@ namespace {
 PyObject* apply_backward_name = nullptr;
 PyObject* release_name = nullptr;
 
-// Owns its ctx, whose `apply_backward` is the derivative. The ctx points back without owning: whoever keeps it alone
-// does not keep the graph.
+// Its ctx's `apply_backward` is the derivative. While the graph lasts the node owns the ctx, which points back without
+// owning; when the graph goes and Python still holds the ctx, the ctx becomes the owner of the node.
 class FunctionNode final : public Node {
  public:
   FunctionNode(PyObject* ctx, bool materialize) : ctx_(PyRef::borrow(ctx)), materialize_(materialize) {
@@ -27,7 +27,7 @@ class FunctionNode final : public Node {
     reinterpret_cast<PyNode*>(ctx)->node = this;
   }
 
-  std::string name() const override { return type_name(ctx_.get()); }
+  std::string name() const override { return type_name(object().get()); }
 
   void apply(std::vector<Tensor>& grads, std::vector<Tensor>& out) override {
     PyRef args = checked(PyTuple_New(Py_ssize_t(results.size())));
@@ -36,7 +36,7 @@ class FunctionNode final : public Node {
       if (!grad.defined() && materialize_ && is_tensor_[i]) grad = zeros_raw(results[i].sizes, results[i].dtype, results[i].device);
       PyTuple_SET_ITEM(args.get(), Py_ssize_t(i), wrap(std::move(grad)));
     }
-    PyRef keep = ctx_, function = checked(PyObject_GetAttr(ctx_.get(), apply_backward_name));
+    PyRef ctx = object(), function = checked(PyObject_GetAttr(ctx.get(), apply_backward_name));
     PyRef given = checked(PyObject_CallObject(function.get(), args.get()));
     check(PyTuple_Check(given.get()) && PyTuple_GET_SIZE(given.get()) == Py_ssize_t(next.size()), "function ", name(),
           " returned an incorrect number of gradients (expected ", next.size(), ", got ",
@@ -50,8 +50,20 @@ class FunctionNode final : public Node {
   }
 
   void release_saved() override {
-    PyRef keep = ctx_;
-    checked(PyObject_CallMethodNoArgs(ctx_.get(), release_name));
+    PyRef ctx = object();
+    checked(PyObject_CallMethodNoArgs(ctx.get(), release_name));
+  }
+
+  bool outlives_graph() override {
+    if (!ctx_ || !Py_IsInitialized() || Py_REFCNT(ctx_.get()) == 1) return false;
+    keep_alive();
+    const PyRef ctx = std::move(ctx_);
+    owner_ = ctx.get();
+    return true;
+  }
+  void forget_owner() {
+    owner_ = nullptr;
+    python = nullptr;
   }
 
   PyObject* context() const { return ctx_.get(); }
@@ -73,13 +85,22 @@ class FunctionNode final : public Node {
 
  private:
   ~FunctionNode() override {
+    if (!ctx_) return;
     if (Py_IsInitialized())
       reinterpret_cast<PyNode*>(ctx_.get())->node = nullptr;
     else
       ctx_.release();
   }
 
+  // The ctx, whoever owns whom.
+  PyRef object() const {
+    PyObject* ctx = ctx_ ? ctx_.get() : owner_;
+    check(ctx, "the ctx of this custom function is gone");
+    return PyRef::borrow(ctx);
+  }
+
   PyRef ctx_;
+  PyObject* owner_ = nullptr;
   bool materialize_;
   std::vector<bool> is_tensor_;  // other outputs never get gradients
 };
@@ -126,7 +147,7 @@ PyObject* Wiring::wire(PyObject* output) {
     return input && !modified ? wrap(view_of(t)) : Py_NewRef(output);
   }
   if (modified) {
-    check(!(t.needs_grad() && autograd::is_leaf(t)), "a leaf Variable that requires grad is being used in an in-place operation.");
+    check(!(t.needs_grad() && autograd::is_leaf(t)), "a leaf Variable that requires grad has been used in an in-place operation.");
     if (!input)
       warn_user("Only input Tensors should be given to ctx.mark_dirty(). If a Tensor is not an input, there is no need to pass it to mark_dirty().");
     if (t.impl()->special & kView) {
@@ -244,8 +265,14 @@ PyObject* context_new(PyTypeObject* type, PyObject*, PyObject*) {
   if (self) reinterpret_cast<PyNode*>(self)->node = nullptr;
   return self;
 }
-// The node owns its ctx, so none is left here.
-void context_dealloc(PyObject* o) { free_object(o); }
+// A ctx that dies with a node owns it: the other way round the node would keep it alive.
+void context_dealloc(PyObject* o) {
+  if (Node* node = std::exchange(reinterpret_cast<PyNode*>(o)->node, nullptr)) {
+    static_cast<FunctionNode*>(node)->forget_owner();
+    const Ref<Node> owned = Ref<Node>::adopt(node);
+  }
+  free_object(o);
+}
 
 PyMethodDef functions[] = {{"_function_wrap", method(function_wrap), METH_FASTCALL, nullptr},
                            {"_saved_pack", saved_pack, METH_VARARGS, nullptr},

@@ -150,7 +150,7 @@ void* pack_saved(const Tensor& t, PyObject* pack, PyObject* unpack_hook) {
   PyRef given = checked(wrap(t));
   PyRef value = checked(PyObject_CallOneArg(hook.get(), given.get()));
   check(t.impl()->version() == version,
-        "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can not be modified by in-place "
+        "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot be modified by in-place "
         "operations as this can lead to unexpected side-effects. Please open an issue if you need to perform in-place operations on the input "
         "to a pack hook.");
   return new Packed{std::move(value), std::move(keep)};

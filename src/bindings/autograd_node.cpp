@@ -346,6 +346,7 @@ PyTypeObject* class_named(const std::string& name) {
     title = "builtins." + (colon == name.npos ? name : name.substr(colon + 1));
     spec.name = title.c_str();
     type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpecWithBases(&spec, as_object(node_type))).release());
+    type->tp_name = title.c_str() + title.find('.') + 1;  // the module is for the type to know, not for repr to show
   }
   return type;
 }

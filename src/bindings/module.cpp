@@ -155,6 +155,7 @@ extern "C" __attribute__((visibility("default"))) PyObject* PyInit__C() {
     add_operations(m);
     add_autograd(m);
     add_optim(m);
+    add_module_base(m);
     warn_hook = python_warning;
     default_device_hook = [] { return default_device(); };
     return module.release();

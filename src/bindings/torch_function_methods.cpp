@@ -165,11 +165,6 @@ PyObject* unary(PyObject* self) {
   return (plain_number.*slot_of)(self);
 }
 
-template <unaryfunc PyNumberMethods::*... slots_of>
-void intercept_unary(PyNumberMethods& number) {
-  ((number.*slots_of = unary<slots_of>), ...);
-}
-
 int truth(PyObject* self) {
   PyObject* result;
   if (!needs_look(self) || !answered("__bool__", {self, nullptr, 0, nullptr}, &result)) return plain_number.nb_bool(self);
@@ -194,6 +189,15 @@ PyObject* iterate(PyObject* self) {
   return PyObject_GetIter(result);
 }
 
+// Puts `function` into a slot of Tensor, and into the method that stands for it: subclasses take it from there.
+template <class F>
+F put(F& slot_of_tensor, F function, const char* dunder) {
+  PyRef descriptor = checked(PyObject_GetAttrString(as_object(tensor_type), dunder));
+  if (Py_TYPE(descriptor.get()) == &PyWrapperDescr_Type)
+    reinterpret_cast<PyWrapperDescrObject*>(descriptor.get())->d_wrapped = slot(function);
+  return std::exchange(slot_of_tensor, function);
+}
+
 }  // namespace
 
 void intercept_tensor_methods() {
@@ -201,11 +205,16 @@ void intercept_tensor_methods() {
   intercept_methods(tensor_methods());
   PyNumberMethods& number = *tensor_type->tp_as_number;
   plain_number = number;
-  using N = PyNumberMethods;
-  intercept_unary<&N::nb_negative, &N::nb_positive, &N::nb_absolute, &N::nb_invert, &N::nb_int, &N::nb_float, &N::nb_index>(number);
-  number.nb_bool = truth;
-  plain_length = std::exchange(tensor_type->tp_as_mapping->mp_length, length);
-  plain_iter = std::exchange(tensor_type->tp_iter, iterate);
+  put(number.nb_negative, unary<&PyNumberMethods::nb_negative>, "__neg__");
+  put(number.nb_positive, unary<&PyNumberMethods::nb_positive>, "__pos__");
+  put(number.nb_absolute, unary<&PyNumberMethods::nb_absolute>, "__abs__");
+  put(number.nb_invert, unary<&PyNumberMethods::nb_invert>, "__invert__");
+  put(number.nb_int, unary<&PyNumberMethods::nb_int>, "__int__");
+  put(number.nb_float, unary<&PyNumberMethods::nb_float>, "__float__");
+  put(number.nb_index, unary<&PyNumberMethods::nb_index>, "__index__");
+  put(number.nb_bool, truth, "__bool__");
+  plain_length = put(tensor_type->tp_as_mapping->mp_length, length, "__len__");
+  plain_iter = put(tensor_type->tp_iter, iterate, "__iter__");
 }
 
 }  // namespace tabula::py

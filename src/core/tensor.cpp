@@ -14,6 +14,7 @@ Ref<TensorImpl> TensorImpl::make(Ref<Storage> storage, DType dtype) {
   impl->device = storage->device();
   impl->storage = std::move(storage);
   impl->dtype = dtype;
+  impl->inference = thread_state.inference;
   return Ref<TensorImpl>(impl);
 }
 

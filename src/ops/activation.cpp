@@ -153,4 +153,7 @@ constexpr OpDef softshrink_row() {
 }
 static const Op softshrink{softshrink_row()};
 
+static Tensor run_relu_(const Tensor& input) { return relu.in_place(input); }
+static const Op relu_{OpDef{.schema = "relu_(Tensor input) -> Tensor", .run = fn<run_relu_>, .on = NN, .composite = true}};
+
 }  // namespace tabula

@@ -143,10 +143,23 @@ void call_in_place(const Op& op, const Value* args, Out& out) {
   if (thread_state.interpreters) [[unlikely]]
     return interpreter_hook(op, args, out);
   const uint8_t bits = special_bits(op, args);
-  if ((bits & kNeedsGrad) && thread_state.grad_enabled && !thread_state.below_autograd && !op.def.composite)
-    autograd_hooks.in_place(op, args, out);
-  else
+  if (!(bits & kNeedsGrad) || !thread_state.grad_enabled || thread_state.below_autograd) {
     run_in_place(op, args, out);
+  } else if (!op.def.composite) {
+    autograd_hooks.in_place(op, args, out);
+  } else if (op.schema.mutated >= 0) {
+    op.def.run.run(op, args, out);
+  } else {
+    // a composite's parts are recorded, and so is the write of its result
+    const Tensor target = args[0].tensor();
+    op.def.run.run(op, args, out);
+    check_cast_result(out[0], target);
+    check(same(out[0].sizes(), target.sizes()), "output with shape ", shape_text(target.sizes()),
+          " doesn't match the broadcast shape ", shape_text(out[0].sizes()));
+    copy_(target, out[0]);
+    out.tensors[0] = target;
+    out.count = 1;
+  }
 }
 
 void call_out(const Op& op, const Value* args, Out& out, Tensor* into, int count) {

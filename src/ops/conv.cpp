@@ -65,9 +65,19 @@ const Op convolution{OpDef{
 
 static const Op conv_weight_grad{OpDef{
     .schema = "conv_weight_grad(Tensor grad_output, Tensor input, int[] weight_size, int[] stride, int[] padding, int[] dilation, int groups) -> Tensor",
-    .run = fn<run_weight_grad>, .on = Internal, .vjp = weight_grad_vjp, .save = in(0) | in(1) | shape(1), .cross_save = true}};
+    .run = fn<run_weight_grad>, .on = Internal, .vjp = weight_grad_vjp, .save = in(0) | in(1) | shape(0) | shape(1), .cross_save = true}};
 
 namespace {
+
+// The plain convolution that a transposed one is the transpose of. Output padding may have made it longer at the end by
+// elements that nothing came from.
+Tensor back_from_transposed(const Tensor& g, const Tensor& weight, IntList wanted, const ConvShape& shape) {
+  const Dims none(shape.stride.size(), int64_t(0));
+  Tensor result = convolution(g, weight, Tensor(), shape.stride, shape.padding, shape.dilation, false, none, shape.groups);
+  for (size_t d = 2; d < wanted.size(); d++)
+    if (result.sizes()[d] > wanted[d]) result = narrow(result, int64_t(d), int64_t(0), wanted[d]);
+  return result;
+}
 
 Tensor input_grad(const Tensor& g, const Tensor& weight, IntList input_sizes, const ConvShape& shape) {
   const Dims missing = missing_sizes(input_sizes, g.sizes(), weight.sizes(), shape);
@@ -77,10 +87,9 @@ Tensor input_grad(const Tensor& g, const Tensor& weight, IntList input_sizes, co
 void convolution_vjp(Backward& b) {
   const Tensor &x = b.in(0), &w = b.in(1);
   const ConvShape shape = conv_shape(w, b.ints(3), b.ints(4), b.ints(5), b.flag(6), b.ints(7), b.integer(8));
-  const Dims none(shape.stride.size(), int64_t(0));
   if (b.needs(0)) {
     const Tensor back = conj_of(w);
-    b.set(0, shape.transposed ? convolution(b.g(), back, Tensor(), shape.stride, shape.padding, shape.dilation, false, none, shape.groups) : input_grad(b.g(), back, x.sizes(), shape));
+    b.set(0, shape.transposed ? back_from_transposed(b.g(), back, x.sizes(), shape) : input_grad(b.g(), back, x.sizes(), shape));
   }
   if (b.needs(1)) {
     const Tensor from = conj_of(x);
@@ -94,14 +103,10 @@ void convolution_vjp(Backward& b) {
 }
 
 void weight_grad_vjp(Backward& b) {
-  const IntList stride = b.ints(3), padding = b.ints(4), dilation = b.ints(5);
-  const int64_t groups = b.integer(6);
-  const Dims none(int64_t(stride.size()), int64_t(0));
-  if (b.needs(0)) b.set(0, convolution(conj_of(b.in(1)), b.g(), Tensor(), stride, padding, dilation, false, none, groups));
-  if (b.needs(1)) {
-    const Tensor from = conj_of(b.in(0));
-    b.set(1, input_grad(from, b.g(), b.sizes(1), {Dims(stride), Dims(padding), Dims(dilation), none, false, groups}));
-  }
+  const Dims none(int64_t(b.ints(3).size()), int64_t(0));
+  const ConvShape shape{Dims(b.ints(3)), Dims(b.ints(4)), Dims(b.ints(5)), none, false, b.integer(6)};
+  if (b.needs(0)) b.set(0, back_from_transposed(conj_of(b.in(1)), b.g(), b.sizes(0), shape));
+  if (b.needs(1)) b.set(1, input_grad(conj_of(b.in(0)), b.g(), b.sizes(1), shape));
 }
 
 // ---- the functions by number of dimensions ----
@@ -135,9 +140,11 @@ Tensor run_conv_padding(const Tensor& input, const Tensor& weight, const Tensor&
   const Dims none{0};
   if (padding == "valid") return unbatched(convolution(x, weight, bias, stride, none, dilation, false, none, groups), was_batched);
   check(padding == "same", "Invalid padding string: '", padding, "'");
-  const ConvShape shape = conv_shape(weight, stride, none, dilation, false, none, groups);
+  check(weight.dim() > 2, "weight should have at least three dimensions");
+  check(groups > 0, "non-positive groups is not supported");
   check(weight.dim() == x.dim(), "Expected ", weight.dim(), "-dimensional input for ", weight.dim(), "-dimensional weight ", shape_text(weight.sizes()), ", but got ", x.dim(),
         "-dimensional input of size ", shape_text(x.sizes()), " instead");
+  const ConvShape shape = conv_shape(weight, stride, none, dilation, false, none, groups);
   for (int64_t s : shape.stride) check(s == 1, "padding='same' is not supported for strided convolutions");
   Dims before, after;  // `after`: what the end needs beyond the start, as pad() takes it, last dimension first
   bool even = true;

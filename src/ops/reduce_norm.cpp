@@ -8,6 +8,7 @@
 #include "ops/copy.h"
 #include "ops/promote.h"
 #include "ops/reduce.h"
+#include "ops/reduce_norm.h"
 #include "ops/reduce_raw.h"
 #include "ops/view.h"
 
@@ -73,8 +74,11 @@ constexpr OpDef internal(OpDef row) {
   row.on = Internal | Function | OutForm;
   return row;
 }
+}  // namespace
 const Op linalg_vector_norm{internal(VECTOR_NORM("linalg_vector_norm"))};
 #undef VECTOR_NORM
+
+namespace {
 
 Tensor run_norm(const Tensor& input, std::optional<Scalar> p, OptionalInts dim, bool keepdim, std::optional<DType> dtype) {
   return vector_norm(input, p.value_or(Scalar(2)), dim, keepdim, dtype);

@@ -102,4 +102,11 @@ constexpr OpDef polygamma_row() {
 }
 const Op polygamma{polygamma_row()};
 
+// ---- activations that are plain compositions of these ----
+
+static Tensor run_softsign(const Tensor& input) { return input / (abs(input) + Scalar(1)); }
+static const Op softsign{OpDef{.schema = "softsign(Tensor input) -> Tensor", .run = fn<run_softsign>, .on = NN, .composite = true}};
+static Tensor run_tanhshrink(const Tensor& input) { return input - tanh(input); }
+static const Op tanhshrink{OpDef{.schema = "tanhshrink(Tensor input) -> Tensor", .run = fn<run_tanhshrink>, .on = NN, .composite = true}};
+
 }  // namespace tabula

@@ -150,7 +150,6 @@ class FunctionMeta(type):
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
         node = type(name + "Backward", (BackwardCFunction,), {"_forward_cls": cls})
-        node.__module__ = namespace.get("__module__", "torch.autograd.function")
         cls._backward_cls = node
         super().__init__(name, bases, namespace)
 

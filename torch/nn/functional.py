@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from torch import Tensor as Tensor
 from torch._C._nn import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -284,9 +285,16 @@ def assert_int_or_pair(arg, arg_name: str, message: str) -> None:
         raise AssertionError(message.format(arg_name))
 
 
+_OVERRIDES = ("handle_torch_function", "has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+
+
 def __getattr__(name: str):
     if name == "grad":
         from . import grad
 
         return grad
+    if name in _OVERRIDES:
+        from torch import overrides
+
+        return getattr(overrides, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

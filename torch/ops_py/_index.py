@@ -26,7 +26,7 @@ _MODULES = {
     "triangular": "cholesky_inverse cholesky_solve lu lu_solve lu_unpack triangular_solve",
     "equations": "det inverse=inv logdet pinverse slogdet",
     "orthogonal": "geqrf orgqr=householder_product ormqr pca_lowrank svd_lowrank",
-    "norms": "cond=removed_cond frobenius_norm norm nuclear_norm",
+    "norms": "cond frobenius_norm norm=torch_norm nuclear_norm",
     "matrix_functions": "matrix_exp matrix_power vander",
     "removed": "eig lstsq matrix_rank solve symeig",
 }

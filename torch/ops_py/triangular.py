@@ -432,3 +432,8 @@ def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = Non
     check_values("cholesky_inverse", L)
     eye = torch.eye(L.shape[-1], dtype=L.dtype, device=L.device).expand(L.shape)
     return into(cholesky_solve(eye, L, upper), out)
+
+
+def lu_method(self: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
+    """See :func:`torch.lu`."""
+    return lu(self, pivot, get_infos)

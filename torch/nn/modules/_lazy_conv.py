@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..parameter import UninitializedParameter
-from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, _ConvTransposeNd
+from ._conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, _ConvTransposeNd
 from .lazy import LazyModuleMixin
 
 

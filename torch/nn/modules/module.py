@@ -57,7 +57,11 @@ def _forward_unimplemented(self, *input) -> None:
     raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
 
-class Module(ModuleTree, ModuleState, ModuleCall):
+# The native base finds parameters and submodules without the AttributeError that precedes every __getattr__ call.
+_Base = getattr(torch._C, "_ModuleBase", object)
+
+
+class Module(ModuleTree, ModuleState, ModuleCall, _Base):
     """Base class for all neural network modules."""
 
     dump_patches: bool = False
@@ -146,7 +150,8 @@ class Module(ModuleTree, ModuleState, ModuleCall):
         if params is not None and name in params:
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{torch.typename(value)}' as parameter '{name}' (torch.nn.Parameter or None expected)"
+                    f"cannot assign '{torch.typename(value)}' as parameter '{name}' "
+                    "(torch.nn.Parameter or None expected)"
                 )
             self.register_parameter(name, value)
             return
@@ -164,7 +169,8 @@ class Module(ModuleTree, ModuleState, ModuleCall):
         if modules is not None and name in modules:
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{torch.typename(value)}' as child module '{name}' (torch.nn.Module or None expected)"
+                    f"cannot assign '{torch.typename(value)}' as child module '{name}' "
+                    "(torch.nn.Module or None expected)"
                 )
             for hook in _global_module_registration_hooks.values():
                 hook(self, name, value)

@@ -352,7 +352,8 @@ class LSTM(RNNBase):
         if hx[0].dim() != rank or hx[1].dim() != rank:
             kind = "batched 3-D" if batched else "unbatched 2-D"
             raise RuntimeError(
-                f"For {kind} input, hx and cx should also be {rank}-D but got ({hx[0].dim()}-D, {hx[1].dim()}-D) tensors"
+                f"For {kind} input, hx and cx should also be {rank}-D but got "
+                f"({hx[0].dim()}-D, {hx[1].dim()}-D) tensors"
             )
         return hx if batched else (hx[0].unsqueeze(1), hx[1].unsqueeze(1))
 

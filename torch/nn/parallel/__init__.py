@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .data_parallel import DataParallel, data_parallel
 
-__all__ = ["DataParallel", "data_parallel", "DistributedDataParallel", "replicate", "scatter", "gather"]
+__all__ = ["DataParallel", "data_parallel", "replicate", "scatter", "gather"]
 
 
 def __getattr__(name: str):
@@ -12,8 +12,4 @@ def __getattr__(name: str):
         from . import _steps
 
         return getattr(_steps, name)
-    if name == "DistributedDataParallel":
-        from torch.distributed._ddp import DistributedDataParallel
-
-        return DistributedDataParallel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
