@@ -29,6 +29,8 @@ class _Classes(types.ModuleType):
     """``torch.classes``: custom C++ classes, of which there are none."""
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
         raise not_available(f"torch.classes.{name}", "custom C++ classes need TorchScript")
 
 

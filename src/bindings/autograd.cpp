@@ -293,6 +293,16 @@ bool owns_hooks(const autograd::Meta& m, bool sole_node) { return m.hooks && m.h
 
 bool owns_node(const autograd::Meta& m) { return m.grad_fn && m.grad_fn->use_count() == 1; }
 
+int visit_node(Node& node, visitproc visit, void* arg) {
+  Py_VISIT(function_context(node));
+  const autograd::NodeHooks* hooks = node.hooks_if_any();
+  if (!hooks) return 0;
+  if (int status = visit_hooks<PreHookCall>(hooks->pre, visit, arg)) return status;
+  if (int status = visit_hooks<PostHookCall>(hooks->post, visit, arg)) return status;
+  Py_VISIT(static_cast<PyObject*>(hooks->metadata.get()));
+  return 0;
+}
+
 }  // namespace
 
 PyMethodDef* autograd_methods() {
@@ -311,8 +321,7 @@ int visit_autograd(const Tensor& t, visitproc visit, void* arg) {
     if (int status = visit_hooks<TensorHookCall>(*m->hooks, visit, arg)) return status;
   if (m->post_accumulate && m->post_accumulate.use_count() == 1)
     if (int status = visit_hooks<AccumulatedHookCall>(*m->post_accumulate, visit, arg)) return status;
-  if (sole_node) Py_VISIT(function_context(*m->grad_fn));
-  return 0;
+  return sole_node ? visit_node(*m->grad_fn, visit, arg) : 0;
 }
 
 void clear_autograd(const Tensor& t) {

@@ -33,6 +33,14 @@ struct AccumulatedHookCall {
   PyRef callable;
   void operator()(const Tensor& leaf) const;
 };
+struct PreHookCall {
+  PyRef callable;
+  void operator()(std::vector<Tensor>& grad_outputs) const;
+};
+struct PostHookCall {
+  PyRef callable;
+  void operator()(std::vector<Tensor>& grad_inputs, const std::vector<Tensor>& grad_outputs) const;
+};
 
 // What register_hook and the like return: removes the hook once, on remove() or at the end of a with block.
 PyObject* make_hook_handle(uint64_t id, std::function<void()> remove);

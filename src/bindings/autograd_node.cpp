@@ -292,11 +292,7 @@ PyObject* register_node_hook(PyObject* o, PyObject* callable) {
   return guarded([&]() -> PyObject* {
     Node& node = unwrap_node(o);
     const uint64_t id = autograd::next_hook_id();
-    node.hooks().post.push_back({id, [hook = PyRef::borrow(callable)](std::vector<Tensor>& grad_inputs, const std::vector<Tensor>& grad_outputs) {
-                                   PyRef inputs = checked(wrap_tuple(grad_inputs)), outputs = checked(wrap_tuple(grad_outputs));
-                                   PyRef given = checked(PyObject_CallFunctionObjArgs(hook.get(), inputs.get(), outputs.get(), nullptr));
-                                   replace_gradients(grad_inputs, given.get(), hook.get());
-                                 }});
+    node.hooks().post.push_back({id, PostHookCall{PyRef::borrow(callable)}});
     return make_hook_handle(id, [weak = node.weak_hooks(), id] {
       if (auto hooks = weak.lock()) std::erase_if(hooks->post, [&](const auto& hook) { return hook.id == id; });
     });
@@ -307,11 +303,7 @@ PyObject* register_node_prehook(PyObject* o, PyObject* callable) {
   return guarded([&]() -> PyObject* {
     Node& node = unwrap_node(o);
     const uint64_t id = autograd::next_hook_id();
-    node.hooks().pre.push_back({id, [hook = PyRef::borrow(callable)](std::vector<Tensor>& grads) {
-                                  PyRef outputs = checked(wrap_tuple(grads));
-                                  PyRef given = checked(PyObject_CallOneArg(hook.get(), outputs.get()));
-                                  replace_gradients(grads, given.get(), hook.get());
-                                }});
+    node.hooks().pre.push_back({id, PreHookCall{PyRef::borrow(callable)}});
     return make_hook_handle(id, [weak = node.weak_hooks(), id] {
       if (auto hooks = weak.lock()) std::erase_if(hooks->pre, [&](const auto& hook) { return hook.id == id; });
     });
@@ -419,6 +411,18 @@ void AccumulatedHookCall::operator()(const Tensor& leaf) const {
   PyRef given = checked(wrap(leaf));
   PyRef result = checked(PyObject_CallOneArg(callable.get(), given.get()));
   check(result.get() == Py_None, "Tensor post accumulate grad hooks should return None.");
+}
+
+void PreHookCall::operator()(std::vector<Tensor>& grad_outputs) const {
+  PyRef outputs = checked(wrap_tuple(grad_outputs));
+  PyRef given = checked(PyObject_CallOneArg(callable.get(), outputs.get()));
+  replace_gradients(grad_outputs, given.get(), callable.get());
+}
+
+void PostHookCall::operator()(std::vector<Tensor>& grad_inputs, const std::vector<Tensor>& grad_outputs) const {
+  PyRef inputs = checked(wrap_tuple(grad_inputs)), outputs = checked(wrap_tuple(grad_outputs));
+  PyRef given = checked(PyObject_CallFunctionObjArgs(callable.get(), inputs.get(), outputs.get(), nullptr));
+  replace_gradients(grad_inputs, given.get(), callable.get());
 }
 
 void add_node_types(PyObject* module) {

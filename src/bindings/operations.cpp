@@ -40,6 +40,7 @@ std::map<std::string, PyTypeObject*>& result_types() {
 
 // Operations with named results return a torch.return_types class: "-> (Tensor values, Tensor indices)".
 PyTypeObject* result_type(const Op& op) {
+  if (!op.schema.returns.starts_with("(")) return nullptr;  // another overload of the name may have one
   auto& types = result_types();
   const std::string name(op.schema.base_name);
   if (const auto at = types.find(name); at != types.end()) return at->second;

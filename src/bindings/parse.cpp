@@ -1,5 +1,7 @@
 #include "bindings/parse.h"
 
+#include "ops/optional_int.h"
+
 namespace tabula::py {
 namespace {
 
@@ -8,13 +10,19 @@ bool convert_int_list(PyObject* o, const ParamType& type, Parsed& parsed, Value&
     const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
     PyObject** items = PySequence_Fast_ITEMS(o);
     for (Py_ssize_t i = 0; i < n; i++) {
-      const bool fits = PyLong_Check(items[i]) || (!PyFloat_Check(items[i]) && PyIndex_Check(items[i]) &&
+      const bool fits = (type.item_optional && items[i] == Py_None) || PyLong_Check(items[i]) || (!PyFloat_Check(items[i]) && PyIndex_Check(items[i]) &&
                                                    !(is_tensor(items[i]) && !is_integral(unwrap(items[i]).dtype())));
       if (!fits) return false;
     }
     int64_t* list = parsed.list<int64_t>(size_t(n));
-    for (Py_ssize_t i = 0; i < n; i++) list[i] = unwrap_int(items[i]);
+    for (Py_ssize_t i = 0; i < n; i++) list[i] = items[i] == Py_None ? kNoInt : unwrap_int(items[i]);
     value = Value(IntList(list, size_t(n)));
+    return true;
+  }
+  if (type.item_optional && o == Py_None) {
+    int64_t* list = parsed.list<int64_t>(1);
+    list[0] = kNoInt;
+    value = Value(IntList(list, 1));
     return true;
   }
   if (type.list_size && !PyBool_Check(o) && (PyLong_Check(o) || (PyIndex_Check(o) && !is_tensor(o)))) {

@@ -173,6 +173,7 @@ PyGetSetDef getset[] = {
     {"_has_symbolic_sizes_strides", get_false, nullptr, nullptr, nullptr},
     {"_backward_hooks", get_none, nullptr, nullptr, nullptr},
     {"name", get_none, nullptr, nullptr, nullptr},
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 }  // namespace

@@ -199,7 +199,8 @@ PyObject* rich_compare(PyObject* a, PyObject* b, int how) {
   }
 }
 
-Py_hash_t hash(PyObject* self) { return Py_hash_t(reinterpret_cast<uintptr_t>(unwrap(self).impl()) >> 4); }
+// by identity: == compares elements
+Py_hash_t hash(PyObject* self) { return Py_hash_t(reinterpret_cast<uintptr_t>(self)); }
 
 Py_ssize_t length(PyObject* self) {
   return guarded([&]() -> Py_ssize_t {

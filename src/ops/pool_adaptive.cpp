@@ -5,6 +5,7 @@
 #include "ops/backward.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
+#include "ops/optional_int.h"
 #include "ops/pool_window.h"
 #include "ops/view.h"
 
@@ -32,7 +33,7 @@ Dims output_sizes(Kind kind, int n, const Tensor& input, IntList wanted) {
   bool negative = false;
   for (int d = 0; d < n; d++) {
     const int64_t size = wanted[wanted.size() == 1 ? 0 : size_t(d)];
-    if (size == std::numeric_limits<int64_t>::min()) continue;
+    if (size == kNoInt) continue;
     sizes[input.dim() - n + d] = size;
     negative |= size < 0;
   }

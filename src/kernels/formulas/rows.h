@@ -18,10 +18,11 @@ using Inputs = std::integral_constant<int, n>;
 
 #define TABULA_FORMULA1(op, expression) \
   row(Pointwise::op, Inputs<1>(), []([[maybe_unused]] const auto& p, auto x) TABULA_ALWAYS { return expression; })
-#define TABULA_FORMULA2(op, expression)                                                \
-  row(Pointwise::op, Inputs<2>(), []([[maybe_unused]] const auto& p, auto x, auto y) TABULA_ALWAYS { return expression; })
-#define TABULA_FORMULA3(op, expression)      \
-  row(Pointwise::op, Inputs<3>(),            \
+#define TABULA_FORMULA2(op, expression) \
+  row(Pointwise::op, Inputs<2>(),       \
+      []([[maybe_unused]] const auto& p, auto x, auto y) TABULA_ALWAYS { return expression; })
+#define TABULA_FORMULA3(op, expression) \
+  row(Pointwise::op, Inputs<3>(),       \
       []([[maybe_unused]] const auto& p, auto x, auto y, auto z) TABULA_ALWAYS { return expression; })
 
 template <class Reader>

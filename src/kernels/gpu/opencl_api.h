@@ -1,5 +1,5 @@
-// The part of the OpenCL 1.2 interface that opencl.cpp uses, looked up in the library when that is opened: no header and
-// no library is needed to build.
+// The part of the OpenCL 1.2 interface that opencl.cpp uses, looked up in the library when that is opened: no header
+// and no library is needed to build.
 #pragma once
 
 #include <cstddef>
@@ -19,12 +19,12 @@ inline constexpr uint32_t kBlocking = 1;
 
 // X(function, result, parameters)
 #define TABULA_OPENCL_API(X)                                                                                         \
-  X(clGetPlatformIDs, int32_t, (uint32_t room, Object * platforms, uint32_t * count))                                \
-  X(clGetDeviceIDs, int32_t, (Object platform, uint64_t kind, uint32_t room, Object * devices, uint32_t * count))    \
+  X(clGetPlatformIDs, int32_t, (uint32_t room, Object* platforms, uint32_t* count))                                  \
+  X(clGetDeviceIDs, int32_t, (Object platform, uint64_t kind, uint32_t room, Object* devices, uint32_t* count))      \
   X(clGetDeviceInfo, int32_t, (Object device, uint32_t what, size_t room, void* value, size_t* size))                \
   X(clCreateContext, Object,                                                                                         \
     (const intptr_t* properties, uint32_t count, const Object* devices, ErrorCallback, void* user, int32_t* status)) \
-  X(clCreateCommandQueue, Object, (Object context, Object device, uint64_t properties, int32_t * status))            \
+  X(clCreateCommandQueue, Object, (Object context, Object device, uint64_t properties, int32_t* status))             \
   X(clCreateBuffer, Object, (Object context, uint64_t flags, size_t bytes, void* host, int32_t* status))             \
   X(clEnqueueWriteBuffer, int32_t,                                                                                   \
     (Object queue, Object buffer, uint32_t blocking, size_t offset, size_t bytes, const void* from, uint32_t waits,  \

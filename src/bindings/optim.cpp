@@ -1,0 +1,92 @@
+// torch._C._optim_sgd and _optim_adam: a step over lists of tensors.
+#include "bindings/helpers.h"
+#include "ops/optim_step.h"
+
+namespace tabula::py {
+namespace {
+
+// A list or tuple of tensors; None counts as no tensor.
+class Tensors {
+ public:
+  Tensors(const char* function, const char* name, PyObject* o) : fast_(checked(PySequence_Fast(o, "a list of Tensors is expected"))) {
+    items_ = PySequence_Fast_ITEMS(fast_.get());
+    count_ = PySequence_Fast_GET_SIZE(fast_.get());
+    for (Py_ssize_t i = 0; i < count_; i++)
+      if (!is_tensor(items_[i]) && items_[i] != Py_None) fail_argument(function, name, "list of Tensors", items_[i]);
+  }
+  Py_ssize_t size() const { return count_; }
+  PyObject* object(Py_ssize_t i) const { return items_[i]; }
+  const Tensor& optional(Py_ssize_t i) const {
+    static const Tensor none;
+    return items_[i] == Py_None ? none : unwrap(items_[i]);
+  }
+  const Tensor& operator[](Py_ssize_t i) const {
+    check_type(items_[i] != Py_None, "an optimizer step expects Tensors, but found None");
+    return unwrap(items_[i]);
+  }
+
+ private:
+  PyRef fast_;
+  PyObject** items_;
+  Py_ssize_t count_;
+};
+
+double number(PyObject* o) {
+  const double value = PyFloat_AsDouble(o);
+  if (value == -1 && PyErr_Occurred()) throw PythonError{};
+  return value;
+}
+bool flag(PyObject* o) {
+  const int value = PyObject_IsTrue(o);
+  checked(value);
+  return value != 0;
+}
+
+void check_count(const char* function, Py_ssize_t given, Py_ssize_t wanted) {
+  check_type(given == wanted, function, "() takes ", wanted, " positional arguments but ", given, " were given");
+}
+
+PyObject* optim_sgd(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return guarded([&]() -> PyObject* {
+    static constexpr const char* name = "_optim_sgd";
+    check_count(name, count, 9);
+    const Tensors params(name, "params", args[0]), grads(name, "grads", args[1]), buffers(name, "momentum_buffers", args[2]);
+    check_value(grads.size() == params.size() && buffers.size() == params.size(), name, "(): the lists differ in length");
+    const SgdNumbers numbers{number(args[3]), number(args[4]), number(args[5]), number(args[6]), flag(args[7]), flag(args[8])};
+    PyRef result = checked(PyList_New(params.size()));
+    for (Py_ssize_t i = 0; i < params.size(); i++) {
+      const Tensor& given = buffers.optional(i);
+      Tensor kept = sgd_step(params[i], grads[i], given, numbers);
+      PyObject* item = kept.defined() && !given.defined() ? checked(wrap(std::move(kept))).release() : Py_NewRef(buffers.object(i));
+      PyList_SET_ITEM(result.get(), i, item);
+    }
+    return result.release();
+  });
+}
+
+PyObject* optim_adam(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return guarded([&]() -> PyObject* {
+    static constexpr const char* name = "_optim_adam";
+    check_count(name, count, 14);
+    const Tensors params(name, "params", args[0]), grads(name, "grads", args[1]), means(name, "exp_avgs", args[2]), squares(name, "exp_avg_sqs", args[3]),
+        peaks(name, "max_exp_avg_sqs", args[4]), steps(name, "state_steps", args[5]);
+    const bool amsgrad = flag(args[6]);
+    const Py_ssize_t n = params.size();
+    check_value(grads.size() == n && means.size() == n && squares.size() == n && steps.size() == n && (!amsgrad || peaks.size() == n), name, "(): the lists differ in length");
+    AdamNumbers numbers{number(args[7]), number(args[8]), number(args[9]), number(args[10]), number(args[11]), flag(args[12]), flag(args[13])};
+    const Tensor none;
+    for (Py_ssize_t i = 0; i < n; i++) adam_step(params[i], grads[i], {means[i], squares[i], amsgrad ? peaks[i] : none, steps[i]}, numbers);
+    Py_RETURN_NONE;
+  });
+}
+
+PyMethodDef functions[] = {
+    {"_optim_sgd", method(optim_sgd), METH_FASTCALL, "SGD's step over lists of tensors; returns the momentum buffers."},
+    {"_optim_adam", method(optim_adam), METH_FASTCALL, "Adam's step over lists of tensors, in place."},
+    {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace
+
+void add_optim(PyObject* module) { add_functions(module, functions); }
+
+}  // namespace tabula::py

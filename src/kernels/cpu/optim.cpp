@@ -1,0 +1,184 @@
+// The arithmetic of SGD and Adam in the order of PyTorch's single-tensor steps, so that float32 results agree with it to
+// the last bit or nearly.
+#include <cmath>
+#include <cstring>
+
+#include "kernels/cpu/optim_isa.h"
+
+namespace tabula::kernels::TABULA_ISA {
+namespace {
+
+// a * b + c; PyTorch's vectorised add with alpha fuses where the processor can.
+template <class T>
+inline T madd(T a, T b, T c) {
+#ifdef __FMA__
+  if constexpr (std::is_same_v<T, float>)
+    return __builtin_fmaf(a, b, c);
+  else
+    return __builtin_fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+// How the weights decay.
+enum Decay { kNone, kGradient, kDecoupled };
+
+// ---- SGD ----
+
+template <class T, bool decay, int momentum>  // momentum 0: none, 1: plain, 2: Nesterov's
+void sgd_loop(const SgdCall& c, T* __restrict p, const T* __restrict g, T* __restrict m, int64_t n) {
+  const T weight_decay = T(c.weight_decay), mu = T(c.momentum), fresh_part = T(1 - c.dampening), step = T(-c.lr), sign = c.maximize ? T(-1) : T(1);
+  for (int64_t i = 0; i < n; i++) {
+    T d = g[i] * sign;
+    if constexpr (decay) d = madd(p[i], weight_decay, d);
+    if constexpr (momentum > 0) {
+      const T buffer = madd(d, fresh_part, m[i] * mu);
+      m[i] = buffer;
+      d = momentum == 2 ? madd(buffer, mu, d) : buffer;
+    }
+    p[i] = madd(d, step, p[i]);
+  }
+}
+
+// The first step with momentum: the buffer becomes the gradient.
+template <class T, bool decay>
+void sgd_first(const SgdCall& c, T* __restrict p, const T* __restrict g, T* __restrict m, int64_t n) {
+  const T weight_decay = T(c.weight_decay), mu = T(c.momentum), step = T(-c.lr), sign = c.maximize ? T(-1) : T(1);
+  for (int64_t i = 0; i < n; i++) {
+    T d = g[i] * sign;
+    if constexpr (decay) d = madd(p[i], weight_decay, d);
+    m[i] = d;
+    if (c.nesterov) d = madd(d, mu, d);
+    p[i] = madd(d, step, p[i]);
+  }
+}
+
+template <class T, bool decay>
+void sgd_decay(const SgdCall& c, T* p, const T* g, T* m, int64_t n) {
+  if (!m) return sgd_loop<T, decay, 0>(c, p, g, m, n);
+  if (c.fresh) return sgd_first<T, decay>(c, p, g, m, n);
+  c.nesterov ? sgd_loop<T, decay, 2>(c, p, g, m, n) : sgd_loop<T, decay, 1>(c, p, g, m, n);
+}
+template <class T>
+void sgd(const SgdCall& c, T* p, const T* g, T* m, int64_t n) {
+  c.weight_decay != 0 ? sgd_decay<T, true>(c, p, g, m, n) : sgd_decay<T, false>(c, p, g, m, n);
+}
+
+// ---- Adam ----
+
+template <class T, Decay decay, bool peaked>
+void adam_loop(const AdamCall& c, T* __restrict p, const T* __restrict g, T* __restrict m, T* __restrict v, T* __restrict top, int64_t n) {
+  const T sign = c.maximize ? T(-1) : T(1), weight_decay = T(c.weight_decay), shrink = T(1 - c.lr * c.weight_decay);
+  const T blend = T(1 - c.beta1), beta2 = T(c.beta2), fresh_square = T(1 - c.beta2), root = T(c.correction2_root), eps = T(c.eps), step = T(-(c.lr / c.correction1));
+  // the mean moves from the nearer end, as lerp does
+  const bool near_start = std::abs(blend) < T(0.5);
+  const T weight = near_start ? blend : blend - T(1);
+  for (int64_t i = 0; i < n; i++) {
+    T d = g[i] * sign, x = p[i];
+    if constexpr (decay == kGradient) d = madd(x, weight_decay, d);
+    if constexpr (decay == kDecoupled) x *= shrink;
+    const T mean = madd(weight, d - m[i], near_start ? m[i] : d);
+    const T square = v[i] * beta2 + fresh_square * d * d;
+    m[i] = mean;
+    v[i] = square;
+    T largest = square;
+    if constexpr (peaked) {
+      const T before = top[i];
+      largest = before > square || before != before ? before : square;
+      top[i] = largest;
+    }
+    const T below = std::sqrt(largest) / root + eps;
+    p[i] = x + step * mean / below;
+  }
+}
+
+template <class T, Decay decay>
+void adam_decay(const AdamCall& c, T* p, const T* g, T* m, T* v, T* top, int64_t n) {
+  top ? adam_loop<T, decay, true>(c, p, g, m, v, top, n) : adam_loop<T, decay, false>(c, p, g, m, v, top, n);
+}
+template <class T>
+void adam(const AdamCall& c, T* p, const T* g, T* m, T* v, T* top, int64_t n) {
+  if (c.weight_decay == 0)
+    adam_decay<T, kNone>(c, p, g, m, v, top, n);
+  else if (c.decoupled)
+    adam_decay<T, kDecoupled>(c, p, g, m, v, top, n);
+  else
+    adam_decay<T, kGradient>(c, p, g, m, v, top, n);
+}
+
+// ---- half dtypes: staged through blocks of float32 ----
+
+constexpr int64_t kBlock = 512;
+
+template <class H>
+struct Staged {
+  alignas(64) float block[kBlock];
+  H* at;
+  int64_t n;
+  Staged(H* first, int64_t count) : at(first), n(first ? count : 0) {
+    for (int64_t i = 0; i < n; i++) block[i] = float(at[i]);
+  }
+  float* data() { return at ? block : nullptr; }
+  void store() {
+    for (int64_t i = 0; i < n; i++) at[i] = H(block[i]);
+  }
+};
+
+template <class T>
+T* offset(char* base, int64_t i) {
+  return base ? reinterpret_cast<T*>(base) + i : nullptr;
+}
+template <class T>
+T* offset(const char* base, int64_t i) {
+  return offset<T>(const_cast<char*>(base), i);
+}
+
+template <class H>
+void sgd_half(const SgdCall& c, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; i += kBlock) {
+    const int64_t n = std::min(kBlock, end - i);
+    Staged<H> p(offset<H>(c.param, i), n), g(offset<H>(c.grad, i), n), m(offset<H>(c.buffer, i), n);
+    sgd<float>(c, p.data(), g.data(), m.data(), n);
+    p.store();
+    m.store();
+  }
+}
+template <class H>
+void adam_half(const AdamCall& c, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; i += kBlock) {
+    const int64_t n = std::min(kBlock, end - i);
+    Staged<H> p(offset<H>(c.param, i), n), g(offset<H>(c.grad, i), n), m(offset<H>(c.mean, i), n), v(offset<H>(c.square, i), n), top(offset<H>(c.peak, i), n);
+    adam<float>(c, p.data(), g.data(), m.data(), v.data(), top.data(), n);
+    p.store();
+    m.store();
+    v.store();
+    top.store();
+  }
+}
+
+}  // namespace
+
+void sgd_range(const SgdCall& c, int64_t begin, int64_t end) {
+  switch (c.dtype) {
+    case DType::Float64: return sgd<double>(c, offset<double>(c.param, begin), offset<double>(c.grad, begin), offset<double>(c.buffer, begin), end - begin);
+    case DType::Float16: return sgd_half<Half>(c, begin, end);
+    case DType::BFloat16: return sgd_half<BFloat16>(c, begin, end);
+    default: return sgd<float>(c, offset<float>(c.param, begin), offset<float>(c.grad, begin), offset<float>(c.buffer, begin), end - begin);
+  }
+}
+
+void adam_range(const AdamCall& c, int64_t begin, int64_t end) {
+  switch (c.dtype) {
+    case DType::Float64:
+      return adam<double>(c, offset<double>(c.param, begin), offset<double>(c.grad, begin), offset<double>(c.mean, begin), offset<double>(c.square, begin), offset<double>(c.peak, begin),
+                          end - begin);
+    case DType::Float16: return adam_half<Half>(c, begin, end);
+    case DType::BFloat16: return adam_half<BFloat16>(c, begin, end);
+    default:
+      return adam<float>(c, offset<float>(c.param, begin), offset<float>(c.grad, begin), offset<float>(c.mean, begin), offset<float>(c.square, begin), offset<float>(c.peak, begin),
+                         end - begin);
+  }
+}
+
+}  // namespace tabula::kernels::TABULA_ISA

@@ -1,0 +1,27 @@
+// Optimizer steps in place, below autograd.
+#pragma once
+
+#include "core/tensor.h"
+
+namespace tabula {
+
+struct SgdNumbers {
+  double lr, momentum, dampening, weight_decay;
+  bool nesterov, maximize;
+};
+// Updates `param`; returns the momentum buffer, a new one where `buffer` is undefined (and undefined without momentum).
+Tensor sgd_step(const Tensor& param, const Tensor& grad, const Tensor& buffer, const SgdNumbers& numbers);
+
+struct AdamNumbers {
+  double beta1, beta2, lr, weight_decay, eps;
+  bool maximize, decoupled;
+  // of the step count they were computed for: parameters mostly share theirs
+  double counted = -1, correction1 = 1, correction2_root = 1;
+};
+struct AdamState {
+  const Tensor &mean, &square, &peak;  // peak: undefined without amsgrad
+  const Tensor& step;                  // one element, counted up here
+};
+void adam_step(const Tensor& param, const Tensor& grad, const AdamState& state, AdamNumbers& numbers);
+
+}  // namespace tabula
