@@ -85,6 +85,12 @@ PyObject* result_type(PyObject*, PyObject* args) {
     return wrap(type.get());
   });
 }
+// May `t.data = other` keep t's object? Only tensors of one layout exist so far.
+PyObject* compatible(PyObject*, PyObject* args) {
+  PyObject *a, *b;
+  if (!PyArg_ParseTuple(args, "OO:_has_compatible_shallow_copy_type", &a, &b)) return nullptr;
+  return PyBool_FromLong(is_tensor(a) && is_tensor(b));
+}
 PyObject* empty_cache(PyObject*, PyObject*) {
   cpu_empty_cache();
   Py_RETURN_NONE;
@@ -102,6 +108,7 @@ PyMethodDef functions[] = {
     {"promote_types", promote, METH_VARARGS, "the smallest dtype both fit in"},
     {"can_cast", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(can_cast_py)), METH_VARARGS | METH_KEYWORDS, "may results of one dtype be written to another?"},
     {"result_type", result_type, METH_VARARGS, "the dtype that arithmetic on both gives"},
+    {"_has_compatible_shallow_copy_type", compatible, METH_VARARGS, nullptr},
     {"_empty_cache", empty_cache, METH_NOARGS, "returns cached memory to the system"},
     {"_memory_stats", memory_stats, METH_NOARGS, "bytes held by tensors and by the cache"},
     {nullptr, nullptr, 0, nullptr}};
@@ -155,6 +162,7 @@ extern "C" __attribute__((visibility("default"))) PyObject* PyInit__C() {
     add_operations(m);
     add_autograd(m);
     add_optim(m);
+    add_gpu(m);
     add_module_base(m);
     warn_hook = python_warning;
     default_device_hook = [] { return default_device(); };

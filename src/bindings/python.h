@@ -126,6 +126,7 @@ void add_tensor_functions(PyObject* module);
 void add_optim(PyObject* module);
 void add_module_base(PyObject* module);
 void add_generator(PyObject* module);
+void add_gpu(PyObject* module);
 void add_storage(PyObject* module);
 void add_functions(PyObject* module, PyMethodDef* methods);
 

@@ -64,10 +64,14 @@ Tensor sequence(const Bounds& bounds, int64_t length, DType dtype, Device device
   return t;
 }
 
-void arange_into(const Bounds& bounds, const Value* options_at, Out& out) {
+void arange_into(Bounds bounds, const Value* options_at, Out& out) {
   const FactoryOptions options(options_at);
-  bounds.check_them();
   const DType dtype = out.into ? out.into->dtype() : options.dtype.value_or(bounds.inferred());
+  bounds.check_them();
+  if (dtype == DType::Int64) {
+    for (Scalar* s : {&bounds.start, &bounds.end, &bounds.step}) *s = Scalar(s->to_int());
+    bounds.check_them();
+  }
   detail::box(out, options.finish(sequence(bounds, bounds.length(), dtype, options.device_or_default())));
 }
 void run_arange(const Op&, const Value* args, Out& out) { arange_into({Scalar(0), args[0].scalar(), Scalar(1)}, args + 1, out); }
@@ -205,7 +209,7 @@ void run_empty_permuted(const Op&, const Value* args, Out& out) {
   uint64_t seen = 0;
   int64_t step = 1;
   for (int64_t i = 0; i < rank; i++)
-    check_index(layout[size_t(i)] >= 0 && layout[size_t(i)] < rank, "Dimension out of range (expected to be between 0 and ", rank - 1, ", but got ", layout[size_t(i)],
+    check(layout[size_t(i)] >= 0 && layout[size_t(i)] < rank, "Dimension out of range (expected to be between 0 and ", rank - 1, ", but got ", layout[size_t(i)],
           " at index ", i, ").  NB: negative dims not currently supported; file an issue if you want it.");
   for (int64_t i = rank - 1; i >= 0; i--) {
     const int64_t d = layout[size_t(i)];

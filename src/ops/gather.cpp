@@ -1,5 +1,6 @@
 #include "ops/gather.h"
 
+#include "core/state.h"
 #include "kernels/index.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
@@ -7,7 +8,10 @@
 #include "ops/copy.h"
 #include "ops/factory.h"
 #include "ops/mask.h"
+#include "ops/reduce_raw.h"
+#include "ops/scalar_range.h"
 #include "ops/scatter.h"
+#include "ops/search.h"
 #include "ops/view.h"
 
 namespace tabula {
@@ -18,11 +22,11 @@ Tensor long_index(const Tensor& index) { return index.dtype() == DType::Int32 ? 
 
 Geometry at_least_1d(const Tensor& t) { return t.dim() ? t.geometry() : Geometry{Dims{1}, Dims{1}, t.offset()}; }
 
-Tensor target_of(const Value* args, Out& out) {
+Tensor target_of(const Value* args, Out& out, bool may_overlap) {
   const Tensor& t = args[0].tensor();
   if (!out.into || !out.into->is(t)) return clone_raw(t);
   for (int64_t d = 0; d < t.dim(); d++)
-    check(t.sizes()[size_t(d)] < 2 || t.strides()[size_t(d)] != 0,
+    check(may_overlap || t.sizes()[size_t(d)] < 2 || t.strides()[size_t(d)] != 0,
           "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before "
           "performing the operation.");
   out.wrote_into = true;
@@ -41,7 +45,7 @@ static void run_gather(const Op&, const Value* args, Out& out) {
   const Tensor &t = args[0].tensor(), &given = args[2].tensor();
   const int64_t dim = wrap_dim(args[1].integer(), t.dim());
   if (out.into)
-    check(out.into->dtype() == t.dtype(), "Expected out tensor to have dtype ", dtype_title(t.dtype()), ", but got ", dtype_title(out.into->dtype()), " instead");
+    check(out.into->dtype() == t.dtype(), "Expected out tensor to have dtype ", c_type_name(t.dtype()), ", but got ", c_type_name(out.into->dtype()), " instead");
   if (given.numel() == 0) return detail::box(out, Tensor::empty(given.sizes(), t.dtype(), t.device()));
   check(is_index(given), "gather(): Expected dtype int32/int64 for index");
   const Geometry from = at_least_1d(t), at = at_least_1d(given);
@@ -239,10 +243,44 @@ static void embedding_vjp(Backward& b) {
 }
 const Op embedding{OpDef{.schema = "embedding(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",
                          .run = fn<run_embedding>,
-                         .on = Function | NN,
+                         .on = Function,
                          .vjp = embedding_vjp,
                          .save = in(1) | shape(0),
                          .doc = "Rows of a weight matrix [rows, width] by number: the result is [*indices.shape, width]. Row padding_idx gets no gradient."}};
+
+// Scales the rows that are used down to a norm of at most max_norm.
+static Tensor run_embedding_renorm(const Tensor& weight, const Tensor& indices, double max_norm, double norm_type) {
+  check(weight.dim() == 2, "'weight' must be 2-D");
+  if (indices.numel() == 0 || weight.is_meta()) return weight;
+  const Tensor used = unique(long_index(indices));
+  const Tensor rows = index_select(weight, int64_t(0), used);
+  static constexpr int64_t last[] = {1};
+  const Tensor norms = reduce_raw(kernels::Reduce::norm_p, rows, ReducedDims(rows, IntList(last)), true, weight.dtype(), norm_type);
+  const Tensor scale = where(gt(norms, Scalar(max_norm)), Scalar(max_norm) / (norms + Scalar(1e-7)), Scalar(1));
+  copy_into(weight, index_copy(weight, int64_t(0), used, rows * scale));
+  return weight;
+}
+static const Op embedding_renorm_{OpDef{.schema = "embedding_renorm_(Tensor(a!) input, Tensor indices, float max_norm, float norm_type) -> Tensor(a!)",
+                                        .run = fn<run_embedding_renorm>,
+                                        .on = Function}};
+
+static Tensor run_embedding_nn(const Tensor& input, const Tensor& weight, std::optional<int64_t> padding, std::optional<double> max_norm, double norm_type, bool by_frequency,
+                               bool sparse) {
+  const int64_t rows = weight.dim() ? weight.sizes()[0] : 0;
+  if (padding && (*padding >= rows || *padding < -rows)) fail(ErrorKind::Assertion, "Padding_idx must be within num_embeddings");
+  if (max_norm) {
+    BelowAutograd guard;
+    embedding_renorm_(weight, input, *max_norm, norm_type);
+  }
+  return embedding(weight, input, padding ? (*padding < 0 ? *padding + rows : *padding) : int64_t(-1), by_frequency, sparse);
+}
+static const Op embedding_nn{OpDef{.schema = "embedding.nn(Tensor input, Tensor weight, int? padding_idx=None, float? max_norm=None, float norm_type=2.0, "
+                                             "bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",
+                                   .run = fn<run_embedding_nn>,
+                                   .on = NN,
+                                   .composite = true,
+                                   .doc = "Rows of weight [rows, width] by number: [*input.shape, width]. Row padding_idx gets no gradient; max_norm first scales the rows that "
+                                          "are used down to that norm, in place."}};
 
 static Tensor run_one_hot(const Tensor& input, int64_t classes) {
   check(input.dtype() == DType::Int64, "one_hot is only applicable to index tensor of type LongTensor.");

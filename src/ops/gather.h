@@ -12,8 +12,8 @@ Tensor long_index(const Tensor& index);
 // The geometry with a 0-d tensor seen as one of a single element.
 Geometry at_least_1d(const Tensor& t);
 // Where an operation on argument 0 writes: the argument itself when called in place, a copy otherwise. Refuses targets
-// with several elements in one place.
-Tensor target_of(const Value* args, Out& out);
+// with several elements in one place unless that may be.
+Tensor target_of(const Value* args, Out& out, bool may_overlap = false);
 // Keeps clear of the memory that is about to be written.
 Tensor apart_from(const Tensor& target, const Tensor& source);
 

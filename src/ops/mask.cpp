@@ -77,25 +77,9 @@ static const Op where_condition{OpDef{.schema = "where.condition(Tensor conditio
 
 // ---- masked_fill ----
 
-// The dtype names of this family's messages.
-static const char* mask_dtype_name(DType d) {
-  switch (d) {
-    case DType::UInt8: return "unsigned char";
-    case DType::Int8: return "signed char";
-    case DType::Int16: return "short";
-    case DType::Int32: return "int";
-    case DType::Int64: return "long";
-    case DType::Float32: return "float";
-    case DType::Float64: return "double";
-    case DType::Float16: return "c10::Half";
-    case DType::BFloat16: return "c10::BFloat16";
-    default: return dtype_title(d);
-  }
-}
-
 static void fill_masked(const Value* args, const Scalar& value, Out& out) {
   const Tensor &t = args[0].tensor(), &mask = args[1].tensor();
-  check(mask.dtype() == DType::Bool, "masked_fill_ only supports boolean masks, but got mask with dtype ", mask_dtype_name(mask.dtype()));
+  check(mask.dtype() == DType::Bool, "masked_fill_ only supports boolean masks, but got mask with dtype ", c_type_name(mask.dtype()));
   const Dims sizes = broadcast_sizes(t.sizes(), mask.sizes());
   const bool in_place = out.into && out.into->is(t);
   if (in_place) check(same(sizes, t.sizes()), "output with shape ", shape_text(t.sizes()), " doesn't match the broadcast shape ", shape_text(sizes));

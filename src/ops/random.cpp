@@ -6,30 +6,11 @@
 #include "ops/backward.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
+#include "ops/scalar_range.h"
 
 namespace tabula {
 
 namespace {
-
-// The names of dtypes in this family's messages.
-const char* c_name(DType d) {
-  switch (d) {
-    case DType::UInt8: return "unsigned char";
-    case DType::Int8: return "signed char";
-    case DType::Int16: return "short";
-    case DType::Int32: return "int";
-    case DType::Int64: return "long int";
-    case DType::UInt16: return "unsigned short";
-    case DType::UInt32: return "unsigned int";
-    case DType::UInt64: return "unsigned long";
-    case DType::Float16: return "c10::Half";
-    case DType::BFloat16: return "c10::BFloat16";
-    case DType::Float32: return "float";
-    case DType::Float64: return "double";
-    case DType::Bool: return "bool";
-    default: return dtype_title(d);
-  }
-}
 
 // Integers that a floating dtype counts without a gap: 2 to this power.
 int digits(DType d) {
@@ -77,8 +58,8 @@ void fill_uniform(const Tensor& t, double from, double to, Generator* generator)
   check_implemented(is_differentiable(t.dtype()), "\"check_uniform_bounds\" not implemented for '", dtype_title(t.dtype()), "'");
   const DType real = real_dtype(t.dtype());
   const double limit = largest(real);
-  check(from >= -limit && from <= limit, "from is out of bounds for ", c_name(real));
-  check(to >= -limit && to <= limit, "to is out of bounds for ", c_name(real));
+  check(from >= -limit && from <= limit, "from is out of bounds for ", c_type_name(real));
+  check(to >= -limit && to <= limit, "to is out of bounds for ", c_type_name(real));
   check(from <= to, "uniform_ expects to return a [from, to) range, but found from=", from, " > to=", to);
   check(to - from <= limit, "uniform_ expects to-from <= std::numeric_limits<", dtype_title(t.dtype()), ">::max(), but found to=", to, " and from=", from,
         " which result in to-from to exceed the limit");
@@ -131,7 +112,7 @@ RANDOM_ROW(static const Op geometric_, "geometric_(Tensor(a!) input, float p, *,
 
 static Tensor run_cauchy_(const Tensor& input, double median, double sigma, Generator* generator) {
   check(sigma > 0, "cauchy_ expects sigma > 0.0, but found sigma=", sigma);
-  check_continuous(input, "Cauchy", c_name(input.dtype()));
+  check_continuous(input, "Cauchy", c_type_name(input.dtype()));
   draw(input, generator, kernels::random_cauchy, median, sigma);
   return input;
 }
@@ -222,14 +203,14 @@ static int64_t lowered_to(int64_t to, DType d) {
 static void check_bounds(DType d, int64_t from, int64_t last) {
   if (is_floating(d)) {
     const double limit = largest(d);
-    check(double(from) >= -limit && double(from) <= limit, "from is out of bounds for ", c_name(d));
-    check(double(last) >= -limit && double(last) <= limit, "to - 1 is out of bounds for ", c_name(d));
+    check(double(from) >= -limit && double(from) <= limit, "from is out of bounds for ", c_type_name(d));
+    check(double(last) >= -limit && double(last) <= limit, "to - 1 is out of bounds for ", c_type_name(d));
     const int64_t exact = int64_t(1) << digits(d);
     const char* const note[] = {"from", "to - 1"};
     for (int i = 0; i < 2; i++) {
       const int64_t v = i ? last : from;
       if (v < -exact || v > exact)
-        warn(concat(note[i], " is out of bounds [-(2^", digits(d), "), 2^", digits(d), "]. Due to precision limitations ", c_name(d),
+        warn(concat(note[i], " is out of bounds [-(2^", digits(d), "), 2^", digits(d), "]. Due to precision limitations ", c_type_name(d),
                     " can support discrete uniform distribution only within this range. This warning will become an error in version 1.7 release, please fix the code "
                     "in advance"));
     }
@@ -244,8 +225,8 @@ static void check_bounds(DType d, int64_t from, int64_t last) {
         else
           return v >= int64_t(std::numeric_limits<T>::min()) && v <= int64_t(std::numeric_limits<T>::max());
       };
-      check(inside(from), "from is out of bounds for ", c_name(d));
-      check(inside(last), "to - 1 is out of bounds for ", c_name(d));
+      check(inside(from), "from is out of bounds for ", c_type_name(d));
+      check(inside(last), "to - 1 is out of bounds for ", c_type_name(d));
     }
   });
 }

@@ -11,6 +11,7 @@
 namespace tabula {
 
 ReducedDims::ReducedDims(const Tensor& t, OptionalInts dims, bool empty_means_all) : reduced(t.dim(), uint8_t(0)) {
+  check(t.dim() <= 64, "only tensors with up to 64 dims are supported");
   if (!dims || (dims->empty() && empty_means_all)) {
     std::fill(reduced.begin(), reduced.end(), uint8_t(1));
     return;
@@ -126,7 +127,7 @@ static double reduced_count(IntList sizes, OptionalInts dims) {
   return n;
 }
 static void mean_vjp(Backward& b) { b.set(0, expand(b.g(), b.sizes(0)) / Scalar(reduced_count(b.sizes(0), std::nullopt))); }
-const Op mean{OpDef{.schema = "mean(Tensor input, *, dtype? dtype=None) -> Tensor", .run = fn<run_mean>, .on = Both, .vjp = mean_vjp, .save = shape()}};
+const Op mean{OpDef{.schema = "mean(Tensor input, *, dtype? dtype=None) -> Tensor", .run = fn<run_mean>, .on = Usual, .vjp = mean_vjp, .save = shape()}};
 static Tensor run_mean_dim(const Tensor& input, OptionalInts dim, bool keepdim, std::optional<DType> dtype) {
   return reduce_raw(kernels::Reduce::mean, input, ReducedDims(input, dim), keepdim, mean_dtype(input, dtype));
 }

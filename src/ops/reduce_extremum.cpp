@@ -3,6 +3,7 @@
 #include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/compare.h"
+#include "ops/exact_out.h"
 #include "ops/lines.h"
 #include "ops/reduce.h"
 #include "ops/reduce_raw.h"
@@ -29,15 +30,19 @@ IntList one_dim(const int64_t& dim) { return IntList(&dim, 1); }
 
 // ---- amax, amin, aminmax ----
 
-Tensor run_amax(const Tensor& input, IntList dim, bool keepdim) {
-  check_ordered(input, "max_values_cpu");
-  check_has_elements(input, dim, "amax()", kNeedsDim);
-  return reduce_raw(Reduce::amax, input, ReducedDims(input, dim), keepdim, input.dtype());
+template <Reduce kind>
+Tensor run_extreme(const Tensor& input, IntList dim, bool keepdim) {
+  constexpr bool most = kind == Reduce::amax;
+  check_ordered(input, most ? "max_values_cpu" : "min_values_cpu");
+  check_has_elements(input, dim, most ? "amax()" : "amin()", kNeedsDim);
+  return reduce_raw(kind, input, ReducedDims(input, dim), keepdim, input.dtype());
 }
-Tensor run_amin(const Tensor& input, IntList dim, bool keepdim) {
-  check_ordered(input, "min_values_cpu");
-  check_has_elements(input, dim, "amin()", kNeedsDim);
-  return reduce_raw(Reduce::amin, input, ReducedDims(input, dim), keepdim, input.dtype());
+template <Reduce kind>
+void run_extreme_boxed(const Op& op, const Value* args, Out& out) {
+  fn<run_extreme<kind>>.run(op, args, out);
+  if (out.into)
+    check(out[0].dtype() == out.into->dtype(), "Expected the dtype for input and out to match, but got ", dtype_title(out[0].dtype()), " for input's dtype and ", dtype_title(out.into->dtype()),
+          " for out's dtype.");
 }
 
 // Equal extrema share the gradient.
@@ -122,15 +127,15 @@ Tensor run_position(const Tensor& input, std::optional<int64_t> dim, bool keepdi
 
 }  // namespace
 
-const Op amax{OpDef{.schema = "amax(Tensor input, int[1] dim=[], bool keepdim=False) -> Tensor", .run = fn<run_amax>, .on = Usual, .vjp = amax_vjp, .save = in(0) | out(),
+const Op amax{OpDef{.schema = "amax(Tensor input, int[1] dim=[], bool keepdim=False) -> Tensor", .run = boxed(run_extreme_boxed<Reduce::amax>), .on = Usual, .vjp = amax_vjp, .save = in(0) | out(),
                     .doc = "Greatest elements over the dims in `dim` (over all when empty).\n\nArgs: input (real dtype), dim (int or ints), keepdim. Returns a tensor of the input's dtype; NaN wins.\n"
                            "Equal extrema share the gradient evenly. Raises IndexError when a reduced dim has size zero.\n\n"
                            "Example::\n\n    >>> torch.amax(torch.tensor([[1., 3.], [4., 2.]]), 1)\n    tensor([3., 4.])\n"}};
-const Op amin{OpDef{.schema = "amin(Tensor input, int[1] dim=[], bool keepdim=False) -> Tensor", .run = fn<run_amin>, .on = Usual, .vjp = amax_vjp, .save = in(0) | out(),
+const Op amin{OpDef{.schema = "amin(Tensor input, int[1] dim=[], bool keepdim=False) -> Tensor", .run = boxed(run_extreme_boxed<Reduce::amin>), .on = Usual, .vjp = amax_vjp, .save = in(0) | out(),
                     .doc = "Least elements over the dims in `dim` (over all when empty).\n\nArgs: input (real dtype), dim (int or ints), keepdim. Returns a tensor of the input's dtype; NaN wins.\n"
                            "Equal extrema share the gradient evenly. Raises IndexError when a reduced dim has size zero.\n\n"
                            "Example::\n\n    >>> torch.amin(torch.tensor([[1., 3.], [4., 2.]]), 1)\n    tensor([1., 2.])\n"}};
-static const Op aminmax{OpDef{.schema = "aminmax(Tensor input, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)", .run = fn<run_aminmax>, .on = Usual, .vjp = aminmax_vjp,
+static const Op aminmax{OpDef{.schema = "aminmax(Tensor input, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)", .run = fn_exact_out<run_aminmax>, .on = Usual, .vjp = aminmax_vjp,
                               .save = in(0) | out(0) | out(1),
                               .doc = "Least and greatest elements in one pass, over one dim or over all.\n\nReturns a named tuple (min, max).\n\n"
                                      "Example::\n\n    >>> torch.aminmax(torch.tensor([2., 1., 3.])).max\n    tensor(3.)\n"}};
@@ -144,19 +149,19 @@ static const Op aminmax{OpDef{.schema = "aminmax(Tensor input, *, int? dim=None,
 static const Op max_all{OpDef{.schema = "max(Tensor input) -> Tensor", .run = fn<run_extremum_all<Reduce::amax>>, .on = Usual, .vjp = extremum_all_vjp, .save = in(0) | out(), .node = "MaxBackward1",
                               .doc = EXTREMUM_DOC("max", "greatest", "maximum", "3.", "[1, 0]")}};
 static const Op max_other{OpDef{.schema = "max.other(Tensor input, Tensor other) -> Tensor", .run = fn<run_max_other>, .on = Usual, .composite = true}};
-const Op max_dim{OpDef{.schema = "max.dim(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", .run = fn<run_extremum_dim<Reduce::max>>, .on = Usual,
+const Op max_dim{OpDef{.schema = "max.dim(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", .run = fn_exact_out<run_extremum_dim<Reduce::max>>, .on = Usual,
                        .vjp = extremum_dim_vjp, .save = shape() | out(1), .nondiff = 2}};
 static const Op min_all{OpDef{.schema = "min(Tensor input) -> Tensor", .run = fn<run_extremum_all<Reduce::amin>>, .on = Usual, .vjp = extremum_all_vjp, .save = in(0) | out(), .node = "MinBackward1",
                               .doc = EXTREMUM_DOC("min", "least", "minimum", "1.", "[0, 1]")}};
 static const Op min_other{OpDef{.schema = "min.other(Tensor input, Tensor other) -> Tensor", .run = fn<run_min_other>, .on = Usual, .composite = true}};
-const Op min_dim{OpDef{.schema = "min.dim(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", .run = fn<run_extremum_dim<Reduce::min>>, .on = Usual,
+const Op min_dim{OpDef{.schema = "min.dim(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", .run = fn_exact_out<run_extremum_dim<Reduce::min>>, .on = Usual,
                        .vjp = extremum_dim_vjp, .save = shape() | out(1), .nondiff = 2}};
 #undef EXTREMUM_DOC
 
-const Op argmax{OpDef{.schema = "argmax(Tensor input, int? dim=None, bool keepdim=False) -> Tensor", .run = fn<run_position<Reduce::argmax>>, .on = Usual,
+const Op argmax{OpDef{.schema = "argmax(Tensor input, int? dim=None, bool keepdim=False) -> Tensor", .run = fn_exact_out<run_position<Reduce::argmax>>, .on = Usual,
                       .doc = "Index of the greatest element: of the flattened input, or along `dim`.\n\nReturns int64. The first of equals; a NaN counts as greatest.\n\n"
                              "Example::\n\n    >>> torch.argmax(torch.tensor([1., 3., 2.]))\n    tensor(1)\n"}};
-const Op argmin{OpDef{.schema = "argmin(Tensor input, int? dim=None, bool keepdim=False) -> Tensor", .run = fn<run_position<Reduce::argmin>>, .on = Usual,
+const Op argmin{OpDef{.schema = "argmin(Tensor input, int? dim=None, bool keepdim=False) -> Tensor", .run = fn_exact_out<run_position<Reduce::argmin>>, .on = Usual,
                       .doc = "Index of the least element: of the flattened input, or along `dim`.\n\nReturns int64. The first of equals; a NaN counts as least.\n\n"
                              "Example::\n\n    >>> torch.argmin(torch.tensor([1., 3., 2.]))\n    tensor(0)\n"}};
 

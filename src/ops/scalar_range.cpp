@@ -50,6 +50,25 @@ bool fits(double v, DType dtype) {
 
 }  // namespace
 
+const char* c_type_name(DType dtype) {
+  switch (dtype) {
+    case DType::UInt8: return "unsigned char";
+    case DType::Int8: return "signed char";
+    case DType::Int16: return "short";
+    case DType::Int32: return "int";
+    case DType::Int64: return "long int";
+    case DType::UInt16: return "unsigned short";
+    case DType::UInt32: return "unsigned int";
+    case DType::UInt64: return "unsigned long";
+    case DType::Float16: return "c10::Half";
+    case DType::BFloat16: return "c10::BFloat16";
+    case DType::Float32: return "float";
+    case DType::Float64: return "double";
+    case DType::Bool: return "bool";
+    default: return dtype_title(dtype);
+  }
+}
+
 void check_fits(const Scalar& value, DType dtype) {
   if (dtype == DType::Bool || is_float8(dtype)) return;
   const bool ok = fits(value.real(), dtype) && (is_complex(dtype) ? fits(value.imag(), dtype) : value.imag() == 0);

@@ -1,4 +1,4 @@
-// Does a number fit into a dtype?
+// Numbers and dtypes as error messages speak of them.
 #pragma once
 
 #include "core/dtype.h"
@@ -8,5 +8,8 @@ namespace tabula {
 
 // Throws "value cannot be converted to type uint8_t without overflow". Negative numbers may wrap into unsigned types.
 void check_fits(const Scalar& value, DType dtype);
+
+// The name of the C++ type behind a dtype, which some messages use: "unsigned char", "c10::Half".
+const char* c_type_name(DType dtype);
 
 }  // namespace tabula

@@ -275,7 +275,7 @@ static void fill_slices(const Value* args, const Scalar& value, Out& out) {
   const int64_t dim = wrap_dim(args[1].integer(), t.dim());
   check(index.dim() <= 1, "Index has to be a vector/scalar");
   check_fits(value, t.dtype());
-  const Tensor target = target_of(args, out);
+  const Tensor target = target_of(args, out, true);
   Geometry slices = at_least_1d(target);
   slices.sizes[dim] = index.numel();
   std::fill(slices.strides.begin(), slices.strides.end(), int64_t(0));

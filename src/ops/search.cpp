@@ -1,4 +1,5 @@
-// Searching in sorted values, counting, and distinct values.
+#include "ops/search.h"
+
 #include "kernels/index.h"
 #include "kernels/sort.h"
 #include "ops/backward.h"
@@ -209,11 +210,26 @@ static Triple run_unique_dim(const Tensor& input, int64_t dim, bool, bool invers
 static const Op unique_dim{OpDef{.schema = "unique_dim(Tensor input, int dim, bool sorted=True, bool return_inverse=False, bool return_counts=False)" UNIQUE_RETURNS,
                                  .run = fn<run_unique_dim>,
                                  .on = Internal}};
-static Triple run_unique_consecutive(const Tensor& input, bool inverse, bool counts, std::optional<int64_t> dim) {
-  return dim ? unique_slices(input, *dim, inverse, counts, true) : unique_values(input, inverse, counts, true);
+
+// What was asked for: the values alone, or with positions and counts.
+static void unique_results(const Tensor& input, bool inverse, bool counts, const Value& dim, bool consecutive, Out& out) {
+  const auto [values, where, count] = dim.is_none() ? unique_values(input, inverse, counts, consecutive) : unique_slices(input, dim.integer(), inverse, counts, consecutive);
+  out.tensors[out.count++] = values;
+  if (inverse) out.tensors[out.count++] = where;
+  if (counts) out.tensors[out.count++] = count;
 }
-static const Op unique_consecutive{OpDef{.schema = "unique_consecutive(Tensor input, bool return_inverse=False, bool return_counts=False, int? dim=None)" UNIQUE_RETURNS,
-                                         .run = fn<run_unique_consecutive>,
-                                         .on = Internal}};
+static void run_unique(const Op&, const Value* args, Out& out) { unique_results(args[0].tensor(), args[2].flag(), args[3].flag(), args[4], false, out); }
+const Op unique{OpDef{.schema = "unique(Tensor input, bool sorted=True, bool return_inverse=False, bool return_counts=False, int? dim=None) -> Tensor",
+                             .run = boxed(run_unique),
+                             .on = Both,
+                             .doc = "The distinct elements in ascending order, or with dim the distinct slices along it.\n\n"
+                                    "return_inverse adds for each element the position of its value, return_counts how often each value occurs.\n\n"
+                                    "Example::\n\n    >>> torch.unique(torch.tensor([3, 1, 3]))\n    tensor([1, 3])\n"}};
+static void run_unique_consecutive(const Op&, const Value* args, Out& out) { unique_results(args[0].tensor(), args[1].flag(), args[2].flag(), args[3], true, out); }
+static const Op unique_consecutive{OpDef{.schema = "unique_consecutive(Tensor input, bool return_inverse=False, bool return_counts=False, int? dim=None) -> Tensor",
+                                         .run = boxed(run_unique_consecutive),
+                                         .on = Both,
+                                         .doc = "As torch.unique, merging only neighbours that are equal, without sorting.\n\n"
+                                                "Example::\n\n    >>> torch.unique_consecutive(torch.tensor([1, 1, 2, 1]))\n    tensor([1, 2, 1])\n"}};
 
 }  // namespace tabula

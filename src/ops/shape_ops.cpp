@@ -65,7 +65,7 @@ static Tensor run_flip(const Tensor& input, IntList dims) {
   return result;
 }
 static void flip_vjp(Backward& b) { b.set(0, flip(b.g(), b.arg(1))); }
-const Op flip{OpDef{.schema = "flip(Tensor input, int[1] dims) -> Tensor",
+const Op flip{OpDef{.schema = "flip(Tensor input, int[] dims) -> Tensor",
                     .run = fn<run_flip>,
                     .on = Both,
                     .vjp = flip_vjp,

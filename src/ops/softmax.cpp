@@ -5,6 +5,7 @@
 #include "ops/backward.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
+#include "ops/exact_out.h"
 #include "ops/lines.h"
 #include "ops/reduce.h"
 #include "ops/transcendental.h"
@@ -41,6 +42,9 @@ Tensor backward(bool log, const Tensor& grad, const Tensor& output, int64_t dim,
 Tensor run_softmax_backward(const Tensor& grad, const Tensor& output, int64_t dim, DType dtype) { return backward(false, grad, output, dim, dtype); }
 Tensor run_log_softmax_backward(const Tensor& grad, const Tensor& output, int64_t dim, DType dtype) { return backward(true, grad, output, dim, dtype); }
 
+// Of integer and complex inputs, which are cast to a floating dtype first, the gradient is computed in that.
+DType gradient_dtype(Backward& b) { return is_floating(b.dtype(0)) ? b.dtype(0) : b.g().dtype(); }
+
 Tensor total_along(const Tensor& x, int64_t dim) { return sum_dim(x, IntList(&dim, 1), true); }
 
 // y (g - sum(g y)), linear in g; for y it is G (g - sum(g y)) - g sum(G y)
@@ -53,7 +57,7 @@ void softmax_backward_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, softmax_backward(G, y, dim, y.dtype()));
   if (b.needs(1)) b.set(1, G * (g - total_along(g * y, dim)) - g * total_along(G * y, dim));
 }
-void softmax_vjp(Backward& b) { b.set(0, softmax_backward(b.g(), b.out(), b.integer(1), b.dtype(0))); }
+void softmax_vjp(Backward& b) { b.set(0, softmax_backward(b.g(), b.out(), b.integer(1), gradient_dtype(b))); }
 
 // g - exp(y) sum(g)
 void log_softmax_backward_vjp(Backward& b) {
@@ -65,7 +69,7 @@ void log_softmax_backward_vjp(Backward& b) {
 }
 const Op log_softmax_backward{OpDef{.schema = "_log_softmax_backward_data(Tensor grad_output, Tensor output, int dim, dtype input_dtype) -> Tensor", .run = fn<run_log_softmax_backward>,
                                     .on = Function | Internal | OutForm, .vjp = log_softmax_backward_vjp, .save = in(0) | in(1)}};
-void log_softmax_vjp(Backward& b) { b.set(0, log_softmax_backward(b.g(), b.out(), b.integer(1), b.dtype(0))); }
+void log_softmax_vjp(Backward& b) { b.set(0, log_softmax_backward(b.g(), b.out(), b.integer(1), gradient_dtype(b))); }
 
 Tensor run_softmax(const Tensor& input, int64_t dim, std::optional<DType> dtype) { return forward(false, input, dim, dtype); }
 Tensor run_log_softmax(const Tensor& input, int64_t dim, std::optional<DType> dtype) { return forward(true, input, dim, dtype); }
@@ -110,7 +114,7 @@ const Op safe_softmax{OpDef{.schema = "_safe_softmax(Tensor input, int dim, dtyp
 }  // namespace
 
 #define SOFTMAX(name, text)                                                                                                                                                \
-  const Op name{OpDef{.schema = #name "(Tensor input, int dim, dtype? dtype=None) -> Tensor", .run = fn<run_##name>, .on = Usual | Special, .vjp = name##_vjp, .save = shape() | out(), .doc = text}};
+  const Op name{OpDef{.schema = #name "(Tensor input, int dim, dtype? dtype=None) -> Tensor", .run = fn_exact_out<run_##name>, .on = Usual | Special, .vjp = name##_vjp, .save = shape() | out(), .doc = text}};
 SOFTMAX(softmax,
         "exp(x) divided by its sum along `dim`, without overflow.\n\nArgs: input (floating, any shape), dim, dtype (the input is cast to it first).\n\n"
         "Example::\n\n    >>> torch.softmax(torch.tensor([0., 0.]), 0)\n    tensor([0.5000, 0.5000])\n")

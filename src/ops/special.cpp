@@ -262,6 +262,19 @@ static const Op special_round{OpDef{.schema = "round.special(Tensor input, *, in
 static Tensor run_special_polygamma(int64_t n, const Tensor& input) { return polygamma(n, input); }
 static const Op special_polygamma{OpDef{.schema = "polygamma.special(int n, Tensor input) -> Tensor", .run = fn<run_special_polygamma>, .on = kSpecial, .composite = true,
                                         .doc = "The same function as torch.polygamma."}};
+// Tensor.polygamma(n): the tensor comes first
+static void polygamma_method_vjp(Backward& b) { b.set(0, b.g() * polygamma(b.integer(1) + 1, b.in(0))); }
+static void run_polygamma_method(const Op& op, const Value* args, Out& out) {
+  check(args[1].integer() >= 0, "polygamma(n, x) does not support negative n.");
+  run_pointwise(op, args, out);
+}
+constexpr OpDef polygamma_method_row() {
+  OpDef row = pointwise_row("polygamma.method(Tensor input, int n) -> Tensor", Pointwise::polygamma, kFloating, Method | InPlace, polygamma_method_vjp, in(0));
+  row.run = boxed(run_polygamma_method);
+  row.doc = "The n-th derivative of the digamma function; see torch.polygamma.";
+  return row;
+}
+static const Op polygamma_method{polygamma_method_row()};
 static Tensor run_ndtr(const Tensor& input) { return erfc(input * Scalar(-1 / kSqrt2)) * Scalar(0.5); }
 static const Op ndtr{OpDef{.schema = "ndtr(Tensor input) -> Tensor", .run = fn<run_ndtr>, .on = kSpecial, .composite = true,
                            .doc = "The standard normal distribution function." EXAMPLE("special.ndtr(torch.tensor([0.]))", "tensor([0.5000])")}};

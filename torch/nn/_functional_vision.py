@@ -6,7 +6,7 @@ import math
 import warnings
 
 import torch
-from torch._C._nn import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from torch._C._nn import _resample, adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 Tensor = torch.Tensor
 
@@ -27,94 +27,6 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
 
 
 native_channel_shuffle = channel_shuffle
-
-
-def _axis_sources(out: int, size: int, scale, align_corners: bool, clip: bool, like: Tensor) -> Tensor:
-    """Return the (fractional) input coordinate of every output position."""
-    wide = torch.float64 if like.dtype == torch.float64 else torch.float32
-    steps = torch.arange(out, device=like.device).to(wide)
-    if align_corners:
-        return steps * ((size - 1) / (out - 1) if out > 1 else 0.0)
-    ratio = torch.tensor(1.0 / scale if scale is not None and scale > 0 else size / out, dtype=wide)
-    source = ratio.to(like.device) * (steps + 0.5) - 0.5
-    return source.clamp_min(0) if clip else source
-
-
-def _cubic(t: Tensor, a: float) -> list[Tensor]:
-    """Return the weights of the four neighbours for cubic convolution (Keys, 1981)."""
-
-    def near(x):
-        return ((a + 2) * x - (a + 3)) * x * x + 1
-
-    def far(x):
-        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
-
-    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
-
-
-def _resample_axis(input: Tensor, dim: int, out: int, scale, mode: str, align_corners: bool) -> Tensor:
-    size = input.shape[dim]
-    shape = [1] * input.dim()
-    shape[dim] = out
-    if mode.startswith("nearest"):
-        ratio = torch.tensor(1.0 / scale if scale is not None and scale > 0 else size / out, dtype=torch.float32)
-        steps = torch.arange(out, dtype=torch.float32, device=input.device)
-        if mode == "nearest-exact":
-            steps = steps + 0.5
-        index = (steps * ratio.to(input.device)).floor().to(torch.int64).clamp(max=size - 1)
-        return input.index_select(dim, index)
-    if mode == "cubic":
-        source = _axis_sources(out, size, scale, align_corners, False, input)
-        base = source.floor()
-        weights = _cubic(source - base, -0.75)
-        base = base.to(torch.int64)
-        total = None
-        for offset, weight in enumerate(weights):
-            part = input.index_select(dim, (base + (offset - 1)).clamp(0, size - 1))
-            part = part * weight.to(input.dtype).reshape(shape)
-            total = part if total is None else total + part
-        return total
-    if out == size and align_corners:
-        return input
-    source = _axis_sources(out, size, scale, align_corners, True, input)
-    low = source.to(torch.int64).clamp(max=size - 1)
-    weight = (source - low.to(source.dtype)).clamp(0, 1).to(input.dtype).reshape(shape)
-    high = (low + 1).clamp(max=size - 1)
-    return input.index_select(dim, low) * (1 - weight) + input.index_select(dim, high) * weight
-
-
-def _antialias_axis(input: Tensor, dim: int, out: int, scale, mode: str, align_corners: bool) -> Tensor:
-    """Resample with a filter that widens when shrinking, as a product with a banded matrix."""
-    size = input.shape[dim]
-    wide = torch.float64 if input.dtype == torch.float64 else torch.float32
-    if align_corners:
-        ratio = (size - 1) / (out - 1) if out > 1 else 0.0
-    else:
-        ratio = 1.0 / scale if scale is not None and scale > 0 else size / out
-    reach = {"linear": 1.0, "cubic": 2.0, "lanczos": 3.0}[mode]
-    support = reach * ratio if ratio >= 1.0 else reach
-    shrink = 1.0 / ratio if ratio >= 1.0 else 1.0
-    center = ratio * (torch.arange(out, dtype=wide) + 0.5)
-    first = (center - support + 0.5).to(torch.int64).clamp_min(0)
-    last = (center + support + 0.5).to(torch.int64).clamp(max=size)
-    cell = torch.arange(size)
-    x = ((cell.to(wide) - center.unsqueeze(1) + 0.5) * shrink).abs()
-    if mode == "linear":
-        weight = (1 - x).clamp_min(0)
-    elif mode == "cubic":
-        a = -0.5
-        near = ((a + 2) * x - (a + 3)) * x * x + 1
-        far = (((x - 5) * x + 8) * x - 4) * a
-        weight = torch.where(x < 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
-    else:
-        weight = torch.where(x < 3, torch.sinc(x) * torch.sinc(x / 3), torch.zeros_like(x))
-    inside = (cell >= first.unsqueeze(1)) & (cell < last.unsqueeze(1))
-    weight = weight * inside
-    weight = weight / weight.sum(1, keepdim=True)
-    matrix = weight.to(device=input.device, dtype=input.dtype if input.is_floating_point() else wide)
-    moved = input.to(matrix.dtype).movedim(dim, -1) @ matrix.t()
-    moved = moved.movedim(-1, dim)
-    return moved if input.is_floating_point() else (moved + 0.5).floor().clamp(0, 255).to(input.dtype)
 
 
 _MODES = {
@@ -212,20 +124,7 @@ def interpolate(
         )
     if kind == "lanczos" and not antialias:
         raise ValueError("lanczos mode requires antialias=True")
-    out = input
-    half = input.dtype in (torch.float16, torch.bfloat16) and not kind.startswith("nearest")
-    integral = not (input.is_floating_point() or input.is_complex()) and not kind.startswith("nearest")
-    if half or (integral and not antialias):
-        out = out.float()
-    axes = reversed(range(n)) if kind in ("linear", "cubic") or antialias else range(n)
-    for axis in axes:
-        fn = _antialias_axis if antialias else _resample_axis
-        out = fn(out, axis + 2, sizes[axis], scales[axis], kind, corners)
-    if integral and not antialias:
-        return (out + 0.5).floor().clamp(0, 255).to(input.dtype)
-    if half:
-        out = out.to(input.dtype)
-    return out.clone() if out is input else out
+    return _resample(input, sizes, [scale or 0.0 for scale in scales], kind, corners, antialias)
 
 
 def upsample(input: Tensor, size=None, scale_factor=None, mode: str = "nearest", align_corners=None) -> Tensor:

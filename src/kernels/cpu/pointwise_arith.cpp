@@ -1,6 +1,6 @@
 // Float arithmetic, rounding, comparison. Compiled once per instruction set.
 #include "kernels/cpu/pointwise_block.h"
-#include "kernels/formulas/arith.h"
+#include "kernels/formulas/rows.h"
 
 namespace tabula::kernels {
 inline namespace TABULA_ISA {
@@ -52,46 +52,7 @@ void define_for(BlockTable& table) {
       [](const auto& p, auto x) TABULA_ALWAYS { return round_up_scaled(x, p[0]); },
       [](const auto& p, auto x) TABULA_ALWAYS { return round_down_scaled(x, p[0]); });
 
-  TABULA_ROW2(mul, x * y);
-  TABULA_ROW2(div, x / y);
-  TABULA_ROW2(div_trunc, formulas::div_trunc(x, y));
-  TABULA_ROW2(floor_divide, formulas::floor_divide(x, y));
-  TABULA_ROW2(remainder, remainder(x, y));
-  TABULA_ROW2(fmod, fmod(x, y));
-  TABULA_ROW2(maximum, maximum(x, y));
-  TABULA_ROW2(minimum, minimum(x, y));
-  TABULA_ROW2(fmax, formulas::fmax(x, y));
-  TABULA_ROW2(fmin, formulas::fmin(x, y));
-  TABULA_ROW2(copysign, copysign(x, y));
-  TABULA_ROW2(hypot, hypot(x, y));
-  TABULA_ROW2(nextafter, nextafter(x, y));
-  TABULA_ROW2(heaviside, formulas::heaviside(x, y));
-  TABULA_ROW3(lerp, formulas::lerp(x, y, z));
-  TABULA_ROW3(addcmul, formulas::addcmul(x, y, z, p[0]));
-  TABULA_ROW3(addcdiv, formulas::addcdiv(x, y, z, p[0]));
-
-  TABULA_ROW1(positive, x);
-  TABULA_ROW1(abs, abs(x));
-  TABULA_ROW1(neg, -x);
-  TABULA_ROW1(sign, formulas::sign(x));
-  TABULA_ROW1(sgn, formulas::sign(x));
-  TABULA_ROW1(ceil, ceil(x));
-  TABULA_ROW1(floor, floor(x));
-  TABULA_ROW1(trunc, trunc(x));
-  TABULA_ROW1(frac, formulas::frac(x));
-  TABULA_ROW1(reciprocal, formulas::reciprocal(x));
-  TABULA_ROW1(sqrt, sqrt(x));
-  TABULA_ROW1(rsqrt, formulas::rsqrt(x));
-  TABULA_ROW1(square, formulas::square(x));
-  TABULA_ROW1(deg2rad, formulas::deg2rad(x));
-  TABULA_ROW1(rad2deg, formulas::rad2deg(x));
-  TABULA_ROW1(nan_to_num, formulas::nan_to_num(x, p[0], p[1], p[2]));
-  TABULA_ROW1(angle, formulas::angle(x));
-  TABULA_ROW1(conj_physical, x);
-  TABULA_ROW1(clamp, formulas::clamp(x, p[0], p[1]));
-  TABULA_ROW1(clamp_min, maximum(p[0], x));
-  TABULA_ROW1(clamp_max, minimum(p[0], x));
-  TABULA_ROW3(clamp_tensor, formulas::clamp(x, y, z));
+  arith_rows(Definer<T>{table});
 
   TABULA_ROW1_TO(bool, isnan, x != x);
   TABULA_ROW1_TO(bool, isinf, isinf(x));

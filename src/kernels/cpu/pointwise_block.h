@@ -95,6 +95,16 @@ void define_to(BlockTable& table, Pointwise op, F) {
   table.at[int(op)][int(dtype_of<T>)] = scalar_block<T, R, inputs, F>;
 }
 
+// Reads the rows of kernels/formulas/rows.h into the table.
+template <class T>
+struct Definer {
+  BlockTable& table;
+  template <int inputs, class F>
+  void operator()(Pointwise op, std::integral_constant<int, inputs>, F f) const {
+    define<T, inputs>(table, op, f);
+  }
+};
+
 // Rows of a family's definition, inside a function that has `table` and the type T.
 #define TABULA_ROW1(op, expression) \
   define<T, 1>(table, Pointwise::op, []([[maybe_unused]] const auto& p, auto x) TABULA_ALWAYS { return expression; })

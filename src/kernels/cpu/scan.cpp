@@ -52,6 +52,22 @@ struct CumProd {
 struct LogCumSumExp {
   template <class A>
   static A step(A total, A x) {
+    if constexpr (is_complex_v<A>) {
+      using R = typename A::value_type;
+      if (total != total || x != x) return A(std::numeric_limits<R>::quiet_NaN(), std::numeric_limits<R>::quiet_NaN());
+      const bool ordered = total.real() <= x.real();
+      const A low = ordered ? total : x, high = ordered ? x : total;
+      // no angle can be told between equal infinities
+      if (low.real() == high.real() && !std::isfinite(low.real())) return low.real() < 0 ? low : std::log(std::exp(low) + std::exp(high));
+      const A ratio = std::exp(low - high);
+      const R a = ratio.real(), b = ratio.imag();
+      return high + A(std::log1p(a * (2 + a) + b * b) / 2, std::atan2(b, 1 + a));
+    } else {
+      return real_step(total, x);
+    }
+  }
+  template <class A>
+  static A real_step(A total, A x) {
     if (total != total || x != x) return total + x;
     const A low = std::min(total, x), high = std::max(total, x);
     // equal infinities: their difference would be NaN
@@ -186,7 +202,7 @@ void run(const ScanCall& call) {
     if (call.op == Scan::cummax) return extremes<C, true>(call);
     if (call.op == Scan::cummin) return extremes<C, false>(call);
   }
-  if constexpr (std::is_floating_point_v<C>) {
+  if constexpr (std::is_floating_point_v<C> || is_complex_v<C>) {
     if (call.op == Scan::logcumsumexp) return accumulate<C, LogCumSumExp>(call);
   }
   constexpr const char* names[] = {"cumsum", "cumprod", "logcumsumexp", "cummax", "cummin"};

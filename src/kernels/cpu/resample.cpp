@@ -1,0 +1,116 @@
+#include "kernels/resample.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "core/parallel.h"
+
+namespace tabula::kernels {
+namespace {
+
+// Calls row(o, i) for every line of `inner` elements of the result.
+template <class F>
+void each_row(const ResampleCall& c, F&& row) {
+  parallel_for(c.outer * c.out, std::max<int64_t>(1, 8192 / std::max<int64_t>(1, c.inner)), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; r++) row(r / c.out, r % c.out);
+  });
+}
+
+template <class Item>
+void copy_taps(const ResampleCall& c) {
+  const Item* from = reinterpret_cast<const Item*>(c.from);
+  Item* to = reinterpret_cast<Item*>(c.to);
+  each_row(c, [&](int64_t o, int64_t i) {
+    const Item* source = from + (o * c.in + c.index[c.start[i]]) * c.inner;
+    Item* target = to + (o * c.out + i) * c.inner;
+    if (c.inner == 1)
+      *target = *source;
+    else
+      std::memcpy(static_cast<void*>(target), source, size_t(c.inner) * sizeof(Item));
+  });
+}
+
+template <class T>
+void weighted(const ResampleCall& c) {
+  using Sum = std::conditional_t<is_reduced_float(dtype_of<T>), float, T>;
+  using Weight = std::conditional_t<is_complex(dtype_of<T>), decltype(std::real(Sum())), Sum>;
+  const int64_t taps = c.start[c.out];
+  std::vector<Weight> weights(c.weight, c.weight + taps);
+  const T* from = reinterpret_cast<const T*>(c.from);
+  T* to = reinterpret_cast<T*>(c.to);
+  each_row(c, [&](int64_t o, int64_t i) {
+    T* target = to + (o * c.out + i) * c.inner;
+    const int64_t first = c.start[i], behind = c.start[i + 1];
+    const T* base = from + o * c.in * c.inner;
+    if (c.inner == 1) {
+      Sum sum(0);
+      for (int64_t t = first; t < behind; t++) sum += Sum(base[c.index[t]]) * weights[size_t(t)];
+      *target = T(sum);
+      return;
+    }
+    constexpr int64_t kBlock = 256;
+    Sum sums[kBlock];
+    for (int64_t b = 0; b < c.inner; b += kBlock) {
+      const int64_t n = std::min(kBlock, c.inner - b);
+      std::fill_n(sums, n, Sum(0));
+      for (int64_t t = first; t < behind; t++) {
+        const T* source = base + c.index[t] * c.inner + b;
+        const Weight w = weights[size_t(t)];
+        for (int64_t k = 0; k < n; k++) sums[k] += Sum(source[k]) * w;
+      }
+      for (int64_t k = 0; k < n; k++) target[b + k] = T(sums[k]);
+    }
+  });
+}
+
+// As many bits as the largest weight leaves of 15; products and sums are exact in 32.
+void weighted_bytes(const ResampleCall& c) {
+  const int64_t taps = c.start[c.out];
+  const double most = taps ? *std::max_element(c.weight, c.weight + taps) : 1;
+  int bits = 0;
+  while (bits < 22 && int(0.5 + most * (1 << (bits + 1))) < (1 << 15)) bits++;
+  std::vector<int32_t> weights(static_cast<size_t>(taps));
+  for (int64_t t = 0; t < taps; t++) {
+    const double w = c.weight[t] * (1 << bits);
+    weights[size_t(t)] = int32_t(w < 0 ? w - 0.5 : w + 0.5);
+  }
+  const auto* from = reinterpret_cast<const uint8_t*>(c.from);
+  auto* to = reinterpret_cast<uint8_t*>(c.to);
+  each_row(c, [&](int64_t o, int64_t i) {
+    for (int64_t k = 0; k < c.inner; k++) {
+      int32_t sum = bits ? 1 << (bits - 1) : 0;
+      for (int64_t t = c.start[i]; t < c.start[i + 1]; t++) sum += from[(o * c.in + c.index[t]) * c.inner + k] * weights[size_t(t)];
+      to[(o * c.out + i) * c.inner + k] = uint8_t(std::clamp(sum >> bits, 0, 255));
+    }
+  });
+}
+
+void resample_cpu(const ResampleCall& c) {
+  struct Wide {
+    uint64_t part[2];
+  };
+  if (!c.weight) switch (item_size(c.dtype)) {
+      case 1: return copy_taps<uint8_t>(c);
+      case 2: return copy_taps<uint16_t>(c);
+      case 4: return copy_taps<uint32_t>(c);
+      case 8: return copy_taps<uint64_t>(c);
+      default: return copy_taps<Wide>(c);
+    }
+  switch (c.dtype) {
+    case DType::Float32: return weighted<float>(c);
+    case DType::Float64: return weighted<double>(c);
+    case DType::Float16: return weighted<Half>(c);
+    case DType::BFloat16: return weighted<BFloat16>(c);
+    case DType::Complex64: return weighted<c64>(c);
+    case DType::Complex128: return weighted<c128>(c);
+    case DType::UInt8: return weighted_bytes(c);
+    default: fail(ErrorKind::NotImplemented, "\"compute_indices_weights\" not implemented for '", dtype_title(c.dtype), "'");
+  }
+}
+
+}  // namespace
+
+Kernel<void(const ResampleCall&)> resample("resample", resample_cpu);
+
+}  // namespace tabula::kernels
