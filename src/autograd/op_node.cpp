@@ -150,7 +150,11 @@ void OpNode::record(const Value* call_args, bool in_place) {
 
 void OpNode::save_results(Out& result) {
   for (int i = 0; i < result.count && i < 6; i++)
-    if ((op.def.save & out(i)) && result[i].defined()) saved.push_back({kResult, uint8_t(i), SavedTensor(result[i], true)});
+    if ((op.def.save & out(i)) && result[i].defined()) {
+      // a result without a gradient must not come back as one of this node's outputs
+      const bool output = is_differentiable(result[i].dtype()) && !(op.def.nondiff >> i & 1);
+      saved.push_back({kResult, uint8_t(i), SavedTensor(result[i], output)});
+    }
 }
 
 std::vector<SavedItem> OpNode::saved_items() {

@@ -25,7 +25,7 @@ struct PoolCall {
 
 extern Kernel<void(const PoolCall&)> max_pool;  // also int64; the last NaN of a window wins
 extern Kernel<void(const PoolCall&)> max_pool_backward;  // by index: serves the adaptive kind and unpooling too
-extern Kernel<void(const PoolCall&)> avg_pool;
+extern Kernel<void(const PoolCall&)> avg_pool;  // also int64, rounding towards zero
 extern Kernel<void(const PoolCall&)> avg_pool_backward;
 extern Kernel<void(const PoolCall&)> adaptive_max_pool;
 extern Kernel<void(const PoolCall&)> adaptive_avg_pool;

@@ -384,7 +384,18 @@ const Op sgn{pointwise_row("sgn(Tensor input) -> Tensor", Pointwise::sgn, kPromo
 static void reciprocal_vjp(Backward& b) { b.set(0, neg(b.g()) * conj_of(b.out() * b.out())); }
 const Op reciprocal{pointwise_row("reciprocal(Tensor input) -> Tensor", Pointwise::reciprocal, kFloating, Pointwise_ | InPlaceFunction, reciprocal_vjp, out())};
 static void square_vjp(Backward& b) { b.set(0, b.g() * conj_of(b.in(0) * Scalar(2.0))); }
-const Op square{pointwise_row("square(Tensor input) -> Tensor", Pointwise::square, kPromote, Pointwise_ | InPlaceFunction, square_vjp, in(0))};
+static void run_square(const Op& op, const Value* args, Out& out) {
+  if (args[0].tensor().dtype() != DType::Bool) return run_pointwise(op, args, out);
+  // a power: of bools an int64
+  out.tensors[0] = cast_raw(args[0].tensor(), DType::Int64);
+  out.count = 1;
+}
+constexpr OpDef square_row() {
+  OpDef row = pointwise_row("square(Tensor input) -> Tensor", Pointwise::square, kPromote, Pointwise_ | InPlaceFunction, square_vjp, in(0));
+  row.run = boxed(run_square);
+  return row;
+}
+const Op square{square_row()};
 static void sqrt_vjp(Backward& b) { b.set(0, b.g() / conj_of(b.out() * Scalar(2))); }
 const Op sqrt{pointwise_row("sqrt(Tensor input) -> Tensor", Pointwise::sqrt, kFloating, Pointwise_ | InPlaceFunction, sqrt_vjp, out())};
 static void rsqrt_vjp(Backward& b) { b.set(0, b.g() * conj_of(pow(b.out(), 3) * Scalar(-0.5))); }

@@ -70,6 +70,7 @@ void arange_into(Bounds bounds, const Value* options_at, Out& out) {
   bounds.check_them();
   if (dtype == DType::Int64) {
     for (Scalar* s : {&bounds.start, &bounds.end, &bounds.step}) *s = Scalar(s->to_int());
+    check_value(bounds.step.to_int() != 0, "step must be nonzero");
     bounds.check_them();
   }
   detail::box(out, options.finish(sequence(bounds, bounds.length(), dtype, options.device_or_default())));

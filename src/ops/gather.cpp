@@ -22,13 +22,25 @@ Tensor long_index(const Tensor& index) { return index.dtype() == DType::Int32 ? 
 
 Geometry at_least_1d(const Tensor& t) { return t.dim() ? t.geometry() : Geometry{Dims{1}, Dims{1}, t.offset()}; }
 
+void check_writable(const Tensor& target) {
+  for (int64_t d = 0; d < target.dim(); d++)
+    check(target.sizes()[size_t(d)] < 2 || target.strides()[size_t(d)] != 0,
+          "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before "
+          "performing the operation.");
+}
+void check_separate(const Tensor& target, const Tensor& source) {
+  if (target.impl()->storage != source.impl()->storage || target.numel() == 0 || source.numel() == 0) return;
+  const auto begin = [](const Tensor& t) { return t.offset() * item_size(t.dtype()); };
+  const auto end = [&](const Tensor& t) { return begin(t) + span_elements(t.sizes(), t.strides()) * item_size(t.dtype()); };
+  check(begin(target) >= end(source) || begin(source) >= end(target),
+        "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor "
+        "before performing the operation.");
+}
+
 Tensor target_of(const Value* args, Out& out, bool may_overlap) {
   const Tensor& t = args[0].tensor();
   if (!out.into || !out.into->is(t)) return clone_raw(t);
-  for (int64_t d = 0; d < t.dim(); d++)
-    check(may_overlap || t.sizes()[size_t(d)] < 2 || t.strides()[size_t(d)] != 0,
-          "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before "
-          "performing the operation.");
+  if (!may_overlap) check_writable(t);
   out.wrote_into = true;
   return t;
 }
@@ -44,8 +56,12 @@ static bool is_index(const Tensor& t) { return t.dtype() == DType::Int64 || t.dt
 static void run_gather(const Op&, const Value* args, Out& out) {
   const Tensor &t = args[0].tensor(), &given = args[2].tensor();
   const int64_t dim = wrap_dim(args[1].integer(), t.dim());
-  if (out.into)
+  if (out.into) {
     check(out.into->dtype() == t.dtype(), "Expected out tensor to have dtype ", c_type_name(t.dtype()), ", but got ", c_type_name(out.into->dtype()), " instead");
+    check_writable(*out.into);
+    check_separate(*out.into, t);
+    check_separate(*out.into, given);
+  }
   if (given.numel() == 0) return detail::box(out, Tensor::empty(given.sizes(), t.dtype(), t.device()));
   check(is_index(given), "gather(): Expected dtype int32/int64 for index");
   const Geometry from = at_least_1d(t), at = at_least_1d(given);
@@ -62,8 +78,7 @@ static void run_gather(const Op&, const Value* args, Out& out) {
 }
 static void gather_vjp(Backward& b) {
   const Tensor zeros = zeros_raw(b.sizes(0), b.g().dtype(), b.g().device());
-  const Tensor& index = b.in(2);
-  b.set(0, index.numel() ? scatter_add(zeros, b.arg(1), index, b.g()) : zeros);
+  b.set(0, scatter_add(zeros, b.arg(1), b.in(2), b.g()));
 }
 const Op gather{OpDef{.schema = "gather(Tensor input, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor",
                       .run = boxed(run_gather),
@@ -170,7 +185,12 @@ static void run_index_select(const Op&, const Value* args, Out& out) {
   check_index(given.dim() <= 1, "index_select(): Index is supposed to be a vector");
   check(is_index(given), "index_select(): Expected dtype int32 or int64 for index");
   check(t.dim() > 0 || given.numel() == 1, "index_select(): Index to scalar can have only 1 value, got ", given.numel(), " value(s)");
-  if (out.into) check(out.into->dtype() == t.dtype(), "index_select(): self and result must have the same scalar type");
+  if (out.into) {
+    check(out.into->dtype() == t.dtype(), "index_select(): self and result must have the same scalar type");
+    check_writable(*out.into);
+    check_separate(*out.into, t);
+    check_separate(*out.into, given);
+  }
   const Tensor index = long_index(given);
   const Geometry from = at_least_1d(t);
   Dims sizes = from.sizes;

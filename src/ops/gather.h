@@ -14,6 +14,9 @@ Geometry at_least_1d(const Tensor& t);
 // Where an operation on argument 0 writes: the argument itself when called in place, a copy otherwise. Refuses targets
 // with several elements in one place unless that may be.
 Tensor target_of(const Value* args, Out& out, bool may_overlap = false);
+// Refuses to write to a tensor that has several elements in one place, or that shares memory with `source`.
+void check_writable(const Tensor& target);
+void check_separate(const Tensor& target, const Tensor& source);
 // Keeps clear of the memory that is about to be written.
 Tensor apart_from(const Tensor& target, const Tensor& source);
 

@@ -111,9 +111,8 @@ void kl_vjp(Backward& b) {
   const Tensor &x = b.in(0), &y = b.in(1);
   if (b.needs(0)) b.set(0, neg(y) * b.g());
   if (b.needs(1)) {
-    // PyTorch's derivative at y = 0 is 0
-    const Tensor slope = log(y) + Scalar(1) - x;
-    b.set(1, b.g() * where(gt(y, 0), slope, Scalar(0.0)));
+    const Tensor slope = where(eq(y, 0), Scalar(0.0), log(y)) + y / y - x;
+    b.set(1, b.g() * slope);
   }
 }
 const Op kl_base{OpDef{.schema = "kl_div.base(Tensor input, Tensor target) -> Tensor", .run = fn<run_kl_base>, .on = Internal, .vjp = kl_vjp, .save = in(0) | in(1)}};

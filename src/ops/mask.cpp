@@ -5,6 +5,7 @@
 #include "ops/backward.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
+#include "ops/gather.h"
 #include "ops/index_basic.h"
 #include "ops/pointwise.h"
 #include "ops/reduce.h"
@@ -89,19 +90,7 @@ static void fill_masked(const Value* args, const Scalar& value, Out& out) {
   detail::box(out, pointwise_raw(Pointwise::masked_fill, inputs, params));
 }
 
-static void run_masked_fill(const Op&, const Value* args, Out& out) { fill_masked(args, args[2].scalar(), out); }
-static void masked_fill_vjp(Backward& b) {
-  if (b.needs(0)) b.set(0, masked_fill(b.g(), b.in(1), Scalar(0)));
-}
-const Op masked_fill{OpDef{.schema = "masked_fill(Tensor input, Tensor mask, Scalar value) -> Tensor",
-                           .run = boxed(run_masked_fill),
-                           .on = Both | InPlace,
-                           .vjp = masked_fill_vjp,
-                           .save = in(1),
-                           .doc = "The input with `value` where the mask is True.\n\n"
-                                  "Args: mask (bool, broadcast against the input); value (a number or a 0-d tensor).\n\n"
-                                  "Example::\n\n    >>> torch.masked_fill(torch.tensor([1, 2]), torch.tensor([True, False]), 0)\n    tensor([0, 2])\n"}};
-
+// A 0-d tensor would also pass as a number: this overload comes first so that it can get a gradient.
 static void run_masked_fill_tensor(const Op&, const Value* args, Out& out) {
   const Tensor& value = args[2].tensor();
   check(value.dim() == 0, "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ", value.dim(), " dimension(s).");
@@ -118,12 +107,30 @@ const Op masked_fill_tensor{OpDef{.schema = "masked_fill.Tensor(Tensor input, Te
                                   .vjp = masked_fill_tensor_vjp,
                                   .save = in(1)}};
 
+static void run_masked_fill(const Op&, const Value* args, Out& out) { fill_masked(args, args[2].scalar(), out); }
+static void masked_fill_vjp(Backward& b) {
+  if (b.needs(0)) b.set(0, masked_fill(b.g(), b.in(1), Scalar(0)));
+}
+const Op masked_fill{OpDef{.schema = "masked_fill(Tensor input, Tensor mask, Scalar value) -> Tensor",
+                           .run = boxed(run_masked_fill),
+                           .on = Both | InPlace,
+                           .vjp = masked_fill_vjp,
+                           .save = in(1),
+                           .doc = "The input with `value` where the mask is True.\n\n"
+                                  "Args: mask (bool, broadcast against the input); value (a number or a 0-d tensor).\n\n"
+                                  "Example::\n\n    >>> torch.masked_fill(torch.tensor([1, 2]), torch.tensor([True, False]), 0)\n    tensor([0, 2])\n"}};
+
 // ---- masked_select and masked_scatter ----
 
 static void run_masked_select(const Op&, const Value* args, Out& out) {
   const Tensor &t = args[0].tensor(), &mask = args[1].tensor();
   check(mask.dtype() == DType::Bool, "masked_select: expected BoolTensor for mask");
-  if (out.into) check(out.into->dtype() == t.dtype(), "masked_select(): self and result must have the same scalar type");
+  if (out.into) {
+    check(out.into->dtype() == t.dtype(), "masked_select(): self and result must have the same scalar type");
+    check_writable(*out.into);
+    check_separate(*out.into, t);
+    check_separate(*out.into, mask);
+  }
   const Dims sizes = broadcast_sizes(t.sizes(), mask.sizes());
   refuse_meta(t, "masked_select");
   const Geometry from = expanded(t.geometry(), sizes), by = expanded(mask.geometry(), sizes);

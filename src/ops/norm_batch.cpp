@@ -41,7 +41,7 @@ std::tuple<Tensor, Tensor, Tensor> run_batch_norm(const Tensor& input, const Ten
   check_channels(running_var, shape.channels, "running_var");
   check_channels(weight, shape.channels, "weight");
   check_channels(bias, shape.channels, "bias");
-  check(input.dim() >= 2, "Expected at least 2 dimensions for input tensor but received ", input.dim());
+  check(input.dim() >= 2 || input.numel() == 0, "Expected at least 2 dimensions for input tensor but received ", input.dim());
   check_implemented(is_floating(input.dtype()) && !is_float8(input.dtype()), "\"batch_norm\" not implemented for '", dtype_title(input.dtype()), "'");
   const DType parameter = norm_parameter_dtype(input, weight, bias), statistic = norm_statistic_dtype(input.dtype());
   for (const Tensor* t : {&running_mean, &running_var})
@@ -171,10 +171,10 @@ Three run_native_no_stats(const Tensor& input, const Tensor& weight, const Tenso
 #define NATIVE(name, optional) \
   name "(Tensor input, Tensor? weight, Tensor? bias, Tensor" optional " running_mean, Tensor" optional " running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)"
 const Op native_batch_norm{OpDef{.schema = NATIVE("native_batch_norm", "?"), .run = fn<run_native>, .on = Function | Internal | OutForm, .composite = true}};
-const Op legit{OpDef{.schema = NATIVE("_native_batch_norm_legit", ""), .run = fn<run_native>, .on = Function | Internal, .composite = true}};
+const Op legit{OpDef{.schema = NATIVE("_native_batch_norm_legit", ""), .run = fn<run_native>, .on = Function | Internal | OutForm, .composite = true}};
 #undef NATIVE
 const Op legit_no_stats{OpDef{.schema = "_native_batch_norm_legit.no_stats(Tensor input, Tensor? weight, Tensor? bias, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
-                              .run = fn<run_native_no_stats>, .on = Function | Internal, .composite = true}};
+                              .run = fn<run_native_no_stats>, .on = Function | Internal | OutForm, .composite = true}};
 
 // The fourth result is scratch of other libraries.
 using Four = std::tuple<Tensor, Tensor, Tensor, Tensor>;

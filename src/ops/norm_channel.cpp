@@ -96,7 +96,7 @@ void group_norm_vjp(Backward& b) {
   if (mask[2]) b.set(3, db);
 }
 const Op group_norm_core{OpDef{.schema = "_group_norm(Tensor input, int groups, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)", .run = fn<run_group_norm>, .on = Internal,
-                               .vjp = group_norm_vjp, .save = in(0) | in(2) | out(1) | out(2), .nondiff = 6, .node = "NativeGroupNormBackward0"}};
+                               .vjp = group_norm_vjp, .save = in(0) | in(2) | out(1) | out(2), .node = "NativeGroupNormBackward0"}};
 
 Tensor run_group_norm_torch(const Tensor& input, int64_t groups, const Tensor& weight, const Tensor& bias, double eps, bool) { return group_norm_core(input, groups, weight, bias, eps); }
 const Op group_norm_torch{OpDef{.schema = "group_norm.torch(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enabled=True) -> Tensor",
@@ -115,7 +115,7 @@ Tensor run_group_norm_nn(const Tensor& input, int64_t groups, const Tensor& weig
 std::tuple<Tensor, Tensor, Tensor> run_native_group_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, int64_t, int64_t, int64_t, int64_t groups, double eps) {
   auto [y, mean, rstd] = group_norm_core.many<3>(input, groups, weight, bias, eps);
   const DType shown = weight.defined() ? weight.dtype() : input.dtype();
-  return {y, mean.dtype() == shown ? mean : cast_raw(mean, shown), rstd.dtype() == shown ? rstd : cast_raw(rstd, shown)};
+  return {y, to_dtype(mean, shown), to_dtype(rstd, shown)};
 }
 const Op native_group_norm{OpDef{.schema = "native_group_norm(Tensor input, Tensor? weight, Tensor? bias, int N, int C, int HxW, int group, float eps) -> (Tensor, Tensor, Tensor)",
                                  .run = fn<run_native_group_norm>, .on = Function | Internal, .composite = true}};

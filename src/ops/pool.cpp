@@ -36,7 +36,7 @@ Tensor max_pool_raw(const PoolShape& shape, const Tensor& input, Tensor* indices
 
 template <int n>
 std::tuple<Tensor, Tensor> run_max_pool(const Tensor& input, IntList kernel_size, IntList stride, IntList padding, IntList dilation, bool ceil_mode) {
-  const PoolShape shape(PoolKind::Max, n, input, kernel_size, stride, padding, dilation, ceil_mode);
+  const PoolShape shape(PoolKind::MaxWithIndices, n, input, kernel_size, stride, padding, dilation, ceil_mode);
   check_max_dtype(input.dtype(), n);
   Tensor indices;
   Tensor values = max_pool_raw(shape, input, &indices);
@@ -54,14 +54,12 @@ Tensor run_max_pool_backward(const Tensor& grad, IntList input_sizes, const Tens
   return result;
 }
 // Reads at the positions that the gradient was written to.
-void max_pool_backward_vjp(Backward& b) {
-  const Tensor& indices = b.in(2);
-  const int64_t n = b.integer(3);
-  const IntList sizes = b.ints(1);
+Tensor taken(const Tensor& x, const Tensor& indices, IntList sizes, int64_t n) {
   const kernels::PoolCall call = pool_call(int(n), sizes, indices.sizes(), DType::Float32);
   const Dims from{call.planes, plane_size(call.in_size)}, to{call.planes, plane_size(call.out_size)};
-  b.set(0, reshape(gather(reshape(b.g(), from), 1, reshape(indices, to)), indices.sizes()));
+  return reshape(gather(reshape(x, from), 1, reshape(indices, to)), indices.sizes());
 }
+void max_pool_backward_vjp(Backward& b) { b.set(0, taken(b.g(), b.in(2), b.ints(1), b.integer(3))); }
 
 template <int n>
 void max_pool_vjp(Backward& b) {
@@ -86,8 +84,8 @@ const Op& max_pool_core() {
 // Indices are found only for those who ask, or for a gradient.
 template <int n>
 Tensor run_max_pool_values(const Tensor& input, IntList kernel_size, IntList stride, IntList padding, IntList dilation, bool ceil_mode) {
-  if (thread_state.interpreters || (thread_state.grad_enabled && input.needs_grad())) return max_pool_core<n>()(input, kernel_size, stride, padding, dilation, ceil_mode);
   const PoolShape shape(PoolKind::Max, n, input, kernel_size, stride, padding, dilation, ceil_mode);
+  if (thread_state.interpreters || (thread_state.grad_enabled && input.needs_grad())) return max_pool_core<n>()(input, kernel_size, stride, padding, dilation, ceil_mode);
   check_max_dtype(input.dtype(), n);
   return max_pool_raw(shape, input, nullptr);
 }
@@ -121,10 +119,15 @@ MAX_POOL(3)
 #undef MAX_POOL
 #undef MAX_POOL_ARGUMENTS
 
-Tensor run_aten_backward(const Tensor& grad, const Tensor& input, IntList, IntList, IntList, IntList, bool, const Tensor& indices) { return max_pool_backward(grad, input.sizes(), indices, 2); }
+// PyTorch's form, whose second argument only gives the shape.
+Tensor run_aten_backward(const Tensor& grad, const Tensor& input, IntList, IntList, IntList, IntList, bool, const Tensor& indices) { return run_max_pool_backward(grad, input.sizes(), indices, 2); }
+void aten_backward_vjp(Backward& b) {
+  if (b.needs(0)) b.set(0, taken(b.g(), b.in(7), b.sizes(1), 2));
+  if (b.needs(1)) b.set(1, zeros_like_raw(b.g()));
+}
 const Op max_pool2d_with_indices_backward{OpDef{.schema = "max_pool2d_with_indices_backward(Tensor grad_output, Tensor input, int[2] kernel_size, int[2] stride, int[2] padding, int[2] dilation, "
                                                           "bool ceil_mode, Tensor indices) -> Tensor",
-                                                .run = fn<run_aten_backward>, .on = Internal | NN | OutForm, .composite = true}};
+                                                .run = fn<run_aten_backward>, .on = Internal | NN | OutForm, .vjp = aten_backward_vjp, .save = shape(1) | in(7)}};
 
 // ---- averages ----
 

@@ -43,17 +43,21 @@ void check_one_dim(const kernels::PoolCall& call, const Tensor& input, IntList k
   check(call.dilation[2] > 0, "max_pool1d() dilation must be greater than zero, but got ", call.dilation[2]);
 }
 
-void check_batch(PoolKind kind, int n, const Tensor& input) {
-  if (n == 1) {
-    check(input.dim() == 2 || input.dim() == 3, "Expected 2 to 3 dimensions, but got ", input.dim(), "-dimensional tensor for argument #1 'self' (while checking arguments for avg_pool1d)");
-    return;
-  }
-  check(input.dim() == n + 1 || input.dim() == n + 2, "non-empty ", n + 1, "D or ", n + 2, "D (batch mode) tensor expected for input");
+void check_dims(PoolKind kind, int n, const Tensor& input) {
+  if (n == 1)
+    check(input.dim() == 2 || input.dim() == 3, "Expected 2 to 3 dimensions, but got ", input.dim(), "-dimensional tensor for argument #1 'self' (while checking arguments for ",
+          kind == PoolKind::Average ? "avg_pool1d)" : "max_pool1d_with_indices)");
+  else
+    check(input.dim() == n + 1 || input.dim() == n + 2, "non-empty ", n + 1, "D or ", n + 2, "D (batch mode) tensor expected for input");
+}
+
+void check_no_empty_plane(PoolKind kind, int n, const Tensor& input) {
+  if (n == 1 && kind == PoolKind::Average) return;
   for (int64_t d = input.dim() - n - 1; d < input.dim(); d++) {
     if (input.sizes()[size_t(d)] != 0) continue;
-    if (n == 2)
+    if (n < 3)
       fail(ErrorKind::Runtime, "Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got:", shape_text(input.sizes()));
-    fail(ErrorKind::Runtime, kind == PoolKind::Max ? "max_pool3d_with_indices_out_cpu_template()" : "avg_pool3d_out_cpu()",
+    fail(ErrorKind::Runtime, kind != PoolKind::Average ? "max_pool3d_with_indices_out_cpu_template()" : "avg_pool3d_out_cpu()",
          ": Expected input's non-batch dimensions to have positive length, but input has a shape of ", shape_text(input.sizes()), " and non-batch dimension ", d - (input.dim() - n - 1),
          " has length zero!");
   }
@@ -77,7 +81,7 @@ kernels::PoolCall pool_call(int n, IntList in_sizes, IntList out_sizes, DType dt
 }
 
 PoolShape::PoolShape(PoolKind kind, int n, const Tensor& input, IntList kernel_size, IntList stride, IntList padding, IntList dilation, bool ceil_mode) {
-  const std::string text = concat(kind == PoolKind::Max ? "max_pool" : "avg_pool", n, "d");
+  const std::string text = concat(kind == PoolKind::Average ? "avg_pool" : "max_pool", n, "d");
   const char* name = text.c_str();
   for (int d = 0; d < 3; d++) call.kernel[d] = call.stride[d] = call.dilation[d] = 1;
   const bool one = kind == PoolKind::Max && n == 1;
@@ -91,7 +95,7 @@ PoolShape::PoolShape(PoolKind kind, int n, const Tensor& input, IntList kernel_s
   if (one)
     check_one_dim(call, input, kernel_size, stride, padding, dilation);
   else
-    check_batch(kind, n, input);
+    check_dims(kind, n, input);
   for (int d = 3 - n; d < 3 && !one; d++) {
     check(call.stride[d] != 0, "stride should not be zero");
     check(call.padding[d] >= 0, "pad must be non-negative, but got pad: ", call.padding[d]);
@@ -101,6 +105,7 @@ PoolShape::PoolShape(PoolKind kind, int n, const Tensor& input, IntList kernel_s
     check(call.stride[d] > 0, "stride should be greater than zero, but got strideH: ", call.stride[1], " strideW: ", call.stride[2]);
     check(call.dilation[d] > 0, "dilation should be greater than zero, but got dilationH: ", call.dilation[1], " dilationW: ", call.dilation[2]);
   }
+  if (!one) check_no_empty_plane(kind, n, input);
   const size_t lead = size_t(input.dim() - n);
   out_sizes = Dims(input.sizes());
   bool enough = true;

@@ -7,7 +7,7 @@
 namespace tabula {
 
 // Which kernel's rules and error texts hold.
-enum class PoolKind { Max, Average };
+enum class PoolKind { Max, MaxWithIndices, Average };
 
 // A call of a pooling kernel over the last `n` dims of `input`, and the result's sizes. Missing leading dims have size 1.
 struct PoolShape {

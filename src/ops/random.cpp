@@ -6,6 +6,7 @@
 #include "ops/backward.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
+#include "ops/gather.h"
 #include "ops/scalar_range.h"
 
 namespace tabula {
@@ -169,13 +170,15 @@ static const Op bernoulli_p{OpDef{.schema = "bernoulli.p(Tensor input, float p, 
                                   .on = Both,
                                   .vjp = no_gradient_vjp,
                                   .save = shape(0)}};
-static Tensor run_bernoulli(const Tensor& input, Generator* generator) {
+static void run_bernoulli(const Op&, const Value* args, Out& out) {
+  const Tensor& input = args[0].tensor();
+  if (out.into) check_writable(*out.into);
   Tensor result = Tensor::empty_like(input, input.dtype());
-  bernoulli_each(result, input, generator);
-  return result;
+  bernoulli_each(result, input, args[1].generator());
+  detail::box(out, std::move(result));
 }
 static const Op bernoulli{OpDef{.schema = "bernoulli(Tensor input, *, Generator? generator=None) -> Tensor",
-                                .run = fn<run_bernoulli>,
+                                .run = boxed(run_bernoulli),
                                 .on = Usual,
                                 .vjp = overwritten_vjp,
                                 .doc = "Ones with the probabilities in the input (floating dtype, in [0, 1]), zeros otherwise."}};

@@ -32,7 +32,7 @@ void reduce_into_vjp(Backward& b, std::string_view reduce, bool include_self, co
   } else {
     // the extreme's gradient is shared among all that equal it
     const Tensor self_wins = as(eq(x, result)), src_wins = as(eq(src, move.take(result)));
-    const Tensor share = g / move.add(include_self ? self_wins : zeros_like_raw(self_wins), src_wins);
+    const Tensor share = g / move.add(include_self ? self_wins : move.clear(self_wins), src_wins);
     self_grad = self_wins * share;
     src_grad = src_wins * move.take(share);
   }

@@ -107,7 +107,7 @@ const Op softmin_nn{NN_ROW("softmin", run_softmin_nn,
 // Lines of nothing but -inf give zeros rather than NaN.
 Tensor run_safe_softmax(const Tensor& input, int64_t dim, std::optional<DType> dtype) {
   const Tensor masked = input.numel() ? eq(amax(input, IntList(&dim, 1), true), Scalar(-HUGE_VAL)) : eq(input, Scalar(0));
-  return where(masked, Scalar(0.0), softmax(input, dim, dtype));
+  return where(masked, Scalar(0.0), softmax(where(masked, Scalar(0.0), input), dim, dtype));
 }
 const Op safe_softmax{OpDef{.schema = "_safe_softmax(Tensor input, int dim, dtype? dtype=None) -> Tensor", .run = fn<run_safe_softmax>, .on = Function | Internal, .composite = true}};
 

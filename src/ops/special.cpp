@@ -93,6 +93,17 @@ const Op logit{logit_row()};
 // ---- two arguments ----
 
 [[noreturn]] static void no_derivative(const char* argument) { fail(ErrorKind::NotImplemented, "the derivative for '", argument, "' is not implemented"); }
+// Of two numbers there is no tensor to make.
+static void run_two(const Op& op, const Value* args, Out& out) {
+  check_type(args[0].is_tensor() || args[1].is_tensor(), "special_", op.schema.base_name, "(): argument 'input' (position 1) must be Tensor, not a number");
+  run_pointwise(op, args, out);
+}
+constexpr OpDef two_row(const char* schema, Pointwise kernel, Vjp vjp, const char* doc) {
+  OpDef row = pointwise_row(schema, kernel, kFloating, kSpecial, vjp, in(0) | in(1));
+  row.run = boxed(run_two);
+  row.doc = doc;
+  return row;
+}
 static void zeta_vjp(Backward& b) {
   if (b.needs(0)) no_derivative("self");
   if (!b.needs(1)) return;
@@ -102,7 +113,8 @@ static void zeta_vjp(Backward& b) {
   else
     b.set(1, b.g() * Scalar(-s.scalar().to_double()) * zeta(s.scalar().to_double() + 1, b.in(1)));
 }
-const Op zeta{pointwise_row("zeta(Operand input, Operand other) -> Tensor", Pointwise::zeta, kFloating, kSpecial, zeta_vjp, in(0) | in(1))};
+const Op zeta{two_row("zeta(Operand input, Operand other) -> Tensor", Pointwise::zeta, zeta_vjp,
+                      "The Hurwitz zeta function: the sum over k >= 0 of (k + other)^-input." EXAMPLE("special.zeta(torch.tensor([2.]), 1)", "tensor([1.6449])"))};
 
 static void xlog1py_vjp(Backward& b) {
   const Operand x = b.operand(0), y = b.operand(1);
@@ -112,7 +124,8 @@ static void xlog1py_vjp(Backward& b) {
   }
   if (b.needs(1)) b.set(1, b.g() * div(x, b.in(1) + Scalar(1)));
 }
-const Op xlog1py{pointwise_row("xlog1py(Operand input, Operand other) -> Tensor", Pointwise::xlog1py, kFloating, kSpecial, xlog1py_vjp, in(0) | in(1))};
+const Op xlog1py{two_row("xlog1py(Operand input, Operand other) -> Tensor", Pointwise::xlog1py, xlog1py_vjp,
+                         "input log1p(other), and 0 where input is 0." EXAMPLE("special.xlog1py(torch.tensor([0., 1.]), 0)", "tensor([0., 0.])"))};
 
 // d/dx of the regularised incomplete gamma functions: +- x^(a-1) exp(-x) / gamma(a)
 template <int sign>
@@ -160,6 +173,7 @@ static Operand widened(const Operand& o, DType dtype, Tensor& keep) {
   return Operand(keep);
 }
 static Tensor run_float_power(const Operand& input, const Operand& exponent) {
+  check_type(input.is_tensor() || exponent.is_tensor(), "float_power(): argument 'input' (position 1) must be Tensor, not a number");
   const DType dtype = wide(input, exponent);
   Tensor base, power;
   return pow(widened(input, dtype, base), widened(exponent, dtype, power));

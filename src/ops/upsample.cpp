@@ -198,5 +198,16 @@ const Op resample{OpDef{.schema = "_resample(Tensor input, int[] size, float[] s
                                "'nearest-exact', 'linear', 'cubic', or 'lanczos' with antialias.\n\nExample::\n\n    >>> torch._C._nn._resample(torch.tensor([[[1.0, 3.0]]]), [4], [], 'linear')\n    "
                                "tensor([[[1.0000, 1.5000, 2.5000, 3.0000]]])\n"}};
 
+// The names by which PyTorch's operator library has two of these.
+template <bool is_cubic>
+Tensor run_antialiased(const Tensor& input, IntList output_size, bool align_corners, std::optional<double> scales_h, std::optional<double> scales_w) {
+  const double scales[2] = {scales_h.value_or(0), scales_w.value_or(0)};
+  return run_resample(input, output_size, scales, is_cubic ? "cubic" : "linear", align_corners, true);
+}
+const Op bilinear_antialiased{OpDef{.schema = "_upsample_bilinear2d_aa(Tensor input, int[] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",
+                                    .run = fn<run_antialiased<false>>, .on = Internal | NN, .composite = true}};
+const Op bicubic_antialiased{OpDef{.schema = "_upsample_bicubic2d_aa(Tensor input, int[] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",
+                                   .run = fn<run_antialiased<true>>, .on = Internal | NN, .composite = true}};
+
 }  // namespace
 }  // namespace tabula

@@ -67,9 +67,19 @@ def _linear(flat: Tensor, coordinates: list[Tensor], sizes: list[int]) -> Tensor
     return total
 
 
-def _bicubic(flat: Tensor, coordinates: list[Tensor], sizes: list[int], padding_mode: str, corners: bool) -> Tensor:
-    from ._functional_vision import _cubic
+def _cubic(t: Tensor, a: float) -> list[Tensor]:
+    """Return the weights of the four neighbours for cubic convolution (Keys, 1981)."""
 
+    def near(x):
+        return ((a + 2) * x - (a + 3)) * x * x + 1
+
+    def far(x):
+        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+
+    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
+
+
+def _bicubic(flat: Tensor, coordinates: list[Tensor], sizes: list[int], padding_mode: str, corners: bool) -> Tensor:
     bases = [x.detach().floor() for x in coordinates]
     weights = [_cubic(x - base, -0.75) for x, base in zip(coordinates, bases, strict=True)]
     total = None

@@ -198,6 +198,7 @@ void max_pool_backward_cpu(const PoolCall& call) {
   visit_floating(call.dtype, "max_pool2d", [&]<class T>() { max_gradient<T>(call); });
 }
 void avg_pool_cpu(const PoolCall& call) {
+  if (call.dtype == DType::Int64) return average_planes<int64_t>(call, sliding(call));
   visit_floating(call.dtype, "avg_pool2d", [&]<class T>() { average_planes<T>(call, sliding(call)); });
 }
 void avg_pool_backward_cpu(const PoolCall& call) {

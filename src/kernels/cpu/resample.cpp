@@ -17,17 +17,31 @@ void each_row(const ResampleCall& c, F&& row) {
   });
 }
 
+// Calls line(o) for every o where the resampled dimension is the innermost.
+template <class F>
+void each_line(const ResampleCall& c, F&& line) {
+  parallel_for(c.outer, std::max<int64_t>(1, 8192 / std::max<int64_t>(1, c.out)), [&](int64_t begin, int64_t end) {
+    for (int64_t o = begin; o < end; o++) line(o);
+  });
+}
+
 template <class Item>
 void copy_taps(const ResampleCall& c) {
   const Item* from = reinterpret_cast<const Item*>(c.from);
   Item* to = reinterpret_cast<Item*>(c.to);
+  if (c.inner == 1) {
+    // one tap each: the taps are in the order of the output
+    each_line(c, [&](int64_t o) {
+      const Item* source = from + o * c.in;
+      Item* target = to + o * c.out;
+      for (int64_t i = 0; i < c.out; i++) target[i] = source[c.index[i]];
+    });
+    return;
+  }
   each_row(c, [&](int64_t o, int64_t i) {
     const Item* source = from + (o * c.in + c.index[c.start[i]]) * c.inner;
     Item* target = to + (o * c.out + i) * c.inner;
-    if (c.inner == 1)
-      *target = *source;
-    else
-      std::memcpy(static_cast<void*>(target), source, size_t(c.inner) * sizeof(Item));
+    std::memcpy(static_cast<void*>(target), source, size_t(c.inner) * sizeof(Item));
   });
 }
 
@@ -39,16 +53,24 @@ void weighted(const ResampleCall& c) {
   std::vector<Weight> weights(c.weight, c.weight + taps);
   const T* from = reinterpret_cast<const T*>(c.from);
   T* to = reinterpret_cast<T*>(c.to);
+  if (c.inner == 1) {
+    each_line(c, [&](int64_t o) {
+      const T* source = from + o * c.in;
+      T* target = to + o * c.out;
+      const int64_t* index = c.index;
+      const Weight* weight = weights.data();
+      for (int64_t i = 0; i < c.out; i++) {
+        Sum sum(0);
+        for (int64_t left = c.start[i + 1] - c.start[i]; left > 0; left--) sum += Sum(source[*index++]) * *weight++;
+        target[i] = T(sum);
+      }
+    });
+    return;
+  }
   each_row(c, [&](int64_t o, int64_t i) {
     T* target = to + (o * c.out + i) * c.inner;
     const int64_t first = c.start[i], behind = c.start[i + 1];
     const T* base = from + o * c.in * c.inner;
-    if (c.inner == 1) {
-      Sum sum(0);
-      for (int64_t t = first; t < behind; t++) sum += Sum(base[c.index[t]]) * weights[size_t(t)];
-      *target = T(sum);
-      return;
-    }
     constexpr int64_t kBlock = 256;
     Sum sums[kBlock];
     for (int64_t b = 0; b < c.inner; b += kBlock) {
