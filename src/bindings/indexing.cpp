@@ -25,12 +25,14 @@ int64_t slice_bound(PyObject* o) {
     const int64_t v = PyLong_AsLongLongAndOverflow(o, &overflow);
     return overflow ? (overflow > 0 ? INT64_MAX : INT64_MIN) : v;
   }
+  check_type(PyIndex_Check(o), "slice indices must be integers or None or have an __index__ method");
   return unwrap_int(o);
 }
 
 Tensor take_slice(const Tensor& t, int64_t dim, PyObject* object) {
   auto* s = reinterpret_cast<PySliceObject*>(object);
   const int64_t step = s->step == Py_None ? 1 : slice_bound(s->step);
+  check_value(step != 0, "slice step cannot be zero");
   check_value(step > 0, "step must be greater than zero");
   check_index(dim < t.dim(), "too many indices for tensor of dimension ", t.dim());
   if (s->start == Py_None && s->stop == Py_None && step == 1) return t;
@@ -119,7 +121,7 @@ Parts split_index(const Tensor& t, PyObject* const* items, Py_ssize_t count) {
         continue;
       }
       if (!is_tensor(o) && !PySequence_Check(o) && !PyObject_HasAttrString(o, "__array__"))
-        fail(ErrorKind::Type, "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got ", Py_TYPE(o)->tp_name, ")");
+        fail(ErrorKind::Index, "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got ", Py_TYPE(o)->tp_name, ")");
       if (PyUnicode_Check(o)) fail(ErrorKind::Index, "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got str)");
       Tensor index = index_tensor(o);
       const bool mask = index.dtype() == DType::Bool || index.dtype() == DType::UInt8;
@@ -139,7 +141,7 @@ bool list_as_tuple(PyObject* o) {
   if (n >= 32) return false;
   for (Py_ssize_t i = 0; i < n; i++) {
     PyObject* item = PyList_GET_ITEM(o, i);
-    if (PySlice_Check(item) || item == Py_Ellipsis || item == Py_None) return true;
+    if (PySlice_Check(item) || item == Py_Ellipsis || item == Py_None || PyUnicode_Check(item)) return true;
   }
   return false;
 }

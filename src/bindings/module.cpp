@@ -37,7 +37,7 @@ PyObject* lin_alg_error = nullptr;
 PyObject* get_num_threads(PyObject*, PyObject*) { return PyLong_FromLong(num_threads()); }
 PyObject* set_num_threads_py(PyObject*, PyObject* arg) {
   return guarded([&]() -> PyObject* {
-    check_type(PyLong_Check(arg), "set_num_threads expects an int, but got ", Py_TYPE(arg)->tp_name);
+    check(PyLong_Check(arg), "set_num_threads expects an int, but got ", Py_TYPE(arg)->tp_name);
     const int64_t n = unwrap_int(arg);
     check(n > 0, "set_num_threads expects a positive integer");
     set_num_threads(int(n));

@@ -94,7 +94,7 @@ int set_grad(PyObject* self, PyObject* value, void*) {
 
 int set_requires_grad(PyObject* self, PyObject* value, void*) {
   return guarded([&]() -> int {
-    check_type(value && PyBool_Check(value), "requires_grad must be a bool");
+    check(value && PyBool_Check(value), "requires_grad must be a bool");
     autograd::set_requires_grad(unwrap(self), value == Py_True);
     return 0;
   });
@@ -102,7 +102,7 @@ int set_requires_grad(PyObject* self, PyObject* value, void*) {
 
 int set_data(PyObject* self, PyObject* value, void*) {
   return guarded([&]() -> int {
-    check(value && is_tensor(value), "Variable data has to be a tensor, but got ", value ? Py_TYPE(value)->tp_name : "nothing");
+    check_type(value && is_tensor(value), "Variable data has to be a tensor, but got ", value ? Py_TYPE(value)->tp_name : "nothing");
     set_tensor_data(unwrap(self), unwrap(value));
     return 0;
   });

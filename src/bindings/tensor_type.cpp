@@ -4,6 +4,7 @@
 #include "autograd/node.h"
 #include "bindings/interop.h"
 #include "bindings/operations.h"
+#include "core/allocator.h"
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/compare.h"
@@ -73,7 +74,7 @@ void tensor_dealloc(PyObject* object) {
   }
   Py_CLEAR(self->dict);
   self->tensor.~Tensor();
-  if (type == tensor_type && free_list.count < FreeList::kMax) {
+  if (kRecycle && type == tensor_type && free_list.count < FreeList::kMax) {
     free_list.items[free_list.count++] = self;
   } else {
     type->tp_free(object);
@@ -151,9 +152,17 @@ PyObject* unary(PyObject* self, const Op& op) {
 PyObject* nb_neg(PyObject* self) { return unary(self, neg); }
 PyObject* nb_pos(PyObject* self) { return unary(self, positive); }
 PyObject* nb_abs(PyObject* self) { return unary(self, abs); }
-PyObject* nb_invert(PyObject* self) { return unary(self, bitwise_not); }
+PyObject* nb_invert(PyObject* self) {
+  return guarded([&]() -> PyObject* {
+    check_type(is_integral_or_bool(unwrap(self).dtype()), "~ (operator.invert) is only implemented on integer and Boolean-type tensors");
+    return wrap(bitwise_not(unwrap(self)));
+  });
+}
 
-Scalar only_item(PyObject* self) { return item(unwrap(self)); }
+Scalar only_item(PyObject* self) {
+  check_value(unwrap(self).numel() == 1, "only one element tensors can be converted to Python scalars");
+  return item(unwrap(self));
+}
 
 int nb_bool(PyObject* self) {
   return guarded([&]() -> int {

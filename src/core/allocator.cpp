@@ -60,10 +60,10 @@ class Pool {
         return block;
       }
     }
-    void* block = fresh(size);
+    void* block = fresh(kRecycle ? size : bytes);
     if (!block) {
       empty();
-      block = fresh(size);
+      block = fresh(kRecycle ? size : bytes);
     }
     if (!block) {
       std::lock_guard guard(lock_);
@@ -79,7 +79,7 @@ class Pool {
     {
       std::lock_guard guard(lock_);
       allocated_ -= size;
-      if (cached_ + size <= limit()) {
+      if (kRecycle && cached_ + size <= limit()) {
         free_[index].push_back(block);
         cached_ += size;
         return;
@@ -117,6 +117,10 @@ class Pool {
     return size_class(bytes);
   }
   static void* fresh(size_t size) {
+    if (!kRecycle) {
+      void* exact = nullptr;
+      return posix_memalign(&exact, kAlign, size ? size : 1) == 0 ? exact : nullptr;
+    }
     const size_t alignment = size >= kHuge ? kHuge : kAlign;
     const size_t rounded = (size + alignment - 1) / alignment * alignment;
     void* block = std::aligned_alloc(alignment, rounded);

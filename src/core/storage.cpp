@@ -7,6 +7,8 @@
 
 namespace tabula {
 
+static bool fits_inline(size_t bytes, size_t room) { return kRecycle && bytes <= room; }
+
 Ref<Storage> Storage::make(size_t bytes, Device device) {
   auto* storage = new (Recycler<Storage>::take()) Storage;
   Ref<Storage> owner(storage);
@@ -33,7 +35,7 @@ void Storage::destroy(Storage* storage) {
 
 void Storage::acquire(size_t bytes) {
   data_ = nullptr;
-  if (device_.is_cpu()) data_ = bytes <= kInline ? inline_ : static_cast<char*>(cpu_allocate(bytes));
+  if (device_.is_cpu()) data_ = fits_inline(bytes, kInline) ? inline_ : static_cast<char*>(cpu_allocate(bytes));
   bytes_ = bytes;
 }
 
@@ -52,7 +54,7 @@ void Storage::resize(size_t bytes) {
     bytes_ = bytes;
     return;
   }
-  char* bigger = bytes <= kInline ? inline_ : static_cast<char*>(cpu_allocate(bytes));
+  char* bigger = fits_inline(bytes, kInline) ? inline_ : static_cast<char*>(cpu_allocate(bytes));
   if (bigger != data_) {
     std::memcpy(bigger, data_, std::min(bytes, bytes_));
     if (data_ != inline_) cpu_free(data_, bytes_);

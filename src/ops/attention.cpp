@@ -81,9 +81,7 @@ Tensor safe_softmax(const Tensor& scores) {
   return where(nothing, Scalar(0.0), softmax(scores, int64_t(-1)));
 }
 
-Tensor run_attention(const Tensor& q, const Tensor& key, const Tensor& value, const Tensor& mask, double dropout_p, bool is_causal, std::optional<double> scale, bool enable_gqa) {
-  check_attention(q, key, value, mask, is_causal);
-  check(dropout_p <= 1, "dropout probability has to be between 0 and 1, but got ", dropout_p);
+Tensor attend(const Tensor& q, const Tensor& key, const Tensor& value, const Tensor& mask, double dropout_p, bool is_causal, std::optional<double> scale, bool enable_gqa) {
   const bool grouped = enable_gqa && q.dim() >= 3 && key.dim() >= 3 && value.dim() >= 3;
   const Tensor k = grouped ? repeat_heads(key, q.size(-3)) : key, v = grouped ? repeat_heads(value, q.size(-3)) : value;
   const double factor = scale ? *scale : 1 / std::sqrt(double(q.size(-1)));
@@ -98,6 +96,16 @@ Tensor run_attention(const Tensor& q, const Tensor& key, const Tensor& value, co
   }
   if (dropout_p > 0) weights = dropout_row()(weights, dropout_p, true);
   return matmul(weights, v);
+}
+
+Tensor run_attention(const Tensor& q, const Tensor& key, const Tensor& value, const Tensor& mask, double dropout_p, bool is_causal, std::optional<double> scale, bool enable_gqa) {
+  check_attention(q, key, value, mask, is_causal);
+  check(dropout_p <= 1, "dropout probability has to be between 0 and 1, but got ", dropout_p);
+  if (!is_reduced_float(q.dtype())) return attend(q, key, value, mask, dropout_p, is_causal, scale, enable_gqa);
+  // the scores of halves are kept in float: rounding them is what costs accuracy
+  const auto wide = [](const Tensor& t) { return to_dtype(t, DType::Float32); };
+  const Tensor added = mask.defined() && mask.dtype() != DType::Bool ? wide(mask) : mask;
+  return to_dtype(attend(wide(q), wide(key), wide(value), added, dropout_p, is_causal, scale, enable_gqa), q.dtype());
 }
 
 }  // namespace

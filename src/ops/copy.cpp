@@ -17,8 +17,10 @@ void warn(const std::string& message) {
 // ---- below autograd ----
 
 void copy_into(const Tensor& dst, const Tensor& src) {
-  check(expandable_to(src.sizes(), dst.sizes()), "The size of tensor a (", dst.dim() ? dst.sizes().back() : 1, ") must match the size of tensor b (",
-        src.dim() ? src.sizes().back() : 1, ") at non-singleton dimension ", std::max<int64_t>(dst.dim(), src.dim()) - 1);
+  if (!expandable_to(src.sizes(), dst.sizes())) [[unlikely]] {
+    const Dims broadcast = broadcast_sizes(dst.sizes(), src.sizes());
+    fail(ErrorKind::Runtime, "output with shape ", shape_text(dst.sizes()), " doesn't match the broadcast shape ", shape_text(broadcast));
+  }
   if (dst.numel() == 0 || dst.is_meta()) return;
   check_implemented(!src.is_meta(), "Cannot copy out of meta tensor; no data!");
   const Geometry g = src.dim() == dst.dim() && same(src.sizes(), dst.sizes()) ? src.geometry() : expanded(src.geometry(), dst.sizes());

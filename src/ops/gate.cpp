@@ -19,13 +19,13 @@ Tensor run_glu(const Tensor& input, int64_t dim) {
 // The slopes are for the channels, dimension 1; of fewer dimensions there is one channel.
 Tensor run_prelu(const Tensor& input, const Tensor& weight) {
   check(input.dtype() == weight.dtype(), "prelu: Type promoting not supported. Got ", dtype_title(input.dtype()), " and ", dtype_title(weight.dtype()));
-  check(weight.dim() <= 1, "prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = ", weight.dim());
   Tensor slope = weight;
   if (weight.numel() != 1) {
     check(input.dim() > 0, "Not allow zero-dim input tensor.");
     const int64_t channels = input.dim() > 1 ? input.sizes()[1] : 1;
     check(channels == weight.numel(), "Mismatch of parameter numbers and input channel size. Found parameter numbers = ", weight.numel(), " and channel size = ", channels, ".");
   }
+  check(weight.dim() <= 1, "prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = ", weight.dim());
   if (weight.dim() == 1) {
     Dims sizes(input.dim(), int64_t(1));
     if (input.dim() > 1) sizes[1] = weight.numel();

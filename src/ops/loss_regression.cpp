@@ -15,6 +15,8 @@ namespace f = formulas;
 
 // Below autograd: the kernel's loss of each element, reduced.
 Tensor elementwise(Pointwise kernel, const Tensor& x, const Tensor& y, std::span<const Scalar> params, int64_t reduction) {
+  for (const Tensor* t : {&x, &y})
+    check_implemented(is_floating(t->dtype()), "\"", kernels::kPointwise[int(kernel)].name, "_cpu\" not implemented for '", dtype_title(t->dtype()), "'");
   const Operand operands[2] = {Operand(x), Operand(y)};
   return reduce_loss_raw(pointwise_raw(kernel, operands, params), Reduction(reduction));
 }

@@ -1,8 +1,10 @@
 // Group norm: groups of channels of each sample by themselves.
 #include "kernels/norm.h"
+#include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/copy.h"
 #include "ops/norm.h"
+#include "ops/view.h"
 
 namespace tabula {
 namespace {
@@ -88,10 +90,22 @@ const Op group_norm_backward{OpDef{.schema = "_group_norm_backward(Tensor grad_o
                                              "-> (Tensor, Tensor, Tensor)",
                                    .run = fn<run_group_norm_backward>, .on = Internal, .vjp = group_norm_backward_vjp, .save = in(0) | in(1) | in(2), .node = "NativeGroupNormBackwardBackward0"}};
 
+// What flows back through the statistics themselves: mean = average(x), rstd = (variance + eps)^(-1/2).
+Tensor through_statistics(Backward& b) {
+  const Tensor& x = b.in(0);
+  const Channels shape(x.sizes());
+  const int64_t groups = b.integer(1), each = shape.channels / groups;
+  const Dims view{shape.batch, groups, each * shape.inner}, per_group{shape.batch, groups, 1};
+  const Scalar count(double(each * shape.inner));
+  const Tensor values = reshape(x, view), mean = reshape(b.out(1), per_group), rstd = reshape(b.out(2), per_group);
+  Tensor total = expand(reshape(b.g(1), per_group) / count, view);
+  total = total - reshape(b.g(2), per_group) * rstd * rstd * rstd * (values - mean) / count;
+  return reshape(total, x.sizes());
+}
 void group_norm_vjp(Backward& b) {
   const bool mask[3] = {b.needs(0), b.needs(2), b.needs(3)};
   auto [dx, dw, db] = group_norm_backward.many<3>(b.g(), b.in(0), b.in(2), b.out(1), b.out(2), b.integer(1), std::span<const bool>(mask), b.number(4));
-  if (mask[0]) b.set(0, dx);
+  if (mask[0]) b.set(0, b.has_g(1) || b.has_g(2) ? dx + through_statistics(b) : dx);
   if (mask[1]) b.set(2, dw);
   if (mask[2]) b.set(3, db);
 }

@@ -70,7 +70,7 @@ void max_pool_vjp(Backward& b) {
   "(Tensor input, int[" #n "] kernel_size, int[" #n "]" stride_default ", int[" #n "] padding=0, int[" #n "] dilation=1, bool ceil_mode=False"
 #define MAX_POOL_CORE(n, Node)                                                                                                                                                     \
   const Op max_pool##n##d_core{OpDef{.schema = "max_pool" #n "d_with_indices" MAX_POOL_ARGUMENTS(n, " stride=[]") ") -> (Tensor, Tensor)", .run = fn<run_max_pool<n>>,                     \
-                                     .on = Internal | Function, .vjp = max_pool_vjp<n>, .save = shape() | out(1), .nondiff = 2, .node = Node}};
+                                     .on = n == 1 ? Internal | Function : Internal, .vjp = max_pool_vjp<n>, .save = shape() | out(1), .nondiff = 2, .node = Node}};
 MAX_POOL_CORE(1, "MaxPool2DWithIndicesBackward0")
 MAX_POOL_CORE(2, "MaxPool2DWithIndicesBackward0")
 MAX_POOL_CORE(3, "MaxPool3DWithIndicesBackward0")

@@ -22,8 +22,9 @@ Dims output_sizes(Kind kind, int n, const Tensor& input, IntList wanted) {
     check(input.dim() == 2 || input.dim() == 3, "Expected 2 to 3 dimensions, but got ", input.dim(), "-dimensional tensor for argument #1 'self' (while checking arguments for ", name, ")");
     check(wanted.size() == 1, name, "() argument 'output_size' should contain one int (got ", wanted.size(), ")");
   } else {
-    // a tuple is looked up against the input's sizes first
-    check_value(input.dim() > int64_t(wanted.size()), "Input dimension should be at least ", wanted.size() + 1);
+    // an int stands for all dimensions, a tuple is looked up against the input's sizes first
+    const bool spread = std::ranges::all_of(wanted, [&](int64_t size) { return size == wanted[0] && size != kNoInt; });
+    check_value(spread || input.dim() > int64_t(wanted.size()), "Input dimension should be at least ", wanted.size() + 1);
     check(wanted.size() == 1 || int(wanted.size()) == n, name, max ? "(): internal error: output_size.size() must be " : ": output_size must be ", n);
     check(input.dim() == n + 1 || input.dim() == n + 2, name, "(): Expected ", n + 1, "D or ", n + 2, "D tensor, but got", max ? ": " : " ", shape_text(input.sizes()));
   }

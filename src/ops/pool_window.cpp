@@ -25,17 +25,20 @@ int64_t windows(int64_t size, int64_t kernel, int64_t stride, int64_t padding, i
   return count;
 }
 
-void check_one_dim(const kernels::PoolCall& call, const Tensor& input, IntList kernel_size, IntList stride, IntList padding, IntList dilation) {
+void check_single(IntList kernel_size, IntList stride, IntList padding, IntList dilation) {
   const auto single = [](IntList list, const char* what) {
     check(list.size() == 1, "max_pool1d() ", what, " must be an int, list of ints or tuple of ints of size 1 but got size ", list.size());
   };
-  check(input.dim() == 2 || input.dim() == 3, "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:", shape_text(input.sizes()));
-  for (int64_t d = input.dim() - 2; d < input.dim(); d++)
-    check(input.sizes()[size_t(d)] != 0, "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:", shape_text(input.sizes()));
   single(kernel_size, "kernel_size");
   if (!stride.empty()) single(stride, "stride");
   single(padding, "padding");
   single(dilation, "dilation");
+}
+
+void check_one_dim(const kernels::PoolCall& call, const Tensor& input) {
+  check(input.dim() == 2 || input.dim() == 3, "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:", shape_text(input.sizes()));
+  for (int64_t d = input.dim() - 2; d < input.dim(); d++)
+    check(input.sizes()[size_t(d)] != 0, "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:", shape_text(input.sizes()));
   check(call.kernel[2] > 0, "max_pool1d() kernel_size must be greater than zero, but got ", call.kernel[2]);
   check(call.stride[2] > 0, "max_pool1d() stride must be greater than zero, but got ", call.stride[2]);
   check(call.padding[2] >= 0, "max_pool1d() padding must be non-negative, but got ", call.padding[2]);
@@ -85,6 +88,7 @@ PoolShape::PoolShape(PoolKind kind, int n, const Tensor& input, IntList kernel_s
   const char* name = text.c_str();
   for (int d = 0; d < 3; d++) call.kernel[d] = call.stride[d] = call.dilation[d] = 1;
   const bool one = kind == PoolKind::Max && n == 1;
+  if (one) check_single(kernel_size, stride, padding, dilation);
   place(call.kernel, kernel_size, n, name, "kernel_size", "either be a single int, or a tuple of ");
   if (stride.empty())
     std::copy(call.kernel, call.kernel + 3, call.stride);
@@ -93,7 +97,7 @@ PoolShape::PoolShape(PoolKind kind, int n, const Tensor& input, IntList kernel_s
   place(call.padding, padding, n, name, "padding", "either be a single int, or a tuple of ");
   place(call.dilation, dilation, n, name, "dilation", "be either a single int, or a tuple of ");
   if (one)
-    check_one_dim(call, input, kernel_size, stride, padding, dilation);
+    check_one_dim(call, input);
   else
     check_dims(kind, n, input);
   for (int d = 3 - n; d < 3 && !one; d++) {

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "kernels/sort.h"
+#include "kernels/sort_ties.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/compare.h"
@@ -58,14 +59,17 @@ Tensor put_back(const Tensor& g, const Tensor& indices, IntList sizes, int64_t d
 
 // ---- sort ----
 
-static Pair run_sort_stable(const Tensor& input, std::optional<bool>, int64_t dim, bool descending) {
+static Pair run_sort_stable(const Tensor& input, std::optional<bool> stable, int64_t dim, bool descending) {
   check(!is_complex(input.dtype()), " Sort does not support complex dtypes on CPU");
   dim = wrap_dim(dim, input.dim());
   Pair result{Tensor::empty_like(input, input.dtype()), Tensor::empty_like(input, DType::Int64)};
-  if (input.numel()) kernels::sort[input.device().kind](sort_call(input, dim, result), descending);
+  if (input.numel() == 0) return result;
+  const kernels::SortCall call = sort_call(input, dim, result);
+  kernels::sort[input.device().kind](call, descending);
+  if (!stable.value_or(false)) kernels::reorder_ties[input.device().kind](call, descending);
   return result;
 }
-static Pair run_sort(const Tensor& input, int64_t dim, bool descending) { return run_sort_stable(input, true, dim, descending); }
+static Pair run_sort(const Tensor& input, int64_t dim, bool descending) { return run_sort_stable(input, false, dim, descending); }
 static void sort_vjp(Backward& b) { b.set(0, put_back(b.g(), b.out(1), b.sizes(0), b.integer(1))); }
 static void sort_stable_vjp(Backward& b) { b.set(0, put_back(b.g(), b.out(1), b.sizes(0), b.integer(2))); }
 const Op sort_stable{OpDef{.schema = "sort.stable(Tensor input, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)",
@@ -80,7 +84,7 @@ const Op sort{OpDef{.schema = "sort(Tensor input, int dim=-1, bool descending=Fa
                     .vjp = sort_vjp,
                     .save = out(1) | shape(0),
                     .nondiff = 2,
-                    .doc = "Sorts along a dimension; returns the values and their positions (int64). Always stable; NaN counts as the largest value.\n\n"
+                    .doc = "Sorts along a dimension; returns the values and their positions (int64). Only stable=True promises to keep equal elements in order; NaN counts as the largest value.\n\n"
                            "Args: input (any shape, real dtype or bool); dim; descending.\n\n"
                            "Example::\n\n    >>> torch.sort(torch.tensor([3, 1, 2])).values\n    tensor([1, 2, 3])\n"}};
 
@@ -88,9 +92,11 @@ static Tensor run_argsort(const Tensor& input, int64_t dim, bool descending) { r
 const Op argsort{OpDef{.schema = "argsort(Tensor input, int dim=-1, bool descending=False) -> Tensor",
                        .run = fn<run_argsort>,
                        .on = Both,
-                       .doc = "The positions (int64) that sort the input along dim; ties keep their order.\n\n"
+                       .doc = "The positions (int64) that sort the input along dim; stable=True keeps equal elements in order.\n\n"
                               "Example::\n\n    >>> torch.argsort(torch.tensor([3, 1, 2]))\n    tensor([1, 2, 0])\n"}};
-static Tensor run_argsort_stable(const Tensor& input, bool, int64_t dim, bool descending) { return run_argsort(input, dim, descending); }
+static Tensor run_argsort_stable(const Tensor& input, bool stable, int64_t dim, bool descending) {
+  return std::get<1>(run_sort_stable(input, stable, dim, descending));
+}
 static const Op argsort_stable{OpDef{.schema = "argsort.stable(Tensor input, *, bool stable, int dim=-1, bool descending=False) -> Tensor",
                                      .run = fn<run_argsort_stable>,
                                      .on = Usual}};

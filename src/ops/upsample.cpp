@@ -63,8 +63,7 @@ Taps smooth_taps(int64_t in, int64_t out, bool is_cubic, bool align_corners, std
       const int64_t low = std::min<int64_t>(int64_t(at), in - 1);
       const R t = std::clamp(at - R(low), R(0), R(1));
       taps.add(low, double(R(1) - t));
-      if (low + 1 < in) taps.add(low + 1, double(t));
-      else taps.weight.back() = 1;
+      taps.add(std::min(low + 1, in - 1), double(t));
     }
     taps.close();
   }
@@ -204,10 +203,23 @@ Tensor run_antialiased(const Tensor& input, IntList output_size, bool align_corn
   const double scales[2] = {scales_h.value_or(0), scales_w.value_or(0)};
   return run_resample(input, output_size, scales, is_cubic ? "cubic" : "linear", align_corners, true);
 }
-const Op bilinear_antialiased{OpDef{.schema = "_upsample_bilinear2d_aa(Tensor input, int[] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",
-                                    .run = fn<run_antialiased<false>>, .on = Internal | NN, .composite = true}};
-const Op bicubic_antialiased{OpDef{.schema = "_upsample_bicubic2d_aa(Tensor input, int[] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",
-                                   .run = fn<run_antialiased<true>>, .on = Internal | NN, .composite = true}};
+template <bool is_cubic>
+Tensor run_antialiased_vec(const Tensor& input, OptionalInts output_size, bool align_corners, std::optional<std::span<const double>> scale_factors) {
+  check(input.dim() == 4, "It is expected input_size equals to 4, but got size ", input.dim());
+  check(output_size.has_value() != scale_factors.has_value(), "Must specify exactly one of output_size and scale_factors");
+  if (output_size) return run_antialiased<is_cubic>(input, *output_size, align_corners, std::nullopt, std::nullopt);
+  check(scale_factors->size() == 2, "Must specify exactly two scale_factors");
+  const double h = (*scale_factors)[0], w = (*scale_factors)[1];
+  return run_antialiased<is_cubic>(input, Dims{int64_t(double(input.sizes()[2]) * h), int64_t(double(input.sizes()[3]) * w)}, align_corners, h, w);
+}
+#define ANTIALIASED(name, is_cubic)                                                                                                                                               \
+  const Op name{OpDef{.schema = "_upsample_" #name "2d_aa(Tensor input, int[] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",            \
+                      .run = fn<run_antialiased<is_cubic>>, .on = Internal | NN, .composite = true}};                                                                             \
+  const Op name##_vec{OpDef{.schema = "_upsample_" #name "2d_aa.vec(Tensor input, int[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor",                      \
+                            .run = fn<run_antialiased_vec<is_cubic>>, .on = Internal | NN, .composite = true}};
+ANTIALIASED(bilinear, false)
+ANTIALIASED(bicubic, true)
+#undef ANTIALIASED
 
 }  // namespace
 }  // namespace tabula

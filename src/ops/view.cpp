@@ -371,7 +371,7 @@ static std::vector<Tensor> mark_multi(std::vector<Tensor> parts) {
 
 static std::vector<Tensor> run_unbind(const Tensor& input, int64_t dim) {
   dim = wrap_dim(dim, input.dim());
-  check(input.dim() > 0, "Dimension specified as 0 but tensor has no dimensions");
+  check_index(input.dim() > 0, "Dimension specified as 0 but tensor has no dimensions");
   std::vector<Tensor> parts;
   parts.reserve(size_t(input.sizes()[size_t(dim)]));
   for (int64_t i = 0; i < input.sizes()[size_t(dim)]; i++) parts.push_back(run_select(input, dim, i));

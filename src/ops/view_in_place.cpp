@@ -2,7 +2,7 @@
 #include "ops/backward.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
-#include "ops/index_basic.h"
+#include "ops/scalar_range.h"
 #include "ops/view.h"
 
 namespace tabula {
@@ -85,7 +85,7 @@ const Op resize_as_{OpDef{.schema = "resize_as_(Tensor(a!) input, Tensor the_tem
 // ---- other memory ----
 
 Tensor take_over(const Tensor& input, const Tensor& source, Geometry geometry) {
-  check(input.dtype() == source.dtype(), "Could not set tensor of type ", dtype_name(source.dtype()), " to a tensor of type ", dtype_name(input.dtype()));
+  check(input.dtype() == source.dtype(), "Could not set tensor of type ", c_type_name(source.dtype()), " to a tensor of type ", c_type_name(input.dtype()));
   check(input.device() == source.device(), "Attempted to set the storage of a tensor on device \"", input.device().str(), "\" to a storage on different device \"",
         source.device().str(), "\".  This is no longer allowed; the devices must match.");
   TensorImpl& impl = *input.impl();

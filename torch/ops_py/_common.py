@@ -25,6 +25,15 @@ def scalar_type(dtype: torch.dtype) -> str:
     return _SCALAR_TYPES.get(name, name.capitalize())
 
 
+def require_tensors(function: str, **arguments: Any) -> None:
+    """Raise what the native functions raise for an argument that is no tensor."""
+    for position, (name, value) in enumerate(arguments.items(), 1):
+        if not isinstance(value, torch.Tensor):
+            raise TypeError(
+                f"{function}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
+            )
+
+
 def into(result: Tensor, out: Tensor | None) -> Tensor:
     """Store a result in ``out`` if that was given, under the rules of every ``out=`` argument."""
     if out is None:

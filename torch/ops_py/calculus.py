@@ -50,7 +50,7 @@ def diff(
         return into(result.clone() if len(parts) == 1 else result, out)
     size = result.shape[axis]
     if n >= size:
-        return into(result.narrow(axis, 0, 0).clone(), out)
+        return into(torch.zeros_like(result.narrow(axis, 0, 0)), out)
     for _ in range(n):
         left, right = result.narrow(axis, 0, size - 1), result.narrow(axis, 1, size - 1)
         result = torch.logical_xor(right, left) if result.dtype == torch.bool else right - left

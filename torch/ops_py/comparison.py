@@ -62,11 +62,6 @@ def equal(input: Tensor, other: Tensor) -> bool:
         raise RuntimeError(
             f"Cannot compare two tensors on different devices. Got: {input.device} and {other.device}"
         )
-    if input.dtype != other.dtype:
-        raise RuntimeError(
-            f"Expected object of data type {scalar_type(input.dtype)} but got data type {scalar_type(other.dtype)} for "
-            "argument 'other' in call to equal"
-        )
     return input.shape == other.shape and bool((input == other).all().item())
 
 

@@ -319,6 +319,7 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     tensor([[1., 1., 0., 0.],
             [0., 0., 1., 1.]])
     """
+    require_tensors("kron", input=input, other=other)
     rank = max(input.dim(), other.dim())
     a_shape = [1] * (rank - input.dim()) + list(input.shape)
     b_shape = [1] * (rank - other.dim()) + list(other.shape)

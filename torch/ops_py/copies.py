@@ -19,7 +19,10 @@ def _copying(name: str, view: Callable[..., Any]) -> Callable[..., Any]:
         result = view(input, *args, **kwargs)
         if isinstance(result, (tuple, list)):
             copies = tuple(one.clone(memory_format=torch.contiguous_format) for one in result)
-            return copies if out is None else into_all(copies, out)
+            if out is None:
+                return copies
+            into_all(copies, out)
+            return None
         return into(result.clone(memory_format=torch.contiguous_format), out)
 
     function.__name__ = function.__qualname__ = name
@@ -60,39 +63,45 @@ def _replaced(input: Tensor, src: Tensor, view: Callable[[Tensor], Tensor]) -> T
     return result
 
 
-def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+def select_scatter(
+    input: Tensor, src: Tensor, dim: int, index: int, *, out: Tensor | None = None
+) -> Tensor:
     """A copy of ``input`` with ``src`` in place of ``input.select(dim, index)``.
 
     >>> torch.select_scatter(torch.zeros(2, 2), torch.ones(2), 0, 1)
     tensor([[0., 0.],
             [1., 1.]])
     """
-    return _replaced(input, src, lambda t: t.select(dim, index))
+    return into(_replaced(input, src, lambda t: t.select(dim, index)), out)
 
 
 def slice_scatter(
-    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
-) -> Tensor:
+    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1, *,
+    out: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """A copy of ``input`` with ``src`` in place of a slice along ``dim``.
 
     >>> torch.slice_scatter(torch.zeros(3), torch.ones(2), start=1)
     tensor([0., 1., 1.])
     """
-    return _replaced(input, src, lambda t: _slice(t, dim, start, end, step))
+    return into(_replaced(input, src, lambda t: _slice(t, dim, start, end, step)), out)
 
 
-def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+def diagonal_scatter(
+    input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1, *, out: Tensor | None = None
+) -> Tensor:
     """A copy of ``input`` with ``src`` on a diagonal.
 
     >>> torch.diagonal_scatter(torch.zeros(2, 2), torch.ones(2))
     tensor([[1., 0.],
             [0., 1.]])
     """
-    return _replaced(input, src, lambda t: t.diagonal(offset, dim1, dim2))
+    return into(_replaced(input, src, lambda t: t.diagonal(offset, dim1, dim2)), out)
 
 
 def as_strided_scatter(
-    input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+    input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None, *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """A copy of ``input`` with ``src`` in place of the strided view.
 
@@ -100,4 +109,4 @@ def as_strided_scatter(
     tensor([[1., 0.],
             [1., 0.]])
     """
-    return _replaced(input, src, lambda t: t.as_strided(size, stride, storage_offset))
+    return into(_replaced(input, src, lambda t: t.as_strided(size, stride, storage_offset)), out)

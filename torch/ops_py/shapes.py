@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def _each(function: Callable[[Tensor], Tensor], tensors: tuple[Any, ...]) -> Any:
-    if len(tensors) == 1:
-        only = tensors[0]
-        if isinstance(only, (list, tuple)):
-            return tuple(function(t) for t in only)
-        return function(only)
-    return tuple(function(t) for t in tensors)
+def _each(function: Callable[[Tensor], Tensor], name: str, tensors: tuple[Any, ...]) -> Any:
+    single = len(tensors) == 1
+    if single and isinstance(tensors[0], torch.Tensor):
+        return function(tensors[0])
+    if single and not isinstance(tensors[0], (list, tuple)):
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments - got ({type(tensors[0]).__name__}), but expected "
+            "one of:\n * (Tensor input)\n * (tuple of Tensors tensors)\n"
+        )
+    every = tensors[0] if single else tensors
+    for i, t in enumerate(every):
+        if not isinstance(t, torch.Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
+    return tuple(function(t) for t in every)
 
 
 def _at_least_1d(t: Tensor) -> Tensor:
@@ -47,7 +54,7 @@ def atleast_1d(*tensors: Any) -> Any:
     >>> torch.atleast_1d(torch.tensor(3.))
     tensor([3.])
     """
-    return _each(_at_least_1d, tensors)
+    return _each(_at_least_1d, "atleast_1d", tensors)
 
 
 def atleast_2d(*tensors: Any) -> Any:
@@ -56,7 +63,7 @@ def atleast_2d(*tensors: Any) -> Any:
     >>> torch.atleast_2d(torch.arange(2))
     tensor([[0, 1]])
     """
-    return _each(_at_least_2d, tensors)
+    return _each(_at_least_2d, "atleast_2d", tensors)
 
 
 def atleast_3d(*tensors: Any) -> Any:
@@ -65,7 +72,7 @@ def atleast_3d(*tensors: Any) -> Any:
     >>> torch.atleast_3d(torch.arange(2)).shape
     torch.Size([1, 2, 1])
     """
-    return _each(_at_least_3d, tensors)
+    return _each(_at_least_3d, "atleast_3d", tensors)
 
 
 def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
@@ -204,7 +211,7 @@ def broadcast_shapes(*shapes: Any) -> torch.Size:
     torch.Size([2, 3])
     """
     result: list[int] = []
-    for shape in shapes:
+    for index, shape in enumerate(shapes):
         if isinstance(shape, int):
             shape = (shape,)
         elif not isinstance(shape, (tuple, list)):
@@ -216,7 +223,10 @@ def broadcast_shapes(*shapes: Any) -> torch.Size:
             if shape[i] == 1 or shape[i] == result[i]:
                 continue
             if result[i] != 1:
-                raise RuntimeError("Shape mismatch: objects cannot be broadcast to a single shape")
+                raise RuntimeError(
+                    f"Attempting to broadcast a dimension of length {shape[i]} at {i}! Mismatching argument at index "
+                    f"{index} had {tuple(shape)}; but expected shape should be broadcastable to {result}"
+                )
             result[i] = shape[i]
     return torch.Size(result)
 
@@ -400,14 +410,11 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if rank < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {rank}")
-    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == rank:
+    first, second = (wrap_dim(dim, rank) for dim in dims)
+    if first == second:
         raise RuntimeError(
             f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
         )
-    for i, dim in enumerate(dims):
-        if not -rank <= dim < rank:
-            raise RuntimeError(f"Rotation dim{i} out of range, dim{i} = {dim}")
-    first, second = dims
     k %= 4
     if k == 1:
         return input.flip(second).transpose(first, second)

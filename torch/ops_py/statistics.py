@@ -154,7 +154,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False, *, o
     axis = 0 if flat else wrap_dim(dim, input.dim())
     if input.dim() == 0:
         axis, data = 0, input.reshape(1)
-    ordered, order = data.sort(axis, stable=True)
+    ordered, order = torch.sort(data, dim=axis, stable=True)
     count = (~ordered.isnan()).sum(axis, keepdim=True)
     middle = torch.div(count - 1, 2, rounding_mode="floor").clamp_min(0)
     values, indices = ordered.gather(axis, middle), order.gather(axis, middle)

@@ -123,7 +123,9 @@ template <class T>
   constexpr int mantissa = f32 ? 23 : 52, bias = f32 ? 127 : 1023;
   const V<T> highest = splat(T(f32 ? 89.0 : 710.0)), lowest = splat(T(f32 ? -104.0 : -746.0));
   x = x > highest ? highest : x;
-  x = x < lowest ? lowest : x;
+  // masked-out elements (-inf) are common: they must not take the processor's slow way through subnormal results
+  const auto vanishing = x < lowest;
+  x = vanishing ? splat(T(0)) : x;
   constexpr T magic = f32 ? T(12582912.0) : T(6755399441055744.0);  // 1.5 * 2^mantissa: adding it rounds to an integer
   const V<T> shifted = mad<T>(x, splat(T(1.4426950408889634)), splat(magic));
   const V<I> n = (V<I>)shifted - (V<I>)splat(magic);
@@ -151,7 +153,7 @@ template <class T>
   for (int i = degree - 1; i >= 0; i--) poly = mad<T>(poly, r, splat(T(inverse_factorial[i])));
   const V<I> half = n >> 1;
   const V<T> scale1 = (V<T>)((half + bias) << mantissa), scale2 = (V<T>)((n - half + bias) << mantissa);
-  return poly * scale1 * scale2;
+  return vanishing ? splat(T(0)) : poly * scale1 * scale2;
 }
 
 // Contiguous halves by the F16C instructions, which the compiler does not use for loops. They return how many elements

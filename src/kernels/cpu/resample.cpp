@@ -45,6 +45,29 @@ void copy_taps(const ResampleCall& c) {
   });
 }
 
+// A line of weighted sums, with the same number of taps for each where `count` is not 0.
+template <int count, class Sum, class T, class Weight>
+void sum_line(const ResampleCall& c, const T* source, const Weight* weight, T* target) {
+  const int64_t* index = c.index;
+  for (int64_t i = 0; i < c.out; i++) {
+    Sum sum(0);
+    if constexpr (count > 0) {
+#pragma GCC unroll 4
+      for (int t = 0; t < count; t++) sum += Sum(source[*index++]) * *weight++;
+    } else {
+      for (int64_t left = c.start[i + 1] - c.start[i]; left > 0; left--) sum += Sum(source[*index++]) * *weight++;
+    }
+    target[i] = T(sum);
+  }
+}
+
+// The number of taps that every element has; 0 where it varies.
+int64_t common_count(const ResampleCall& c) {
+  for (int64_t i = 1; i < c.out; i++)
+    if (c.start[i + 1] - c.start[i] != c.start[1]) return 0;
+  return c.start[1];
+}
+
 template <class T>
 void weighted(const ResampleCall& c) {
   using Sum = std::conditional_t<is_reduced_float(dtype_of<T>), float, T>;
@@ -54,16 +77,16 @@ void weighted(const ResampleCall& c) {
   const T* from = reinterpret_cast<const T*>(c.from);
   T* to = reinterpret_cast<T*>(c.to);
   if (c.inner == 1) {
+    const int64_t count = common_count(c);
     each_line(c, [&](int64_t o) {
       const T* source = from + o * c.in;
       T* target = to + o * c.out;
-      const int64_t* index = c.index;
-      const Weight* weight = weights.data();
-      for (int64_t i = 0; i < c.out; i++) {
-        Sum sum(0);
-        for (int64_t left = c.start[i + 1] - c.start[i]; left > 0; left--) sum += Sum(source[*index++]) * *weight++;
-        target[i] = T(sum);
-      }
+      if (count == 2)
+        sum_line<2, Sum>(c, source, weights.data(), target);
+      else if (count == 4)
+        sum_line<4, Sum>(c, source, weights.data(), target);
+      else
+        sum_line<0, Sum>(c, source, weights.data(), target);
     });
     return;
   }

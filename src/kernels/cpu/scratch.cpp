@@ -3,6 +3,8 @@
 #include <array>
 #include <new>
 
+#include "core/allocator.h"
+
 namespace tabula::kernels {
 namespace {
 
@@ -33,7 +35,7 @@ Scratch::Scratch(size_t bytes) {
     capacity_ = best->capacity;
     *best = Block();
   } else {
-    capacity_ = (bytes + 4095) / 4096 * 4096;
+    capacity_ = kRecycle ? (bytes + 4095) / 4096 * 4096 : bytes;
     memory_ = ::operator new(capacity_, kAlignment);
   }
 }
@@ -42,7 +44,7 @@ Scratch::~Scratch() {
   Block* smallest = &cache.blocks[0];
   for (Block& block : cache.blocks)
     if (block.capacity < smallest->capacity) smallest = &block;
-  if (capacity_ <= kLargestKept && capacity_ > smallest->capacity) {
+  if (kRecycle && capacity_ <= kLargestKept && capacity_ > smallest->capacity) {
     ::operator delete(smallest->memory, kAlignment);
     *smallest = {memory_, capacity_};
   } else {

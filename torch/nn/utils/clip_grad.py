@@ -56,6 +56,7 @@ def clip_grad_norm_(
     parameters, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach=None
 ) -> Tensor:
     """Scale all gradients so that their total norm is at most ``max_norm``; return the norm before."""
+    max_norm = float(max_norm)
     parameters = _listed(parameters, "parameters")
     grads = [p.grad for p in parameters if p.grad is not None]
     total = get_total_norm(grads, norm_type, error_if_nonfinite, foreach)
