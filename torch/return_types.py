@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 # Results of the composites; native operations bring their own types.
 _FIELDS = {
+    "_lu_with_info": "LU pivots info",
     "aminmax": "min max",
     "geqrf": "a tau",
     "histogram": "hist bin_edges",

@@ -244,8 +244,9 @@ bool parse(const Signature& signature, const Arguments& call, Parsed& parsed, st
     for (Py_ssize_t i = 0; i < call.count; i++) {
       PyObject* o = call.args[i];
       if (!PyLong_Check(o) && (PyFloat_Check(o) || !PyIndex_Check(o) || (is_tensor(o) && !is_integral(unwrap(o).dtype()))))
-        return problem("argument '", schema.params[size_t(next)].name, "' must be tuple of ints, but found element of type ", Py_TYPE(o)->tp_name,
-                       " at pos ", i);
+        return call.count == 1 ? problem("argument '", schema.params[size_t(next)].name, "' (position 1) must be tuple of ints, not ", Py_TYPE(o)->tp_name)
+                               : problem("argument '", schema.params[size_t(next)].name, "' failed to unpack the object at pos ", i + 1,
+                                         " with error \"type must be tuple of ints,but got ", Py_TYPE(o)->tp_name, "\"");
       list[i] = unwrap_int(o);
     }
     parsed.values[next++] = Value(IntList(list, size_t(call.count)));
@@ -301,7 +302,7 @@ bool parse(const Signature& signature, const Arguments& call, Parsed& parsed, st
       for (int j = i; j < count; j++)
         if (!(given >> j & 1) && !schema.params[size_t(j)].has_default)
           names += (names.empty() ? "\"" : ", \"") + std::string(schema.params[size_t(j)].name) + "\"";
-      return problem("missing ", missing, " required positional argument", missing == 1 ? "" : "s", ": ", names);
+      return problem("missing ", missing, " required positional arguments: ", names);
     }
   }
   return true;
@@ -333,6 +334,7 @@ std::string describe_arguments(const Arguments& call) {
       text += (call.count + k ? ", " : "") + std::string(PyUnicode_AsUTF8(PyTuple_GET_ITEM(call.kwnames, k))) + "=" +
               (is_tensor(o) ? "Tensor" : Py_TYPE(o)->tp_name);
     }
+    if (call.self) text += ", ";
   }
   return text + ")";
 }
@@ -362,7 +364,7 @@ void fail_no_overload(const char* name, const std::vector<Signature*>& overloads
     Parsed parsed;
     std::string reason;
     (void)parse(*overloads[0], call, parsed, &reason);
-    fail(ErrorKind::Type, name, reason.starts_with("argument") || reason.starts_with("missing") || reason.starts_with("takes") || reason.starts_with("got") ? "(): " : "() ", reason);
+    fail(ErrorKind::Type, name, reason.starts_with("argument") ? "(): " : "() ", reason);
   }
   std::string text = concat(name, "() received an invalid combination of arguments - got ", describe_arguments(call), ", but expected one of:\n");
   for (const Signature* s : overloads) {

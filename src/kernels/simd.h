@@ -231,6 +231,15 @@ TABULA_INLINE bool any(Mask<T> m) {
 #endif
 }
 
+// any(x > limit), without the way through a vector that a mask takes
+TABULA_INLINE bool any_above(Vec<float> x, Vec<float> limit) {
+#if TABULA_VECTOR_BYTES == 64
+  return _mm512_cmp_ps_mask((__m512)x.v, (__m512)limit.v, _CMP_GT_OQ) != 0;
+#else
+  return any(x > limit);
+#endif
+}
+
 template <class T>
 TABULA_INLINE Vec<T> select(Mask<T> m, Vec<T> yes, Vec<T> no) {
   return Vec<T>(m.v ? yes.v : no.v);
@@ -372,6 +381,27 @@ template <LaneFloat T>
 TABULA_INLINE Vec<T> minimum(Vec<T> a, Vec<T> b) {
   return select(isnan(a), a, select(a < b, a, b));
 }
+
+// The smaller or larger of x and a limit; NaN stays. The processors' own instructions, which the compiler finds from a
+// comparison and a selection only if NaN does not matter.
+#if TABULA_VECTOR_BYTES == 64
+TABULA_INLINE Vec<float> at_most(Vec<float> x, Vec<float> limit) {
+  return Vec<float>((Vec<float>::Raw)_mm512_maskz_min_ps(0xFFFF, (__m512)limit.v, (__m512)x.v));
+}
+TABULA_INLINE Vec<float> at_least(Vec<float> x, Vec<float> limit) {
+  return Vec<float>((Vec<float>::Raw)_mm512_maskz_max_ps(0xFFFF, (__m512)limit.v, (__m512)x.v));
+}
+#elif TABULA_VECTOR_BYTES == 32
+TABULA_INLINE Vec<float> at_most(Vec<float> x, Vec<float> limit) {
+  return Vec<float>((Vec<float>::Raw)_mm256_min_ps((__m256)limit.v, (__m256)x.v));
+}
+TABULA_INLINE Vec<float> at_least(Vec<float> x, Vec<float> limit) {
+  return Vec<float>((Vec<float>::Raw)_mm256_max_ps((__m256)limit.v, (__m256)x.v));
+}
+#else
+TABULA_INLINE Vec<float> at_most(Vec<float> x, Vec<float> limit) { return select(x > limit, limit, x); }
+TABULA_INLINE Vec<float> at_least(Vec<float> x, Vec<float> limit) { return select(x < limit, limit, x); }
+#endif
 
 namespace detail {
 

@@ -1,8 +1,8 @@
-// exp, log and their relatives, pow, tanh, sinh, cosh, erf for Vec<float> and Vec<double>.
+// exp, log and their relatives, tanh, sinh, cosh, erf for Vec<double>, and for Vec<float> those that have no float
+// version of their own in simd_single.h.
 //
 // A double function is written once, over a flag `precise`: without it the tables are short and the corrections beyond
-// double precision are left out, which still gives a float argument's result nearly correctly rounded. exp, log, tanh
-// and erf, the ones networks live on, have a float version of their own.
+// double precision are left out, which still gives a float argument's result nearly correctly rounded.
 #pragma once
 
 #include <cmath>
@@ -139,20 +139,20 @@ TABULA_INLINE Vec<double> expm1_double(Vec<double> x) {
   return select(input == V(0), input, select(n > V(1000.0), far, near));
 }
 
-// x = 2^k * m with sqrt(1/2) <= m < sqrt(2), for normal positive x
+// x = 2^k * m with least <= m < 2 * least, for positive x
 template <class T>
 struct Decomposed {
   Vec<T> m, k;
 };
 template <class T>
-TABULA_INLINE Decomposed<T> decompose(Vec<T> x) {
+TABULA_INLINE Decomposed<T> decompose(Vec<T> x, T least = T(0.70710678118654752)) {
   using F = Format<T>;
   using I = typename Vec<T>::Int;
   const Vec<T> tiny = from_bits(I(1).shift_left(F::mantissa));
   const Mask<T> subnormal = x < tiny;
   constexpr T up = sizeof(T) == 4 ? T(0x1p24) : T(0x1p54);
   x = select(subnormal, x * Vec<T>(up), x);
-  const I root = bits_of(Vec<T>(T(0.70710678118654752)));
+  const I root = bits_of(Vec<T>(least));
   const I shifted = bits_of(x) - root + I(F::bias).shift_left(F::mantissa);
   const I mask = I(1).shift_left(F::mantissa) - I(1);
   // the biased exponent becomes a float by placing it in the low bits of a large power of two
@@ -313,58 +313,6 @@ TABULA_BOTH_WIDTHS(log1p)
 TABULA_BOTH_WIDTHS(sinh)
 TABULA_BOTH_WIDTHS(cosh)
 TABULA_BOTH_WIDTHS(erfc)
-
-namespace detail {
-// |x| < 80: no overflow, nothing below the normal range, no NaN that matters
-TABULA_INLINE Vec<float> exp_moderate(Vec<float> x) {
-  const Vec<float> n = nearest(x * Vec<float>(1.44269504f)).value;
-  const Vec<float> r = fma(n, Vec<float>(-0.693359375f), x) - n * Vec<float>(-2.12194440e-4f);
-  const Vec<float> e = fma(r * r, polynomial(r, tables::kExpSingle), r);
-  return scale_by_power(Vec<float>(1) + e, n);
-}
-}  // namespace detail
-
-// Results below the normal range go through double: making one in float costs a trap into microcode on many processors,
-// and softmax meets them often.
-TABULA_INLINE Vec<float> exp(Vec<float> input) {
-  using V = Vec<float>;
-  const auto below_normal = input < V(-87.0f), zero = input < V(-104.0f);
-  const V x = select(input > V(90.0f), V(90.0f), select(below_normal, V(-87.0f), input));
-  const V n = detail::nearest(x * V(1.44269504f)).value;
-  const V r = fma(n, V(-0.693359375f), x) - n * V(-2.12194440e-4f);
-  const V e = fma(r * r, detail::polynomial(r, tables::kExpSingle), r);
-  const V result = select(zero, V(0), detail::scale_by_power(V(1) + e, n));
-  if (any(below_normal & !zero)) [[unlikely]]
-    return select(below_normal, detail::by_double(input, [](Vec<double> d) TABULA_ALWAYS {
-                    return detail::exp_double<false>(d);
-                  }), result);
-  return result;
-}
-
-TABULA_INLINE Vec<float> log(Vec<float> x) {
-  using V = Vec<float>;
-  const auto d = detail::decompose(x);
-  const V f = d.m - V(1), s = f / (V(2) + f), half = V(0.5f) * f * f, z = s * s;
-  const V low = fma(s, half + z * detail::polynomial(z, tables::kLogSingle), d.k * V(9.0580006145e-06f));
-  return detail::log_special(x, d.k * V(6.9313812256e-01f) - ((half - low) - f));
-}
-
-TABULA_INLINE Vec<float> tanh(Vec<float> x) {
-  using V = Vec<float>;
-  const V a = abs(x), z = a * a;
-  const V small = fma(a * z, detail::polynomial(z, tables::kTanhSingle), a);
-  const V capped = select(a > V(10), V(10), a);  // tanh is one in float long before
-  return copysign(select(a < V(0.55f), small, V(1) - V(2) / (detail::exp_moderate(capped + capped) + V(1))), x);
-}
-
-// Past 0.85: erfc(x) = exp(-x p(x)) after N. Juffa; past 4 the float result is one.
-TABULA_INLINE Vec<float> erf(Vec<float> x) {
-  using V = Vec<float>;
-  const V a = abs(x), z = a * a, capped = select(a > V(4), V(4), a);
-  const V small = fma(a, detail::polynomial(z, tables::kErfSingle), a);
-  const V large = V(1) - detail::exp_moderate(-(capped * detail::polynomial(capped, tables::kErfTailSingle)));
-  return copysign(select(a < V(0.85f), small, large), x);
-}
 
 }  // namespace TABULA_ISA
 }  // namespace tabula

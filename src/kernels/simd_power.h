@@ -1,7 +1,7 @@
 // pow, fmod, remainder, hypot, nextafter for Vec<float> and Vec<double>.
 #pragma once
 
-#include "kernels/simd_exp.h"
+#include "kernels/simd_single.h"
 
 namespace tabula {
 inline namespace TABULA_ISA {

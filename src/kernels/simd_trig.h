@@ -2,7 +2,7 @@
 // simd_exp.h.
 #pragma once
 
-#include "kernels/simd_exp.h"
+#include "kernels/simd_single.h"
 
 namespace tabula {
 inline namespace TABULA_ISA {
@@ -65,6 +65,14 @@ TABULA_INLINE Vec<double> mend_large(Vec<double> x, Vec<double> r, F scalar) {
   const Mask<double> large = abs(x) > Vec<double>(kReducible);
   if (any(large)) [[unlikely]]
     return select(large, map_lanes(scalar, x), r);
+  return r;
+}
+
+template <class F>
+TABULA_INLINE Vec<float> mend_large(Vec<float> x, Vec<float> r, F in_double) {
+  const Vec<float> limit(kReducibleSingle);
+  if (any_above(abs(x), limit)) [[unlikely]]
+    return select(abs(x) > limit, by_double(x, in_double), r);
   return r;
 }
 
@@ -228,8 +236,25 @@ TABULA_INLINE Vec<double> atanh_double(Vec<double> x) {
 
 }  // namespace detail
 
-TABULA_BOTH_WIDTHS(sin)
-TABULA_BOTH_WIDTHS(cos)
+TABULA_INLINE Vec<double> sin(Vec<double> x) { return detail::sin_double<true>(x); }
+TABULA_INLINE Vec<double> cos(Vec<double> x) { return detail::cos_double<true>(x); }
+#if TABULA_HAS_FMA
+TABULA_INLINE Vec<float> sin(Vec<float> x) {
+  return detail::mend_large(x, detail::sin_shifted(x, 0, x),
+                            [](Vec<double> d) TABULA_ALWAYS { return detail::sin_double<false>(d); });
+}
+TABULA_INLINE Vec<float> cos(Vec<float> x) {
+  return detail::mend_large(x, detail::sin_shifted(x, 1, Vec<float>(0)),
+                            [](Vec<double> d) TABULA_ALWAYS { return detail::cos_double<false>(d); });
+}
+#else
+TABULA_INLINE Vec<float> sin(Vec<float> x) {
+  return detail::by_double(x, [](Vec<double> d) TABULA_ALWAYS { return detail::sin_double<false>(d); });
+}
+TABULA_INLINE Vec<float> cos(Vec<float> x) {
+  return detail::by_double(x, [](Vec<double> d) TABULA_ALWAYS { return detail::cos_double<false>(d); });
+}
+#endif
 TABULA_BOTH_WIDTHS(tan)
 TABULA_BOTH_WIDTHS(atan)
 TABULA_BOTH_WIDTHS(asin)

@@ -2,8 +2,11 @@
 
 #include "ops/compare.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/pointwise.h"
+#include "ops/promote.h"
+#include "ops/scalar_range.h"
 #include "ops/transcendental.h"
 #include "ops/view.h"
 
@@ -22,24 +25,56 @@ Tensor real_part(const Tensor& t) { return is_complex(t.dtype()) ? real(t) : t; 
 
 // ---- add, sub, mul, div ----
 
+[[gnu::cold, gnu::noinline]] static void check_alpha(const Value* args, const Scalar& alpha) {
+  ResultType type;
+  type.add(Operand(args[0]));
+  type.add(Operand(args[1]));
+  const DType common = type.get();
+  check(!alpha.is_bool() || common == DType::Bool, "Boolean alpha only supported for Boolean results.");
+  check(is_floating(common) || is_complex(common) || alpha.is_integral(),
+        "For integral input tensors, argument alpha must not be a floating point number.");
+  check(is_complex(common) || !alpha.is_complex(), "For non-complex input tensors, argument alpha must not be a complex number.");
+}
+static void run_scaled(const Op& op, const Value* args, Out& out) {
+  const Scalar& alpha = args[2].scalar();
+  if (alpha.kind() != Scalar::Kind::Int) [[unlikely]]
+    check_alpha(args, alpha);
+  run_pointwise(op, args, out);
+}
+constexpr OpDef scaled_row(const char* schema, Pointwise kernel, Rule rule, uint16_t on, Vjp vjp) {
+  OpDef row = pointwise_row(schema, kernel, rule, on, vjp);
+  row.run = boxed(run_scaled);
+  return row;
+}
+
 static void add_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, b.g());
   if (b.needs(1)) b.set(1, b.arg(2).scalar().equals(1) ? b.g() : b.g() * conj_of(b.arg(2).scalar()));
 }
-const Op add{pointwise_row("add(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::add, kPromote, Pointwise_, add_vjp)};
+const Op add{documented(scaled_row("add(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::add, kPromote, Pointwise_, add_vjp),
+    "input + alpha * other, element by element. Operands broadcast against each other, and the result has their "
+    "common dtype; for bool, + means or."
+    TABULA_EXAMPLE("torch.add(torch.tensor([1, 2]), 10, alpha=2)", "tensor([21, 22])"))};
 
 static void sub_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, b.g());
   if (b.needs(1)) b.set(1, b.arg(2).scalar().equals(1) ? neg(b.g()) : b.g() * -conj_of(b.arg(2).scalar()));
 }
-const Op sub{pointwise_row("sub(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::sub, kNoBool, Pointwise_, sub_vjp)};
-static const Op subtract{pointwise_row("subtract(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::sub, kNoBool, Pointwise_, sub_vjp)};
+const Op sub{documented(scaled_row("sub(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::sub, kNoBool, Pointwise_, sub_vjp),
+    "input - alpha * other, element by element, with broadcasting and type promotion. A RuntimeError for bool "
+    "operands."
+    TABULA_EXAMPLE("torch.sub(torch.tensor([5, 6]), torch.tensor([1, 2]))", "tensor([4, 4])"))};
+static const Op subtract{documented(scaled_row("subtract(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::sub, kNoBool, Pointwise_, sub_vjp),
+    "Another name of torch.sub."
+    TABULA_EXAMPLE("torch.subtract(torch.tensor([5, 6]), 1)", "tensor([4, 5])"))};
 
 static void rsub_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, b.arg(2).scalar().equals(1) ? neg(b.g()) : b.g() * -conj_of(b.arg(2).scalar()));
   if (b.needs(1)) b.set(1, b.g());
 }
-const Op rsub{pointwise_row("rsub(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::rsub, kNoBool, Both, rsub_vjp)};
+const Op rsub{documented(scaled_row("rsub(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::rsub, kNoBool, Both, rsub_vjp),
+    "other - alpha * input: subtraction with its operands the other way round."
+    TABULA_EXAMPLE("torch.rsub(torch.tensor([1, 2]), 10)", "tensor([9, 8])"))};
 
 static void mul_vjp(Backward& b) {
   Tensor keep;
@@ -52,8 +87,14 @@ constexpr OpDef mul_row(const char* schema) {
   row.node = "MulBackward0";
   return row;
 }
-const Op mul{mul_row("mul(Operand input, Operand other) -> Tensor")};
-static const Op multiply{mul_row("multiply(Operand input, Operand other) -> Tensor")};
+const Op mul{documented(mul_row("mul(Operand input, Operand other) -> Tensor"),
+    "input * other, element by element, with broadcasting and type promotion; for bool operands the logical and."
+    TABULA_EXAMPLE("torch.mul(torch.tensor([1, 2]), torch.tensor([[3], [4]]))",
+                   "tensor([[3, 6],\n"
+                   "            [4, 8]])"))};
+static const Op multiply{documented(mul_row("multiply(Operand input, Operand other) -> Tensor"),
+    "Another name of torch.mul."
+    TABULA_EXAMPLE("torch.multiply(torch.tensor([1, 2]), 3)", "tensor([3, 6])"))};
 
 // g / b, and for the divisor -g * (a / b) / b
 static void div_vjp(Backward& b) {
@@ -71,9 +112,17 @@ constexpr OpDef div_row(const char* schema) {
   row.node = "DivBackward0";
   return row;
 }
-const Op div{div_row("div(Operand input, Operand other) -> Tensor")};
-static const Op divide{div_row("divide(Operand input, Operand other) -> Tensor")};
-static const Op true_divide{div_row("true_divide(Operand input, Operand other) -> Tensor")};
+const Op div{documented(div_row("div(Operand input, Operand other) -> Tensor"),
+    "input / other, element by element, with broadcasting. Integers are first converted to the default floating "
+    "dtype; with rounding_mode 'trunc' (towards zero) or 'floor' they stay integers."
+    TABULA_EXAMPLE("torch.div(torch.tensor([7, -7]), 2)", "tensor([ 3.5000, -3.5000])")
+    TABULA_STEP("torch.div(torch.tensor([7, -7]), 2, rounding_mode='floor')", "tensor([ 3, -4])"))};
+static const Op divide{documented(div_row("divide(Operand input, Operand other) -> Tensor"),
+    "Another name of torch.div."
+    TABULA_EXAMPLE("torch.divide(torch.tensor([7., -7.]), 2)", "tensor([ 3.5000, -3.5000])"))};
+static const Op true_divide{documented(div_row("true_divide(Operand input, Operand other) -> Tensor"),
+    "torch.div without rounding_mode."
+    TABULA_EXAMPLE("torch.true_divide(torch.tensor([7, -7]), 2)", "tensor([ 3.5000, -3.5000])"))};
 
 static void run_div_mode(const Op& op, const Value* args, Out& out) {
   const std::string_view mode = args[2].is_none() ? "" : args[2].str();
@@ -90,18 +139,26 @@ static void div_mode_vjp(Backward& b) {
 const Op div_mode{OpDef{.schema = "div.mode(Operand input, Operand other, *, str? rounding_mode) -> Tensor", .run = boxed(run_div_mode), .on = Pointwise_, .vjp = div_mode_vjp, .save = in(0) | in(1)}};
 static const Op divide_mode{OpDef{.schema = "divide.mode(Operand input, Operand other, *, str? rounding_mode) -> Tensor", .run = boxed(run_div_mode), .on = Pointwise_, .vjp = div_mode_vjp, .save = in(0) | in(1), .node = "DivBackward0"}};
 
-const Op floor_divide{pointwise_row("floor_divide(Operand input, Operand other) -> Tensor", Pointwise::floor_divide, kPromote, Pointwise_)};
+const Op floor_divide{documented(pointwise_row("floor_divide(Operand input, Operand other) -> Tensor", Pointwise::floor_divide, kPromote, Pointwise_),
+    "The quotient rounded down to an integer, in the common dtype of the operands. A RuntimeError where an "
+    "integer is divided by zero."
+    TABULA_EXAMPLE("torch.floor_divide(torch.tensor([7, -7]), 2)", "tensor([ 3, -4])"))};
 
 static void remainder_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, b.g());
   if (b.needs(1)) b.set(1, neg(b.g()) * div_mode(b.operand(0), b.operand(1), "floor"));
 }
-const Op remainder{pointwise_row("remainder(Operand input, Operand other) -> Tensor", Pointwise::remainder, kPromote, Pointwise_, remainder_vjp, in(0) | in(1))};
+const Op remainder{documented(pointwise_row("remainder(Operand input, Operand other) -> Tensor", Pointwise::remainder, kPromote, Pointwise_, remainder_vjp, in(0) | in(1)),
+    "What is left after division with the quotient rounded down: the sign is the divisor's, as with Python's %."
+    TABULA_EXAMPLE("torch.remainder(torch.tensor([7, -7]), 3)", "tensor([1, 2])"))};
 static void fmod_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, b.g());
   if (b.needs(1)) b.set(1, neg(b.g()) * div_mode(b.operand(0), b.operand(1), "trunc"));
 }
-const Op fmod{pointwise_row("fmod(Operand input, Operand other) -> Tensor", Pointwise::fmod, kPromote, Pointwise_, fmod_vjp, in(0) | in(1))};
+const Op fmod{documented(pointwise_row("fmod(Operand input, Operand other) -> Tensor", Pointwise::fmod, kPromote, Pointwise_, fmod_vjp, in(0) | in(1)),
+    "What is left after division with the quotient rounded towards zero: the sign is the dividend's, as with C's "
+    "fmod."
+    TABULA_EXAMPLE("torch.fmod(torch.tensor([7, -7]), 3)", "tensor([ 1, -1])"))};
 
 // ---- powers ----
 
@@ -153,195 +210,11 @@ constexpr OpDef pow_row() {
   row.run = boxed(run_pow);
   return row;
 }
-const Op pow{pow_row()};
-
-// ---- two-argument functions ----
-
-static void atan2_vjp(Backward& b) {
-  const Tensor &y = b.in(0), &x = b.in(1);
-  const Tensor scale = b.g() / (y * y + x * x);
-  if (b.needs(0)) b.set(0, scale * x);
-  if (b.needs(1)) b.set(1, scale * neg(y));
-}
-const Op atan2{pointwise_row("atan2(Tensor input, Tensor other) -> Tensor", Pointwise::atan2, kFloating, Pointwise_, atan2_vjp, in(0) | in(1))};
-static const Op arctan2{pointwise_row("arctan2(Tensor input, Tensor other) -> Tensor", Pointwise::atan2, kFloating, Pointwise_, atan2_vjp, in(0) | in(1))};
-
-// Where both are equal, each gets half.
-static void extremum_vjp(Backward& b, const Op& first_wins) {
-  const Tensor &x = b.in(0), &y = b.in(1);
-  const Tensor half = b.g() / Scalar(2);
-  const Tensor tie = eq(x, y);
-  if (b.needs(0)) b.set(0, where(tie, half, where(first_wins(y, x), b.g(), Scalar(0.0))));
-  if (b.needs(1)) b.set(1, where(tie, half, where(first_wins(x, y), b.g(), Scalar(0.0))));
-}
-static void maximum_vjp(Backward& b) {
-  const Tensor &x = b.in(0), &y = b.in(1);
-  const Tensor tie = eq(x, y), half = b.g() / Scalar(2);
-  if (b.needs(0)) b.set(0, where(tie, half, where(lt(x, y), Scalar(0.0), b.g())));
-  if (b.needs(1)) b.set(1, where(tie, half, where(gt(x, y), Scalar(0.0), b.g())));
-}
-static void minimum_vjp(Backward& b) {
-  const Tensor &x = b.in(0), &y = b.in(1);
-  const Tensor tie = eq(x, y), half = b.g() / Scalar(2);
-  if (b.needs(0)) b.set(0, where(tie, half, where(gt(x, y), Scalar(0.0), b.g())));
-  if (b.needs(1)) b.set(1, where(tie, half, where(lt(x, y), Scalar(0.0), b.g())));
-}
-const Op maximum{pointwise_row("maximum(Tensor input, Tensor other) -> Tensor", Pointwise::maximum, kPromote, Usual, maximum_vjp, in(0) | in(1))};
-const Op minimum{pointwise_row("minimum(Tensor input, Tensor other) -> Tensor", Pointwise::minimum, kPromote, Usual, minimum_vjp, in(0) | in(1))};
-
-// fmax and fmin ignore NaN: the gradient goes to the operand that was returned
-static void fmax_vjp(Backward& b) {
-  const Tensor first = logical_or(ge(b.in(0), b.in(1)), isnan(b.in(1)));
-  if (b.needs(0)) b.set(0, where(first, b.g(), Scalar(0.0)));
-  if (b.needs(1)) b.set(1, where(first, Scalar(0.0), b.g()));
-}
-static void fmin_vjp(Backward& b) {
-  const Tensor first = logical_or(le(b.in(0), b.in(1)), isnan(b.in(1)));
-  if (b.needs(0)) b.set(0, where(first, b.g(), Scalar(0.0)));
-  if (b.needs(1)) b.set(1, where(first, Scalar(0.0), b.g()));
-}
-const Op fmax{pointwise_row("fmax(Tensor input, Tensor other) -> Tensor", Pointwise::fmax, kPromote, Usual, fmax_vjp, in(0) | in(1))};
-const Op fmin{pointwise_row("fmin(Tensor input, Tensor other) -> Tensor", Pointwise::fmin, kPromote, Usual, fmin_vjp, in(0) | in(1))};
-
-static void copysign_vjp(Backward& b) {
-  if (b.needs(0)) {
-    const Tensor ratio = b.out() / b.in(0);
-    b.set(0, b.g() * where(eq(b.in(0), 0), Scalar(0.0), ratio));
-  }
-  if (b.needs(1)) b.set(1, zeros_like_raw(b.g()));
-}
-const Op copysign{pointwise_row("copysign(Tensor input, Operand other) -> Tensor", Pointwise::copysign, kFloating, Pointwise_, copysign_vjp, in(0) | out())};
-
-static void hypot_vjp(Backward& b) {
-  if (b.needs(0)) b.set(0, b.g() * (b.in(0) / b.out()));
-  if (b.needs(1)) b.set(1, b.g() * (b.in(1) / b.out()));
-}
-const Op hypot{pointwise_row("hypot(Tensor input, Tensor other) -> Tensor", Pointwise::hypot, kPromote, Pointwise_, hypot_vjp, in(0) | in(1) | out())};
-const Op nextafter{pointwise_row("nextafter(Tensor input, Tensor other) -> Tensor", Pointwise::nextafter, kPromote, Pointwise_)};
-
-static void logaddexp_vjp(Backward& b) {
-  if (b.needs(0)) b.set(0, b.g() * conj_of(exp(b.in(0) - b.out())));
-  if (b.needs(1)) b.set(1, b.g() * conj_of(exp(b.in(1) - b.out())));
-}
-const Op logaddexp{pointwise_row("logaddexp(Tensor input, Tensor other) -> Tensor", Pointwise::logaddexp, kFloating, Usual, logaddexp_vjp, in(0) | in(1) | out())};
-static void logaddexp2_vjp(Backward& b) {
-  if (b.needs(0)) b.set(0, b.g() * exp2(b.in(0) - b.out()));
-  if (b.needs(1)) b.set(1, b.g() * exp2(b.in(1) - b.out()));
-}
-const Op logaddexp2{pointwise_row("logaddexp2(Tensor input, Tensor other) -> Tensor", Pointwise::logaddexp2, kFloating, Usual, logaddexp2_vjp, in(0) | in(1) | out())};
-
-static void xlogy_vjp(Backward& b) {
-  if (b.needs(0)) {
-    Tensor keep;
-    const Operand y = b.operand(1);
-    const Tensor log_y = y.is_tensor() ? log(y.tensor()) : Tensor::wrapped(Scalar(std::log(y.scalar().to_double())));
-    const Tensor flat = logical_and(eq(b.in(0), 0), le(y, 0));
-    b.set(0, b.g() * where(flat, Scalar(0.0), log_y));
-  }
-  if (b.needs(1)) b.set(1, b.g() * div(b.operand(0), b.in(1)));
-}
-const Op xlogy{pointwise_row("xlogy(Operand input, Operand other) -> Tensor", Pointwise::xlogy, kFloating, Pointwise_ | InPlaceFunction, xlogy_vjp, in(0) | in(1))};
-static const Op special_xlogy{pointwise_row("xlogy.special(Operand input, Operand other) -> Tensor", Pointwise::xlogy, kFloating, Special | OutForm, xlogy_vjp, in(0) | in(1))};
-static void heaviside_vjp(Backward& b) {
-  if (b.needs(1)) b.set(1, b.g() * eq(b.in(0), 0));
-}
-const Op heaviside{pointwise_row("heaviside(Tensor input, Tensor values) -> Tensor", Pointwise::heaviside, kPromote, Pointwise_, heaviside_vjp, in(0))};
-const Op gcd{pointwise_row("gcd(Tensor input, Tensor other) -> Tensor", Pointwise::gcd, kPromoteIntegers, Pointwise_ | InPlaceFunction)};
-const Op lcm{pointwise_row("lcm(Tensor input, Tensor other) -> Tensor", Pointwise::lcm, kPromoteIntegers, Pointwise_ | InPlaceFunction)};
-
-// ---- three arguments ----
-
-static void lerp_vjp(Backward& b) {
-  const Operand w = b.operand(2);
-  Tensor keep, one_minus;
-  if (b.needs(0)) b.set(0, w.is_tensor() ? b.g() * conj_of(Scalar(1) - w.tensor()) : b.g() * conj_of(w.scalar().is_complex() ? Scalar(1.0 - w.scalar().to_complex()) : Scalar(1.0 - w.scalar().to_double())));
-  if (b.needs(1)) b.set(1, mul(b.g(), conj_of(w, keep)));
-  if (b.needs(2)) b.set(2, b.g() * conj_of(b.in(1) - b.in(0)));
-}
-const Op lerp{pointwise_row("lerp(Tensor input, Tensor end, Operand weight) -> Tensor", Pointwise::lerp, kPromote, Pointwise_, lerp_vjp, in(0) | in(1) | in(2))};
-
-static void addcmul_vjp(Backward& b) {
-  const Scalar value = conj_of(b.arg(3).scalar());
-  if (b.needs(0)) b.set(0, b.g());
-  if (b.needs(1)) b.set(1, b.g() * conj_of(b.in(2)) * value);
-  if (b.needs(2)) b.set(2, b.g() * conj_of(b.in(1)) * value);
-}
-const Op addcmul{pointwise_row("addcmul(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", Pointwise::addcmul, kPromote, Pointwise_, addcmul_vjp, in(1) | in(2))};
-static void addcdiv_vjp(Backward& b) {
-  const Scalar value = conj_of(b.arg(3).scalar());
-  if (b.needs(0)) b.set(0, b.g());
-  if (b.needs(1)) b.set(1, b.g() / conj_of(b.in(2)) * value);
-  if (b.needs(2)) b.set(2, neg(b.g()) * conj_of(b.in(1) / (b.in(2) * b.in(2))) * value);
-}
-static void run_addcdiv(const Op& op, const Value* args, Out& out) {
-  if (is_integral_or_bool(args[1].tensor().dtype()) && is_integral_or_bool(args[2].tensor().dtype()))
-    fail(ErrorKind::Runtime, "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true division of tensor1 and tensor2. "
-         "The historic addcdiv behavior can be implemented as (input + value * torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as "
-         "(input + value * tensor1 / tensor2) for float inputs. The future addcdiv behavior is just the latter implementation: (input + value * tensor1 / tensor2), for all dtypes.");
-  run_pointwise(op, args, out);
-}
-constexpr OpDef addcdiv_row() {
-  OpDef row = pointwise_row("addcdiv(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", Pointwise::addcdiv, kPromote, Pointwise_, addcdiv_vjp, in(1) | in(2));
-  row.run = boxed(run_addcdiv);
-  return row;
-}
-const Op addcdiv{addcdiv_row()};
-
-static void where_vjp(Backward& b) {
-  if (b.needs(1)) b.set(1, where(b.in(0), b.g(), Scalar(0.0)));
-  if (b.needs(2)) b.set(2, where(b.in(0), Scalar(0.0), b.g()));
-}
-static void run_where(const Op& op, const Value* args, Out& out) {
-  const DType c = args[0].tensor().dtype();
-  check(c == DType::Bool || c == DType::UInt8, "where expected condition to be a boolean tensor, but got a tensor with dtype ", dtype_title(c));
-  run_pointwise(op, args, out);
-}
-constexpr OpDef where_row(const char* schema, uint16_t on) {
-  OpDef row = pointwise_row(schema, Pointwise::where, kPromote, on, where_vjp, in(0));
-  row.run = boxed(run_where);
-  return row;
-}
-const Op where{where_row("where(Tensor condition, Operand input, Operand other) -> Tensor", Function | OutForm)};
-
-// ---- bits ----
-
-const Op bitwise_and{pointwise_row("bitwise_and(Operand input, Operand other) -> Tensor", Pointwise::bitwise_and, kPromoteIntegers, Pointwise_)};
-const Op bitwise_or{pointwise_row("bitwise_or(Operand input, Operand other) -> Tensor", Pointwise::bitwise_or, kPromoteIntegers, Pointwise_)};
-const Op bitwise_xor{pointwise_row("bitwise_xor(Operand input, Operand other) -> Tensor", Pointwise::bitwise_xor, kPromoteIntegers, Pointwise_)};
-const Op bitwise_left_shift{pointwise_row("bitwise_left_shift(Operand input, Operand other) -> Tensor", Pointwise::left_shift, kPromoteIntegers, Pointwise_)};
-const Op bitwise_right_shift{pointwise_row("bitwise_right_shift(Operand input, Operand other) -> Tensor", Pointwise::right_shift, kPromoteIntegers, Pointwise_)};
-const Op bitwise_not{pointwise_row("bitwise_not(Tensor input) -> Tensor", Pointwise::bitwise_not, kPromoteIntegers, Pointwise_)};
-
-// ---- complex numbers from parts ----
-
-static void complex_vjp(Backward& b) {
-  if (b.needs(0)) b.set(0, real(b.g()));
-  if (b.needs(1)) b.set(1, imag(b.g()));
-}
-static void check_parts(const Op& op, const Value* args) {
-  const DType a = args[0].tensor().dtype(), c = args[1].tensor().dtype();
-  check(is_floating(a) && is_floating(c) && a != DType::BFloat16, "Expected both inputs to be Half, Float or Double tensors but got ", dtype_title(a), " and ", dtype_title(c));
-  check(a == c, "Expected object of scalar type ", dtype_title(a), " but got scalar type ", dtype_title(c), " for second argument");
-  (void)op;
-}
-static void run_complex(const Op& op, const Value* args, Out& out) {
-  check_parts(op, args);
-  run_pointwise(op, args, out);
-}
-constexpr OpDef parts_row(const char* schema, Pointwise kernel, Vjp vjp, uint32_t save) {
-  OpDef row = pointwise_row(schema, kernel, kPromote, Function | OutForm, vjp, save);
-  row.run = boxed(run_complex);
-  return row;
-}
-const Op complex{parts_row("complex(Tensor real, Tensor imag) -> Tensor", Pointwise::complex, complex_vjp, 0)};
-
-// z = r e^{i t}: dr = Re(conj(g) e^{it}), dt = Re(conj(g) i z)
-static void polar_vjp(Backward& b) {
-  const Tensor unit = sgn(b.out());
-  if (b.needs(0)) b.set(0, real(b.g() * conj(unit)));
-  if (b.needs(1)) b.set(1, imag(b.g() * conj(b.out())));
-}
-const Op polar{parts_row("polar(Tensor abs, Tensor angle) -> Tensor", Pointwise::polar, polar_vjp, out())};
+const Op pow{documented(pow_row(),
+    "input to the power exponent; either may be a number. A RuntimeError for integers to a negative integer "
+    "power, which have no integer result."
+    TABULA_EXAMPLE("torch.pow(torch.tensor([1., 2., 3.]), 2)", "tensor([1., 4., 9.])")
+    TABULA_STEP("torch.pow(2, torch.tensor([1, 2, 3]))", "tensor([2, 4, 8])"))};
 
 // ---- one argument ----
 
@@ -357,21 +230,35 @@ constexpr OpDef neg_row(const char* schema) {
   row.node = "NegBackward0";
   return row;
 }
-const Op neg{neg_row("neg(Tensor input) -> Tensor")};
-static const Op negative{neg_row("negative(Tensor input) -> Tensor")};
+const Op neg{documented(neg_row("neg(Tensor input) -> Tensor"),
+    "-input. A RuntimeError for bool."
+    TABULA_EXAMPLE("torch.neg(torch.tensor([1., -2.]))", "tensor([-1.,  2.])"))};
+static const Op negative{documented(neg_row("negative(Tensor input) -> Tensor"),
+    "Another name of torch.neg."
+    TABULA_EXAMPLE("torch.negative(torch.tensor([1., -2.]))", "tensor([-1.,  2.])"))};
 
 static Tensor positive_of(const Tensor& x) {
   check(x.dtype() != DType::Bool, "The `+` operator, on a bool tensor is not supported.");
   return x;
 }
-const Op positive{OpDef{.schema = "positive(Tensor input) -> Tensor", .run = fn<positive_of>, .on = Both, .composite = true}};
+const Op positive{OpDef{.schema = "positive(Tensor input) -> Tensor", .run = fn<positive_of>, .on = Both, .composite = true,
+    .doc =
+        "The input itself, as with the unary +. A RuntimeError for bool."
+        TABULA_EXAMPLE("torch.positive(torch.tensor([1., -2.]))", "tensor([ 1., -2.])")}};
 
 // abs has the subgradient 0 at 0, by way of sgn
 static void abs_vjp(Backward& b) { b.set(0, b.g() * sgn(b.in(0))); }
-const Op abs{pointwise_row("abs(Tensor input) -> Tensor", Pointwise::abs, kPromote, Pointwise_ | InPlaceFunction, abs_vjp, in(0))};
-static const Op absolute{pointwise_row("absolute(Tensor input) -> Tensor", Pointwise::abs, kPromote, Pointwise_, abs_vjp, in(0))};
+const Op abs{documented(pointwise_row("abs(Tensor input) -> Tensor", Pointwise::abs, kPromote, Pointwise_ | InPlaceFunction, abs_vjp, in(0)),
+    "The absolute value; of complex numbers a real result. The derivative at 0 is 0."
+    TABULA_EXAMPLE("torch.abs(torch.tensor([-1., 2.]))", "tensor([1., 2.])")
+    TABULA_STEP("torch.abs(torch.tensor([3 + 4j]))", "tensor([5.])"))};
+static const Op absolute{documented(pointwise_row("absolute(Tensor input) -> Tensor", Pointwise::abs, kPromote, Pointwise_, abs_vjp, in(0)),
+    "Another name of torch.abs."
+    TABULA_EXAMPLE("torch.absolute(torch.tensor([-1, 2]))", "tensor([1, 2])"))};
 static void zero_vjp(Backward& b) { b.set(0, zeros_like_raw(b.g())); }
-const Op sign{pointwise_row("sign(Tensor input) -> Tensor", Pointwise::sign, kPromote, Pointwise_, zero_vjp)};
+const Op sign{documented(pointwise_row("sign(Tensor input) -> Tensor", Pointwise::sign, kPromote, Pointwise_, zero_vjp),
+    "-1, 0 or 1 by the sign of each real element, in the dtype of the input."
+    TABULA_EXAMPLE("torch.sign(torch.tensor([-3., 0., 5.]))", "tensor([-1.,  0.,  1.])"))};
 // sgn(z) = z / |z|: (g |z|^2 - z Re(conj(z) g)) / |z|^3
 static void sgn_vjp(Backward& b) {
   if (!is_complex(b.in(0).dtype())) return b.set(0, zeros_like_raw(b.g()));
@@ -380,9 +267,13 @@ static void sgn_vjp(Backward& b) {
   const Tensor slope = (b.g() - b.out() * real(conj(b.out()) * b.g())) / r;
   b.set(0, where(eq(r, 0), Scalar(0.0), slope));
 }
-const Op sgn{pointwise_row("sgn(Tensor input) -> Tensor", Pointwise::sgn, kPromote, Pointwise_, sgn_vjp, in(0) | out())};
+const Op sgn{documented(pointwise_row("sgn(Tensor input) -> Tensor", Pointwise::sgn, kPromote, Pointwise_, sgn_vjp, in(0) | out()),
+    "z / |z|, and 0 at 0: torch.sign for complex numbers as well."
+    TABULA_EXAMPLE("torch.sgn(torch.tensor([3 + 4j]))", "tensor([0.6000+0.8000j])"))};
 static void reciprocal_vjp(Backward& b) { b.set(0, neg(b.g()) * conj_of(b.out() * b.out())); }
-const Op reciprocal{pointwise_row("reciprocal(Tensor input) -> Tensor", Pointwise::reciprocal, kFloating, Pointwise_ | InPlaceFunction, reciprocal_vjp, out())};
+const Op reciprocal{documented(pointwise_row("reciprocal(Tensor input) -> Tensor", Pointwise::reciprocal, kFloating, Pointwise_ | InPlaceFunction, reciprocal_vjp, out()),
+    "1 / input; integers are first converted to the default floating dtype."
+    TABULA_EXAMPLE("torch.reciprocal(torch.tensor([2., 4.]))", "tensor([0.5000, 0.2500])"))};
 static void square_vjp(Backward& b) { b.set(0, b.g() * conj_of(b.in(0) * Scalar(2.0))); }
 static void run_square(const Op& op, const Value* args, Out& out) {
   if (args[0].tensor().dtype() != DType::Bool) return run_pointwise(op, args, out);
@@ -395,10 +286,16 @@ constexpr OpDef square_row() {
   row.run = boxed(run_square);
   return row;
 }
-const Op square{square_row()};
+const Op square{documented(square_row(),
+    "input * input."
+    TABULA_EXAMPLE("torch.square(torch.tensor([-2., 3.]))", "tensor([4., 9.])"))};
 static void sqrt_vjp(Backward& b) { b.set(0, b.g() / conj_of(b.out() * Scalar(2))); }
-const Op sqrt{pointwise_row("sqrt(Tensor input) -> Tensor", Pointwise::sqrt, kFloating, Pointwise_ | InPlaceFunction, sqrt_vjp, out())};
+const Op sqrt{documented(pointwise_row("sqrt(Tensor input) -> Tensor", Pointwise::sqrt, kFloating, Pointwise_ | InPlaceFunction, sqrt_vjp, out()),
+    "The square root, NaN for negative real numbers; integers are first converted to the default floating dtype."
+    TABULA_EXAMPLE("torch.sqrt(torch.tensor([4., 9.]))", "tensor([2., 3.])"))};
 static void rsqrt_vjp(Backward& b) { b.set(0, b.g() * conj_of(pow(b.out(), 3) * Scalar(-0.5))); }
-const Op rsqrt{pointwise_row("rsqrt(Tensor input) -> Tensor", Pointwise::rsqrt, kFloating, Pointwise_ | InPlaceFunction, rsqrt_vjp, out())};
+const Op rsqrt{documented(pointwise_row("rsqrt(Tensor input) -> Tensor", Pointwise::rsqrt, kFloating, Pointwise_ | InPlaceFunction, rsqrt_vjp, out()),
+    "1 / sqrt(input), infinite at 0."
+    TABULA_EXAMPLE("torch.rsqrt(torch.tensor([4., 16.]))", "tensor([0.5000, 0.2500])"))};
 
 }  // namespace tabula

@@ -4,6 +4,7 @@
 #include "ops/arith.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
+#include "ops/dropout.h"
 #include "ops/factory.h"
 #include "ops/matmul.h"
 #include "ops/reduce_extremum.h"
@@ -64,15 +65,6 @@ Tensor causal_mask(const Tensor& q, int64_t queries, int64_t keys) {
   return mask;
 }
 
-const Op& dropout_row() {
-  static const Op* const found = [] {
-    for (const Op* op : all_ops())
-      if (op->schema.name == "dropout") return op;
-    fail(ErrorKind::NotImplemented, "dropout is not built");
-  }();
-  return *found;
-}
-
 // softmax along the last dimension; a query that may see no key gives zeros rather than NaN.
 Tensor safe_softmax(const Tensor& scores) {
   if (scores.numel() == 0) return softmax(scores, int64_t(-1));
@@ -94,7 +86,7 @@ Tensor attend(const Tensor& q, const Tensor& key, const Tensor& value, const Ten
   } else {
     weights = softmax(scores, int64_t(-1));
   }
-  if (dropout_p > 0) weights = dropout_row()(weights, dropout_p, true);
+  if (dropout_p > 0) weights = dropout(weights, dropout_p, true);
   return matmul(weights, v);
 }
 

@@ -3,6 +3,7 @@
 #include "kernels/copy.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/promote.h"
 #include "ops/view.h"
@@ -106,7 +107,10 @@ static void copy_vjp(Backward& b) {
   if (b.needs(1)) b.set(1, b.g());
 }
 const Op copy_{OpDef{.schema = "copy_(Tensor(a!) input, Tensor src, bool non_blocking=False) -> Tensor(a!)", .run = fn<run_copy>, .on = Method, .lazy_bits = true,
-                     .vjp = copy_vjp, .node = "CopyBackwards"}};
+                     .vjp = copy_vjp, .node = "CopyBackwards",
+    .doc =
+        "Writes src, broadcast and converted, to the tensor and returns it."
+        TABULA_EXAMPLE("torch.zeros(2).copy_(torch.tensor([1, 2]))", "tensor([1., 2.])")}};
 
 static Tensor run_fill(const Tensor& input, const Scalar& value) {
   fill_into(input, value);
@@ -115,7 +119,10 @@ static Tensor run_fill(const Tensor& input, const Scalar& value) {
 static void fill_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, zeros_like_raw(b.g()));
 }
-const Op fill_{OpDef{.schema = "fill_(Tensor(a!) input, Scalar value) -> Tensor(a!)", .run = fn<run_fill>, .on = Both, .lazy_bits = true, .vjp = fill_vjp}};
+const Op fill_{OpDef{.schema = "fill_(Tensor(a!) input, Scalar value) -> Tensor(a!)", .run = fn<run_fill>, .on = Both, .lazy_bits = true, .vjp = fill_vjp,
+    .doc =
+        "Writes one number, or the element of a 0-d tensor, to all elements and returns the tensor."
+        TABULA_EXAMPLE("torch.zeros(2).fill_(3)", "tensor([3., 3.])")}};
 static Tensor run_fill_tensor(const Tensor& input, const Tensor& value) {
   check(value.dim() == 0, "fill_ only supports 0-dimension value tensor but got tensor with ", value.dim(), " dimensions.");
   copy_into(input, value);
@@ -132,7 +139,10 @@ static Tensor run_zero(const Tensor& input) {
   fill_into(input, Scalar(0));
   return input;
 }
-const Op zero_{OpDef{.schema = "zero_(Tensor(a!) input) -> Tensor(a!)", .run = fn<run_zero>, .on = Both, .lazy_bits = true, .vjp = fill_vjp}};
+const Op zero_{OpDef{.schema = "zero_(Tensor(a!) input) -> Tensor(a!)", .run = fn<run_zero>, .on = Both, .lazy_bits = true, .vjp = fill_vjp,
+    .doc =
+        "Writes 0 to all elements and returns the tensor."
+        TABULA_EXAMPLE("torch.ones(2).zero_()", "tensor([0., 0.])")}};
 
 static Tensor in_format(const Tensor& t, DType dtype, MemoryFormat format) {
   switch (format) {
@@ -155,7 +165,11 @@ static Tensor run_clone(const Tensor& input, std::optional<MemoryFormat> format)
   copy_into(copy, input);
   return copy;
 }
-const Op clone{OpDef{.schema = "clone(Tensor input, *, MemoryFormat? memory_format=None) -> Tensor", .run = fn<run_clone>, .on = Both, .lazy_bits = true, .vjp = identity_vjp}};
+const Op clone{OpDef{.schema = "clone(Tensor input, *, MemoryFormat? memory_format=None) -> Tensor", .run = fn<run_clone>, .on = Both, .lazy_bits = true, .vjp = identity_vjp,
+    .doc =
+        "A copy with memory of its own, through which gradients flow. memory_format says in which order; "
+        "preserve_format, the default, keeps the strides of a dense input."
+        TABULA_EXAMPLE("torch.clone(torch.tensor([1, 2]))", "tensor([1, 2])")}};
 
 static bool has_format(const Tensor& t, MemoryFormat format) {
   if (t.impl()->special & (kConj | kNeg)) return false;
@@ -165,7 +179,11 @@ static Tensor run_contiguous(const Tensor& input, MemoryFormat format) {
   check(format != MemoryFormat::Preserve, "preserve memory format is unsupported by the contiguous operator");
   return has_format(input, format) ? input : clone(input, format);
 }
-const Op contiguous{OpDef{.schema = "contiguous(Tensor input, *, MemoryFormat memory_format=contiguous_format) -> Tensor", .run = fn<run_contiguous>, .on = Method, .composite = true}};
+const Op contiguous{OpDef{.schema = "contiguous(Tensor input, *, MemoryFormat memory_format=contiguous_format) -> Tensor", .run = fn<run_contiguous>, .on = Method, .composite = true,
+    .doc =
+        "The tensor itself if its elements lie in row-major order (or the given memory format), otherwise a copy "
+        "that does."
+        TABULA_EXAMPLE("torch.zeros(2, 3).t().contiguous().stride()", "(2, 1)")}};
 
 // ---- conversion ----
 
@@ -185,11 +203,20 @@ const Op to_dtype{OpDef{.schema = "_to_copy(Tensor input, dtype dtype, Device? d
                         .lazy_bits = true, .vjp = to_copy_vjp, .node = "ToCopyBackward0"}};
 
 static Tensor run_type_as(const Tensor& input, const Tensor& other) { return input.dtype() == other.dtype() ? input : to_dtype(input, other.dtype()); }
-static const Op type_as{OpDef{.schema = "type_as(Tensor input, Tensor other) -> Tensor", .run = fn<run_type_as>, .on = Method, .composite = true}};
+static const Op type_as{OpDef{.schema = "type_as(Tensor input, Tensor other) -> Tensor", .run = fn<run_type_as>, .on = Method, .composite = true,
+    .doc =
+        "The tensor converted to the dtype of other."
+        TABULA_EXAMPLE("torch.tensor([1, 2]).type_as(torch.tensor([0.5]))", "tensor([1., 2.])")}};
 
 static Tensor run_resolve_conj(const Tensor& input) { return input.is_conj() ? clone(input) : input; }
-static const Op resolve_conj{OpDef{.schema = "resolve_conj(Tensor input) -> Tensor", .run = fn<run_resolve_conj>, .on = Both, .composite = true}};
+static const Op resolve_conj{OpDef{.schema = "resolve_conj(Tensor input) -> Tensor", .run = fn<run_resolve_conj>, .on = Both, .composite = true,
+    .doc =
+        "The tensor with a pending conjugation carried out, in a copy; itself if there is none."
+        TABULA_EXAMPLE("torch.resolve_conj(torch.tensor([1 + 2j]).conj()).is_conj()", "False")}};
 static Tensor run_resolve_neg(const Tensor& input) { return input.is_neg() ? clone(input) : input; }
-static const Op resolve_neg{OpDef{.schema = "resolve_neg(Tensor input) -> Tensor", .run = fn<run_resolve_neg>, .on = Both, .composite = true}};
+static const Op resolve_neg{OpDef{.schema = "resolve_neg(Tensor input) -> Tensor", .run = fn<run_resolve_neg>, .on = Both, .composite = true,
+    .doc =
+        "The tensor with a pending negation carried out, in a copy; itself if there is none."
+        TABULA_EXAMPLE("torch.resolve_neg(torch.tensor([1 + 2j]).conj().imag)", "tensor([-2.])")}};
 
 }  // namespace tabula

@@ -1,6 +1,8 @@
 // Dropout and its relatives, and rrelu: layers that draw while training.
 #include <cmath>
 
+#include "ops/dropout.h"
+
 #include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/compare.h"
@@ -45,12 +47,14 @@ Tensor drop(const Tensor& input, double p, bool training, bool feature, bool in_
 }
 
 Tensor run_dropout(const Tensor& input, double p, bool train) { return drop(input, p, train, false, false); }
+}  // namespace
 const Op dropout{OpDef{.schema = "dropout(Tensor input, float p, bool train) -> Tensor",
                        .run = fn<run_dropout>,
                        .on = Function,
                        .composite = true,
                        .doc = "While training, zeroes elements with probability p and multiplies the others by 1 / (1 - p)."}};
 Tensor run_dropout_(const Tensor& input, double p, bool train) { return drop(input, p, train, false, true); }
+namespace {
 const Op dropout_{OpDef{.schema = "dropout_(Tensor input, float p, bool train) -> Tensor", .run = fn<run_dropout_>, .on = Function, .composite = true}};
 Tensor run_feature_dropout(const Tensor& input, double p, bool train) { return drop(input, p, train, true, false); }
 const Op feature_dropout{OpDef{.schema = "feature_dropout(Tensor input, float p, bool train) -> Tensor", .run = fn<run_feature_dropout>, .on = Function, .composite = true}};

@@ -56,6 +56,7 @@ void check_fold_dtype(DType d, const char* name) {
 Tensor run_unfold(const Tensor& input, IntList kernel_size, IntList dilation, IntList padding, IntList stride) {
   const Windows w = windows(kernel_size, dilation, padding, stride);
   const int64_t nd = input.dim();
+  check_index(nd >= 3, "Dimension out of range (expected to be in range of [", -nd, ", ", nd - 1, "], but got ", nd == 2 ? 2 : 1, ")");
   bool full = nd == 3 || nd == 4;
   for (int64_t d = nd == 4; full && d < nd; d++) full = input.sizes()[size_t(d)] != 0;
   check(full, "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but got: ", shape_text(input.sizes()));

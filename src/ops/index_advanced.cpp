@@ -114,21 +114,37 @@ void with_call(const Plan& plan, const Tensor& data, const Tensor& values, IntLi
   f(call);
 }
 
-Tensor index_raw(const Tensor& t, TensorList indices) {
-  const Plan plan(t, indices);
-  Tensor result = Tensor::empty(plan.result_sizes(), t.dtype(), t.device());
-  if (plan.indexed.empty()) {
-    copy_into(result, t);
-  } else if (result.numel()) {
-    with_call(plan, t, result, result.strides(), [&](const kernels::IndexCall& call) { kernels::index_get[t.device().kind](call); });
-  }
-  return result;
-}
-
 // A single mask that covers the whole tensor.
 const Tensor* whole_mask(const Tensor& t, TensorList indices) {
   const bool whole = indices.size() == 1 && indices[0].defined() && indices[0].dtype() == DType::Bool && t.dim() > 0 && same(indices[0].sizes(), t.sizes());
   return whole ? &indices[0] : nullptr;
+}
+
+// With one indexed dimension the kernels of gather and scatter do, which keep the order of the other dimensions.
+struct SingleIndex {
+  Dims sizes, strides;  // of the flattened index among the kept dimensions
+  int64_t dim;
+  SingleIndex(const Plan& plan, const Tensor& t) : sizes(t.sizes()), strides(t.dim(), 0), dim(plan.indexed[0]) {
+    sizes[dim] = plan.indices[0].numel();
+    strides[dim] = plan.indices[0].dim() == 1 ? plan.indices[0].strides()[0] : 1;
+  }
+};
+
+Tensor index_raw(const Tensor& t, TensorList indices) {
+  if (const Tensor* mask = whole_mask(t, indices)) return masked_select(t, *mask);
+  const Plan plan(t, indices);
+  Tensor result = Tensor::empty(plan.result_sizes(), t.dtype(), t.device());
+  if (plan.indexed.empty()) {
+    copy_into(result, t);
+  } else if (plan.indexed.size() == 1 && result.numel()) {
+    const SingleIndex single(plan, t);
+    const Tensor at = plan.indices[0].dim() == 1 ? plan.indices[0] : contiguous_raw(plan.indices[0]);
+    kernels::gather[t.device().kind]({item_size(t.dtype()), single.sizes, single.dim, result.data(), contiguous_strides(single.sizes), t.data(), t.strides(),
+                                      t.sizes()[size_t(single.dim)], at.data_as<int64_t>(), single.strides, kernels::IndexRule::Indexing});
+  } else if (result.numel()) {
+    with_call(plan, t, result, result.strides(), [&](const kernels::IndexCall& call) { kernels::index_get[t.device().kind](call); });
+  }
+  return result;
 }
 
 void put_raw(const Tensor& t, TensorList indices, const Tensor& values, bool accumulate) {
@@ -158,6 +174,15 @@ void put_raw(const Tensor& t, TensorList indices, const Tensor& values, bool acc
     const Operand inputs[] = {Operand(t), Operand(source)};
     const Scalar params[] = {Scalar(1)};
     return copy_into(t, pointwise_raw(Pointwise::add, inputs, params));
+  }
+  if (plan.indexed.size() == 1 && plan.indices[0].dim() == 1) {
+    const SingleIndex single(plan, t);
+    kernels::ScatterCall call{.dtype = t.dtype(), .op = accumulate ? kernels::ScatterOp::Add : kernels::ScatterOp::Assign, .sizes = single.sizes, .dim = single.dim,
+                              .self = t.data(), .self_strides = t.strides(), .self_size = t.sizes()[size_t(single.dim)],
+                              .index = plan.indices[0].data_as<int64_t>(), .index_strides = single.strides, .src = source.data(), .src_strides = wide.strides};
+    call.rule = kernels::IndexRule::Indexing;
+    kernels::scatter[t.device().kind](call);
+    return;
   }
   with_call(plan, t, source, wide.strides, [&](const kernels::IndexCall& call) { kernels::index_put[t.device().kind](call, accumulate); });
 }

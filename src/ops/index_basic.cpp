@@ -3,6 +3,7 @@
 #include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/promote.h"
 #include "ops/view.h"
@@ -241,11 +242,19 @@ static void cat_vjp(Backward& b) {
     at += length;
   }
 }
-#define CAT_ROW(name, param) \
-  OpDef{.schema = name "(Tensor[] tensors, int " param "=0) -> Tensor", .run = boxed(run_cat), .on = Function | OutForm, .vjp = cat_vjp, .save = shape(), .node = "CatBackward0"}
-const Op cat{CAT_ROW("cat", "dim")};
-static const Op concat_op{CAT_ROW("concat", "dim")};
-static const Op concatenate{CAT_ROW("concatenate", "dim")};
+constexpr OpDef cat_row(const char* schema) {
+  return OpDef{.schema = schema, .run = boxed(run_cat), .on = Function | OutForm, .vjp = cat_vjp, .save = shape(), .node = "CatBackward0"};
+}
+const Op cat{documented(cat_row("cat(Tensor[] tensors, int dim=0) -> Tensor"),
+    "Tensors one after the other along a dimension; their other sizes must agree (empty 1-d tensors are skipped), "
+    "and the result has their common dtype."
+    TABULA_EXAMPLE("torch.cat([torch.tensor([1, 2]), torch.tensor([3])])", "tensor([1, 2, 3])"))};
+static const Op concat_op{documented(cat_row("concat(Tensor[] tensors, int dim=0) -> Tensor"),
+    "Another name of torch.cat."
+    TABULA_EXAMPLE("torch.concat([torch.tensor([1, 2]), torch.tensor([3])])", "tensor([1, 2, 3])"))};
+static const Op concatenate{documented(cat_row("concatenate(Tensor[] tensors, int dim=0) -> Tensor"),
+    "Another name of torch.cat."
+    TABULA_EXAMPLE("torch.concatenate([torch.tensor([1, 2]), torch.tensor([3])])", "tensor([1, 2, 3])"))};
 
 static Tensor run_stack(TensorList tensors, int64_t dim) {
   check(!tensors.empty(), "stack expects a non-empty TensorList");
@@ -273,6 +282,11 @@ static void stack_vjp(Backward& b) {
   for (int i = 0; i < b.list_size(0); i++)
     if (b.needs(0, i)) b.set(0, i, select(b.g(), dim, int64_t(i)));
 }
-const Op stack{OpDef{.schema = "stack(Tensor[] tensors, int dim=0) -> Tensor", .run = fn<run_stack>, .on = Function | OutForm, .vjp = stack_vjp}};
+const Op stack{OpDef{.schema = "stack(Tensor[] tensors, int dim=0) -> Tensor", .run = fn<run_stack>, .on = Function | OutForm, .vjp = stack_vjp,
+    .doc =
+        "Tensors of one shape along a new dimension."
+        TABULA_EXAMPLE("torch.stack([torch.tensor([1, 2]), torch.tensor([3, 4])])",
+                       "tensor([[1, 2],\n"
+                       "            [3, 4]])")}};
 
 }  // namespace tabula

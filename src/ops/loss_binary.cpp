@@ -2,10 +2,10 @@
 #include "ops/activation.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/clamp.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/loss_common.h"
-#include "ops/pointwise.h"
 #include "ops/reduce.h"
 #include "ops/reduce_raw.h"
 #include "ops/transcendental.h"
@@ -17,9 +17,7 @@ namespace {
 constexpr double kLeastLog = -100;
 constexpr double kLeastVariance = 1e-12;
 
-Tensor at_least(const Tensor& t, double bound) {
-  return where(lt(t, Scalar(bound)), Scalar(bound), t);
-}
+Tensor at_least(const Tensor& t, double bound) { return clamp_min(t, Scalar(bound)); }
 
 // ---- from probabilities ----
 
@@ -38,8 +36,11 @@ Tensor run_bce(const Tensor& input, const Tensor& target, const Tensor& weight, 
   check_probabilities(target, "target");
   const DType wide = is_reduced_float(input.dtype()) ? DType::Float32 : input.dtype();
   const Tensor x = cast_raw(input, wide), y = cast_raw(target, wide);
-  Tensor loss = (y - Scalar(1)) * at_least(log1p(neg(x)), kLeastLog) - y * at_least(log(x), kLeastLog);
-  if (weight.defined()) loss = loss * weight;
+  const Tensor loss = at_least(log1p(neg(x)), kLeastLog), other = at_least(log(x), kLeastLog);
+  mul.in_place(loss, y - Scalar(1));
+  mul.in_place(other, y);
+  sub.in_place(loss, other);
+  if (weight.defined()) mul.in_place(loss, weight);
   return cast_raw(reduce_loss_raw(loss, Reduction(reduction)), input.dtype());
 }
 void bce_vjp(Backward& b) {
@@ -68,7 +69,11 @@ Tensor run_binary_cross_entropy(const Tensor& input, const Tensor& target, const
 
 // (1 - y) x - log sigmoid(x), which overflows for no x
 Tensor run_bce_logits(const Tensor& input, const Tensor& target, int64_t reduction) {
-  return reduce_loss_raw((Scalar(1) - target) * input - logsigmoid(input), Reduction(reduction));
+  const Tensor loss = Scalar(1) - target;
+  if (loss.dtype() != input.dtype() || !same(loss.sizes(), input.sizes())) return reduce_loss_raw(loss * input - logsigmoid(input), Reduction(reduction));
+  mul.in_place(loss, input);
+  sub.in_place(loss, logsigmoid(input));
+  return reduce_loss_raw(loss, Reduction(reduction));
 }
 void bce_logits_vjp(Backward& b) {
   const Tensor g = spread_grad(b.g(), b.in(0).sizes(), Reduction(b.integer(2)));

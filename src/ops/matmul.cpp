@@ -4,9 +4,11 @@
 #include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/index_basic.h"
 #include "ops/reduce.h"
+#include "ops/scalar_range.h"
 #include "ops/view.h"
 
 namespace tabula {
@@ -16,8 +18,7 @@ void check_same_dtype(const Tensor& a, const Tensor& b, const char* what) {
   if (a.dtype() == b.dtype()) return;
   if (std::string_view(what) == "dot")
     fail(ErrorKind::Runtime, "dot : expected both vectors to have same dtype, but found ", dtype_title(a.dtype()), " and ", dtype_title(b.dtype()));
-  const auto name = [](DType d) { return d == DType::Float32 ? "float" : d == DType::Float64 ? "double" : d == DType::Int64 ? "int64_t" : d == DType::Int32 ? "int" : dtype_title(d); };
-  fail(ErrorKind::Runtime, "expected m1 and m2 to have the same dtype, but got: ", name(a.dtype()), " != ", name(b.dtype()));
+  fail(ErrorKind::Runtime, "expected m1 and m2 to have the same dtype, but got: ", c_type_name(a.dtype()), " != ", c_type_name(b.dtype()));
 }
 
 void check_product_dtype(DType d, const char* what) {
@@ -81,7 +82,10 @@ static void mm_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, mm(b.g(), adjoint(b.in(1))));
   if (b.needs(1)) b.set(1, mm(adjoint(b.in(0)), b.g()));
 }
-const Op mm{OpDef{.schema = "mm(Tensor input, Tensor mat2) -> Tensor", .run = fn<run_mm>, .on = Usual, .lazy_bits = true, .vjp = mm_vjp, .save = in(0) | in(1), .cross_save = true}};
+const Op mm{OpDef{.schema = "mm(Tensor input, Tensor mat2) -> Tensor", .run = fn<run_mm>, .on = Usual, .lazy_bits = true, .vjp = mm_vjp, .save = in(0) | in(1), .cross_save = true,
+    .doc =
+        "The product of two matrices, [n, k] times [k, m]; no broadcasting."
+        TABULA_EXAMPLE("torch.mm(torch.tensor([[1., 2.]]), torch.tensor([[3.], [4.]]))", "tensor([[11.]])")}};
 
 // ---- bmm ----
 
@@ -122,7 +126,10 @@ static void bmm_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, bmm(b.g(), adjoint(b.in(1))));
   if (b.needs(1)) b.set(1, bmm(adjoint(b.in(0)), b.g()));
 }
-const Op bmm{OpDef{.schema = "bmm(Tensor input, Tensor mat2) -> Tensor", .run = fn<run_bmm>, .on = Usual, .lazy_bits = true, .vjp = bmm_vjp, .save = in(0) | in(1), .cross_save = true}};
+const Op bmm{OpDef{.schema = "bmm(Tensor input, Tensor mat2) -> Tensor", .run = fn<run_bmm>, .on = Usual, .lazy_bits = true, .vjp = bmm_vjp, .save = in(0) | in(1), .cross_save = true,
+    .doc =
+        "The products of two batches of matrices, [b, n, k] times [b, k, m]; no broadcasting."
+        TABULA_EXAMPLE("torch.bmm(torch.ones(2, 1, 3), torch.ones(2, 3, 1)).shape", "torch.Size([2, 1, 1])")}};
 
 // ---- vectors ----
 
@@ -143,7 +150,10 @@ static void mv_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, outer(b.g(), conj_of(b.in(1))));
   if (b.needs(1)) b.set(1, mv(adjoint(b.in(0)), b.g()));
 }
-const Op mv{OpDef{.schema = "mv(Tensor input, Tensor vec) -> Tensor", .run = fn<run_mv>, .on = Usual, .lazy_bits = true, .vjp = mv_vjp, .save = in(0) | in(1), .cross_save = true}};
+const Op mv{OpDef{.schema = "mv(Tensor input, Tensor vec) -> Tensor", .run = fn<run_mv>, .on = Usual, .lazy_bits = true, .vjp = mv_vjp, .save = in(0) | in(1), .cross_save = true,
+    .doc =
+        "The product of a matrix and a vector."
+        TABULA_EXAMPLE("torch.mv(torch.tensor([[1., 2.], [3., 4.]]), torch.tensor([1., 1.]))", "tensor([3., 7.])")}};
 
 static Tensor inner(const Tensor& a, const Tensor& b, bool conj_a, const char* what) {
   check(a.dim() == 1 && b.dim() == 1, "1D tensors expected, but got ", a.dim(), "D and ", b.dim(), "D tensors");
@@ -169,21 +179,37 @@ static void dot_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, b.g() * conj_of(b.in(1)));
   if (b.needs(1)) b.set(1, b.g() * conj_of(b.in(0)));
 }
-const Op dot{OpDef{.schema = "dot(Tensor input, Tensor tensor) -> Tensor", .run = fn<run_dot>, .on = Usual, .vjp = dot_vjp, .save = in(0) | in(1), .cross_save = true}};
+const Op dot{OpDef{.schema = "dot(Tensor input, Tensor tensor) -> Tensor", .run = fn<run_dot>, .on = Usual, .vjp = dot_vjp, .save = in(0) | in(1), .cross_save = true,
+    .doc =
+        "The sum of the products of two vectors of one length and dtype; complex ones are not conjugated."
+        TABULA_EXAMPLE("torch.dot(torch.tensor([1, 2]), torch.tensor([3, 4]))", "tensor(11)")}};
 static Tensor run_vdot(const Tensor& a, const Tensor& b) { return inner(a, b, is_complex(a.dtype()), "vdot"); }
 static void vdot_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, conj_of(b.g()) * b.in(1));
   if (b.needs(1)) b.set(1, b.g() * b.in(0));
 }
-static const Op vdot{OpDef{.schema = "vdot(Tensor input, Tensor other) -> Tensor", .run = fn<run_vdot>, .on = Usual, .vjp = vdot_vjp, .save = in(0) | in(1), .cross_save = true}};
+static const Op vdot{OpDef{.schema = "vdot(Tensor input, Tensor other) -> Tensor", .run = fn<run_vdot>, .on = Usual, .vjp = vdot_vjp, .save = in(0) | in(1), .cross_save = true,
+    .doc =
+        "torch.dot with the first vector conjugated."
+        TABULA_EXAMPLE("torch.vdot(torch.tensor([1 + 1j]), torch.tensor([1 + 1j]))", "tensor(2.+0.j)")}};
 
 static Tensor run_outer(const Tensor& a, const Tensor& b) {
   check(a.dim() == 1, "outer: Expected 1-D argument self, but got ", a.dim(), "-D");
   check(b.dim() == 1, "outer: Expected 1-D argument vec2, but got ", b.dim(), "-D");
   return mul(unsqueeze(a, 1), b);
 }
-const Op outer{OpDef{.schema = "outer(Tensor input, Tensor vec2) -> Tensor", .run = fn<run_outer>, .on = Usual, .composite = true}};
-static const Op ger{OpDef{.schema = "ger(Tensor input, Tensor vec2) -> Tensor", .run = fn<run_outer>, .on = Usual, .composite = true}};
+const Op outer{OpDef{.schema = "outer(Tensor input, Tensor vec2) -> Tensor", .run = fn<run_outer>, .on = Usual, .composite = true,
+    .doc =
+        "The product of every element of one vector with every element of another: [n] and [m] give [n, m]."
+        TABULA_EXAMPLE("torch.outer(torch.tensor([1, 2]), torch.tensor([3, 4]))",
+                       "tensor([[3, 4],\n"
+                       "            [6, 8]])")}};
+static const Op ger{OpDef{.schema = "ger(Tensor input, Tensor vec2) -> Tensor", .run = fn<run_outer>, .on = Usual, .composite = true,
+    .doc =
+        "Another name of torch.outer."
+        TABULA_EXAMPLE("torch.ger(torch.tensor([1, 2]), torch.tensor([3, 4]))",
+                       "tensor([[3, 4],\n"
+                       "            [6, 8]])")}};
 
 // ---- products that add to something ----
 
@@ -229,7 +255,12 @@ static void addmm_vjp(Backward& b) {
   if (b.needs(2)) b.set(2, scaled(mm(adjoint(b.in(1)), b.g())));
 }
 const Op addmm{OpDef{.schema = "addmm(Tensor input, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addmm>, .on = Pointwise_, .lazy_bits = true, .vjp = addmm_vjp,
-                     .save = in(1) | in(2)}};
+                     .save = in(1) | in(2),
+    .doc =
+        "beta * input + alpha * (mat1 @ mat2), in one pass; input broadcasts to the product. With beta=0, NaN in "
+        "input doesn't spread."
+        TABULA_EXAMPLE("torch.addmm(torch.ones(1), torch.tensor([[1., 2.]]), torch.tensor([[3.], [4.]]))",
+                       "tensor([[12.]])")}};
 
 static Tensor run_addmv(const Tensor& input, const Tensor& a, const Tensor& x, const Scalar& beta, const Scalar& alpha) {
   const Tensor product = mv(a, x);
@@ -237,14 +268,23 @@ static Tensor run_addmv(const Tensor& input, const Tensor& a, const Tensor& x, c
   if (beta.equals(0)) return scaled;
   return add(scaled, beta.equals(1) ? input : input * beta);
 }
-static const Op addmv{OpDef{.schema = "addmv(Tensor input, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addmv>, .on = Pointwise_ | InPlaceFunction, .composite = true}};
+static const Op addmv{OpDef{.schema = "addmv(Tensor input, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addmv>, .on = Pointwise_ | InPlaceFunction, .composite = true,
+    .doc =
+        "beta * input + alpha * (mat @ vec); input broadcasts to the product."
+        TABULA_EXAMPLE("torch.addmv(torch.ones(1), torch.tensor([[1., 2.]]), torch.tensor([3., 4.]))",
+                       "tensor([12.])")}};
 static Tensor run_addr(const Tensor& input, const Tensor& x, const Tensor& y, const Scalar& beta, const Scalar& alpha) {
   const Tensor product = outer(x, y);
   const Tensor scaled = alpha.equals(1) ? product : product * alpha;
   if (beta.equals(0)) return scaled;
   return add(beta.equals(1) ? input : input * beta, scaled);
 }
-static const Op addr{OpDef{.schema = "addr(Tensor input, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addr>, .on = Pointwise_, .composite = true}};
+static const Op addr{OpDef{.schema = "addr(Tensor input, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addr>, .on = Pointwise_, .composite = true,
+    .doc =
+        "beta * input + alpha * outer(vec1, vec2)."
+        TABULA_EXAMPLE("torch.addr(torch.zeros(2, 2), torch.tensor([1., 2.]), torch.tensor([3., 4.]))",
+                       "tensor([[3., 4.],\n"
+                       "            [6., 8.]])")}};
 
 static Tensor run_baddbmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
   const Tensor product = bmm(a, b);
@@ -252,7 +292,10 @@ static Tensor run_baddbmm(const Tensor& input, const Tensor& a, const Tensor& b,
   if (beta.equals(0)) return scaled;
   return add(beta.equals(1) ? expand(input, product.sizes()) : expand(input, product.sizes()) * as_type(beta, a.dtype(), "beta"), scaled);
 }
-const Op baddbmm{OpDef{.schema = "baddbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_baddbmm>, .on = Pointwise_, .composite = true}};
+const Op baddbmm{OpDef{.schema = "baddbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_baddbmm>, .on = Pointwise_, .composite = true,
+    .doc =
+        "beta * input + alpha * bmm(batch1, batch2); input broadcasts to the product."
+        TABULA_EXAMPLE("torch.baddbmm(torch.ones(1), torch.ones(1, 1, 2), torch.ones(1, 2, 1))", "tensor([[[3.]]])")}};
 static Tensor run_addbmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
   const int64_t first = 0;
   const Tensor product = sum_dim(bmm(a, b), IntList(&first, 1));
@@ -260,7 +303,10 @@ static Tensor run_addbmm(const Tensor& input, const Tensor& a, const Tensor& b, 
   if (beta.equals(0)) return scaled;
   return add(beta.equals(1) ? input : input * as_type(beta, a.dtype(), "beta"), scaled);
 }
-static const Op addbmm{OpDef{.schema = "addbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addbmm>, .on = Pointwise_, .composite = true}};
+static const Op addbmm{OpDef{.schema = "addbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addbmm>, .on = Pointwise_, .composite = true,
+    .doc =
+        "beta * input + alpha * the sum over the batch of bmm(batch1, batch2)."
+        TABULA_EXAMPLE("torch.addbmm(torch.zeros(1), torch.ones(3, 1, 2), torch.ones(3, 2, 1))", "tensor([[6.]])")}};
 
 // ---- matmul: by the number of dimensions ----
 
@@ -300,7 +346,12 @@ static Tensor run_matmul(const Tensor& a, const Tensor& b) {
   if (nb > 1) sizes.push_back(b.size(-1));
   return reshape(product, IntList(sizes));
 }
-const Op matmul{OpDef{.schema = "matmul(Tensor input, Tensor other) -> Tensor", .run = fn<run_matmul>, .on = Usual, .composite = true}};
+const Op matmul{OpDef{.schema = "matmul(Tensor input, Tensor other) -> Tensor", .run = fn<run_matmul>, .on = Usual, .composite = true,
+    .doc =
+        "The matrix product. Two vectors give their dot product; a vector beside a matrix counts as a row or "
+        "column of it; what has more dimensions is a batch of matrices, and batches broadcast."
+        TABULA_EXAMPLE("torch.matmul(torch.tensor([[1., 2.], [3., 4.]]), torch.tensor([1., 1.]))", "tensor([3., 7.])")
+        TABULA_STEP("torch.matmul(torch.ones(5, 1, 2, 3), torch.ones(4, 3, 2)).shape", "torch.Size([5, 4, 2, 2])")}};
 
 // ---- linear ----
 
@@ -316,6 +367,10 @@ static Tensor run_linear(const Tensor& input, const Tensor& weight, const Tensor
   const Tensor product = matmul(input, t(weight));
   return bias.defined() ? product + bias : product;
 }
-const Op linear{OpDef{.schema = "linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", .run = fn<run_linear>, .on = NN, .composite = true}};
+const Op linear{OpDef{.schema = "linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", .run = fn<run_linear>, .on = NN, .composite = true,
+    .doc =
+        "input @ weight.T + bias: input [*, in], weight [out, in], bias [out] or None, result [*, out]."
+        TABULA_EXAMPLE("torch.nn.functional.linear(torch.tensor([1., 2.]), torch.tensor([[3., 4.]]), torch.tensor([1.]))",
+                       "tensor([12.])")}};
 
 }  // namespace tabula

@@ -75,6 +75,18 @@ struct Inputs {
   fail(ErrorKind::Runtime, "Expected all tensors to be on the same device, but found at least two devices, ", a.device().str(), " and ", b.device().str(), "!");
 }
 
+// The texts differ for one and for two operands that are bool.
+void check_no_bool(const Inputs& in) {
+  int bools = 0;
+  for (int k = 0; k < in.count; k++)
+    bools += in.operands[k].is_tensor() ? in.operands[k].tensor().dtype() == DType::Bool : in.operands[k].scalar().is_bool();
+  if (bools == 0) [[likely]]
+    return;
+  check(bools != in.count, "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.");
+  fail(ErrorKind::Runtime, "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+       "`logical_not()` operator instead.");
+}
+
 DType common_dtype(Pointwise kernel, const Inputs& in) {
   const uint8_t masks = kPointwise[int(kernel)].masks;
   ResultType type;
@@ -95,10 +107,26 @@ DType common_dtype(Pointwise kernel, const Inputs& in) {
   if (in.rule == kFloating && is_integral_or_bool(common)) common = default_dtype;
   if (in.rule == kPromoteIntegers && !is_integral_or_bool(common))
     fail(ErrorKind::NotImplemented, "\"", in.name, "_cpu\" not implemented for '", dtype_title(common), "'");
-  if (in.rule == kNoBool && common == DType::Bool)
-    fail(ErrorKind::Runtime, "Subtraction, the `-` operator, with ", in.count == 2 && in.operands[0].is_tensor() && in.operands[1].is_tensor() && in.operands[0].tensor().dtype() == DType::Bool && in.operands[1].tensor().dtype() == DType::Bool ? "two bool tensors" : "a bool tensor",
-         " is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.");
+  if (in.rule == kNoBool) check_no_bool(in);
   return common;
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] void fail_dtype(Pointwise kernel, const Inputs& in, DType common) {
+  if (is_complex(common)) {
+    switch (kernel) {
+      case Pointwise::maximum:
+      case Pointwise::minimum:
+      case Pointwise::fmax:
+      case Pointwise::fmin: fail(ErrorKind::Runtime, in.name, " not implemented for complex tensors.");
+      case Pointwise::floor:
+      case Pointwise::ceil:
+      case Pointwise::trunc: fail(ErrorKind::NotImplemented, in.name, " is not supported for complex inputs");
+      case Pointwise::sign:
+        fail(ErrorKind::NotImplemented, "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.");
+      default: break;
+    }
+  }
+  fail(ErrorKind::NotImplemented, "\"", in.name, "_cpu\" not implemented for '", dtype_title(common), "'");
 }
 
 // `into`: null, or the tensor to write to. Returns the result.
@@ -107,7 +135,7 @@ Tensor run(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, c
   const DType common = common_dtype(kernel, in);
   const DType compute = compute_dtype(kernel, common);
   if (compute == DType::Count) [[unlikely]]
-    fail(ErrorKind::NotImplemented, "\"", in.name, "_cpu\" not implemented for '", dtype_title(common), "'");
+    fail_dtype(kernel, in, common);
   DType result_dtype = common;
   if (info.result != kernels::PointwiseResult::Same || in.rule == kCompare) result_dtype = kernels::pointwise_result(kernel, common);
 

@@ -47,11 +47,14 @@ void check_one_dim(const kernels::PoolCall& call, const Tensor& input) {
 }
 
 void check_dims(PoolKind kind, int n, const Tensor& input) {
-  if (n == 1)
+  if (n == 1) {
     check(input.dim() == 2 || input.dim() == 3, "Expected 2 to 3 dimensions, but got ", input.dim(), "-dimensional tensor for argument #1 'self' (while checking arguments for ",
           kind == PoolKind::Average ? "avg_pool1d)" : "max_pool1d_with_indices)");
-  else
+  } else {
+    check_index(kind != PoolKind::Average || n != 2 || input.dim() > 2, "Dimension out of range (expected to be in range of [", -std::max<int64_t>(input.dim(), 1), ", ",
+                std::max<int64_t>(input.dim(), 1) - 1, "], but got -3)");
     check(input.dim() == n + 1 || input.dim() == n + 2, "non-empty ", n + 1, "D or ", n + 2, "D (batch mode) tensor expected for input");
+  }
 }
 
 void check_no_empty_plane(PoolKind kind, int n, const Tensor& input) {

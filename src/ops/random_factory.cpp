@@ -112,7 +112,7 @@ const Op randperm{OpDef{.schema = "randperm(int n, " RANDOM_OPTIONS ") -> Tensor
                         .run = boxed(run_randperm),
                         .on = Function | OutForm,
                         .doc = "The numbers 0 to n - 1 in random order, int64 unless dtype says otherwise.\n\n"
-                               "Example::\n\n    >>> torch.randperm(4, generator=torch.Generator().manual_seed(0))\n    tensor([2, 0, 1, 3])\n"}};
+                               "Example::\n\n    >>> torch.randperm(4, generator=torch.Generator().manual_seed(0))\n    tensor([0, 1, 3, 2])\n"}};
 
 // ---- normal ----
 

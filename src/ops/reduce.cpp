@@ -4,6 +4,7 @@
 #include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/reduce_raw.h"
 #include "ops/view.h"
@@ -89,7 +90,10 @@ static Tensor run_sum_to_size(const Tensor& input, IntList size) {
   check(expandable_to(size, input.sizes()), "size {", shape_text(size), "} is not expandable to size {", shape_text(input.sizes()), "}.");
   return sum_to(input, size);
 }
-static const Op sum_to_size{OpDef{.schema = "sum_to_size(Tensor input, int[] size) -> Tensor", .run = fn<run_sum_to_size>, .on = Method, .composite = true}};
+static const Op sum_to_size{OpDef{.schema = "sum_to_size(Tensor input, int[] size) -> Tensor", .run = fn<run_sum_to_size>, .on = Method, .composite = true,
+    .doc =
+        "The tensor summed to a shape that broadcasts to its own: the inverse of expand, as gradients need it."
+        TABULA_EXAMPLE("torch.ones(2, 3).sum_to_size(1, 3)", "tensor([[2., 2., 2.]])")}};
 
 // ---- sum and mean ----
 
@@ -99,7 +103,12 @@ static Tensor run_sum(const Tensor& input, std::optional<DType> dtype) {
   return reduce_raw(kernels::Reduce::sum, input, ReducedDims(input, std::nullopt), false, sum_dtype(input, dtype));
 }
 static void sum_vjp(Backward& b) { b.set(0, expand(b.g(), b.sizes(0))); }
-const Op sum{OpDef{.schema = "sum(Tensor input, *, dtype? dtype=None) -> Tensor", .run = fn<run_sum>, .on = Both, .vjp = sum_vjp, .save = shape()}};
+const Op sum{OpDef{.schema = "sum(Tensor input, *, dtype? dtype=None) -> Tensor", .run = fn<run_sum>, .on = Both, .vjp = sum_vjp, .save = shape(),
+    .doc =
+        "The sum of all elements, or along the dimensions of dim (kept with size 1 if keepdim). Integers and bool "
+        "sum to int64; dtype converts before summing."
+        TABULA_EXAMPLE("torch.sum(torch.tensor([[1, 2], [3, 4]]))", "tensor(10)")
+        TABULA_STEP("torch.sum(torch.tensor([[1, 2], [3, 4]]), dim=0)", "tensor([4, 6])")}};
 
 static Tensor run_sum_dim(const Tensor& input, OptionalInts dim, bool keepdim, std::optional<DType> dtype) {
   return reduce_raw(kernels::Reduce::sum, input, ReducedDims(input, dim), keepdim, sum_dtype(input, dtype));
@@ -127,7 +136,14 @@ static double reduced_count(IntList sizes, OptionalInts dims) {
   return n;
 }
 static void mean_vjp(Backward& b) { b.set(0, expand(b.g(), b.sizes(0)) / Scalar(reduced_count(b.sizes(0), std::nullopt))); }
-const Op mean{OpDef{.schema = "mean(Tensor input, *, dtype? dtype=None) -> Tensor", .run = fn<run_mean>, .on = Usual, .vjp = mean_vjp, .save = shape()}};
+const Op mean{OpDef{.schema = "mean(Tensor input, *, dtype? dtype=None) -> Tensor", .run = fn<run_mean>, .on = Usual, .vjp = mean_vjp, .save = shape(),
+    .doc =
+        "The mean of all elements, or along the dimensions of dim (kept with size 1 if keepdim); NaN of nothing. "
+        "A RuntimeError for integers, unless dtype converts them."
+        TABULA_EXAMPLE("torch.mean(torch.tensor([[1., 2.], [3., 4.]]))", "tensor(2.5000)")
+        TABULA_STEP("torch.mean(torch.tensor([[1., 2.], [3., 4.]]), dim=1, keepdim=True)",
+                    "tensor([[1.5000],\n"
+                    "            [3.5000]])")}};
 static Tensor run_mean_dim(const Tensor& input, OptionalInts dim, bool keepdim, std::optional<DType> dtype) {
   return reduce_raw(kernels::Reduce::mean, input, ReducedDims(input, dim), keepdim, mean_dtype(input, dtype));
 }
@@ -142,13 +158,23 @@ const Op mean_dim{OpDef{.schema = "mean.dim(Tensor input, int[1]? dim, bool keep
 
 static DType truth_dtype(const Tensor& t) { return t.dtype() == DType::UInt8 ? DType::UInt8 : DType::Bool; }
 static Tensor run_any(const Tensor& input) { return reduce_raw(kernels::Reduce::any, input, ReducedDims(input, std::nullopt), false, truth_dtype(input)); }
-const Op any{OpDef{.schema = "any(Tensor input) -> Tensor", .run = fn<run_any>, .on = Usual}};
+const Op any{OpDef{.schema = "any(Tensor input) -> Tensor", .run = fn<run_any>, .on = Usual,
+    .doc =
+        "Whether any element is nonzero, of all or along dim (False of nothing). The result is bool, for uint8 "
+        "uint8."
+        TABULA_EXAMPLE("torch.any(torch.tensor([0, 1]))", "tensor(True)")
+        TABULA_STEP("torch.any(torch.tensor([[0, 0], [0, 1]]), dim=1)", "tensor([False,  True])")}};
 static Tensor run_any_dim(const Tensor& input, OptionalInts dim, bool keepdim) {
   return reduce_raw(kernels::Reduce::any, input, ReducedDims(input, dim, false), keepdim, truth_dtype(input));
 }
 static const Op any_dim{OpDef{.schema = "any.dim(Tensor input, int[1]? dim, bool keepdim=False) -> Tensor", .run = fn<run_any_dim>, .on = Usual}};
 static Tensor run_all(const Tensor& input) { return reduce_raw(kernels::Reduce::all, input, ReducedDims(input, std::nullopt), false, truth_dtype(input)); }
-const Op all{OpDef{.schema = "all(Tensor input) -> Tensor", .run = fn<run_all>, .on = Usual}};
+const Op all{OpDef{.schema = "all(Tensor input) -> Tensor", .run = fn<run_all>, .on = Usual,
+    .doc =
+        "Whether all elements are nonzero, of all or along dim (True of nothing). The result is bool, for uint8 "
+        "uint8."
+        TABULA_EXAMPLE("torch.all(torch.tensor([0, 1]))", "tensor(False)")
+        TABULA_STEP("torch.all(torch.tensor([[1, 1], [0, 1]]), dim=1)", "tensor([ True, False])")}};
 static Tensor run_all_dim(const Tensor& input, OptionalInts dim, bool keepdim) {
   return reduce_raw(kernels::Reduce::all, input, ReducedDims(input, dim, false), keepdim, truth_dtype(input));
 }

@@ -7,6 +7,7 @@
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/exact_out.h"
+#include "ops/factory.h"
 #include "ops/promote.h"
 #include "ops/reduce.h"
 #include "ops/reduce_norm.h"
@@ -46,7 +47,7 @@ Tensor run_vector_norm(const Tensor& x, const Scalar& ord, OptionalInts dim, boo
 Tensor norm_gradient(const Tensor& grad, const Tensor& x, double p, const Tensor& result, OptionalInts dims, bool keepdim) {
   const Tensor g = unsqueeze_reduced(grad, x.sizes(), dims, keepdim), norm = unsqueeze_reduced(result, x.sizes(), dims, keepdim);
   const auto zero_where = [](const Tensor& flat, const Tensor& values) { return where(flat, Scalar(0.0), values); };
-  if (p == 0) return x * Scalar(0.0) * g;
+  if (p == 0) return zeros_like_raw(x);  // a count is flat
   if (p == 1) return sgn(x) * g;
   if (p == 2) return g * zero_where(eq(norm, 0), x / norm);
   const Tensor size = abs(x);
@@ -80,13 +81,6 @@ const Op linalg_vector_norm{internal(VECTOR_NORM("linalg_vector_norm"))};
 #undef VECTOR_NORM
 
 namespace {
-
-Tensor run_norm(const Tensor& input, std::optional<Scalar> p, OptionalInts dim, bool keepdim, std::optional<DType> dtype) {
-  return vector_norm(input, p.value_or(Scalar(2)), dim, keepdim, dtype);
-}
-const Op norm{OpDef{.schema = "norm(Tensor input, Scalar? p=2, int[1]? dim=None, bool keepdim=False, *, dtype? dtype=None) -> Tensor", .run = fn<run_norm>, .on = Usual, .composite = true,
-                    .doc = "The vector norm of order p over the dims in `dim`, or of the flattened tensor; see torch.linalg.vector_norm.\n\n"
-                           "Example::\n\n    >>> torch.norm(torch.tensor([3., 4.]))\n    tensor(5.)\n"}};
 
 Tensor run_dist(const Tensor& input, const Tensor& other, const Scalar& p) { return vector_norm(input - other, p); }
 const Op dist{OpDef{.schema = "dist(Tensor input, Tensor other, Scalar p=2) -> Tensor", .run = fn<run_dist>, .on = Both, .composite = true,

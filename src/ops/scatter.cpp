@@ -206,7 +206,9 @@ static void run_index_add(const Op&, const Value* args, Out& out) {
   const Tensor target = target_of(args, out), source = apart_from(target, given);
   alignas(16) char alpha[16];
   store_scalar(alpha, t.dtype(), args[4].scalar());
-  slices_into(target, dim, index, at_least_1d(source), source.data(), ScatterOp::Add, kernels::IndexRule::Gather, args[4].scalar().equals(1) ? nullptr : alpha);
+  // PyTorch adds the elements of a vector in a loop of its own, with its own text for a wrong index
+  const kernels::IndexRule rule = t.dim() > 1 ? kernels::IndexRule::Gather : kernels::IndexRule::Self;
+  slices_into(target, dim, index, at_least_1d(source), source.data(), ScatterOp::Add, rule, args[4].scalar().equals(1) ? nullptr : alpha);
   detail::box(out, target);
 }
 static Tensor slices_of(Backward& b, int source) {

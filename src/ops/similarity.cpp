@@ -1,7 +1,7 @@
 // Lengths and angles of vectors, and forms that are linear in each of two vectors.
 #include "ops/arith.h"
 #include "ops/backward.h"
-#include "ops/compare.h"
+#include "ops/clamp.h"
 #include "ops/copy.h"
 #include "ops/matmul.h"
 #include "ops/promote.h"
@@ -12,12 +12,9 @@
 namespace tabula {
 namespace {
 
-// The larger of each element and `bound`, NaN kept.
-Tensor at_least(const Tensor& t, double bound) { return where(lt(t, Scalar(bound)), Scalar(bound), t); }
-
 Tensor normalized(const Tensor& input, double p, int64_t dim, double eps) {
   const Tensor length = linalg_vector_norm(input, Scalar(p), IntList(&dim, 1), true);
-  return input / at_least(length, eps);
+  return input / clamp_min(length, Scalar(eps));
 }
 void run_normalize(const Op&, const Value* args, Out& out) {
   out.tensors[0] = normalized(args[0].tensor(), args[1].number(), args[2].integer(), args[3].number());
@@ -35,7 +32,7 @@ Tensor run_cosine_similarity(const Tensor& x1, const Tensor& x2, int64_t dim, do
   const auto unit = [&](const Tensor& t) {
     const Tensor x = expand(t.dtype() == d ? t : to_dtype(t, d), sizes);
     const Tensor length = linalg_vector_norm(x, Scalar(2.0), IntList(&dim, 1), true);
-    const Tensor bounded = length + detach(at_least(length, eps) - length);
+    const Tensor bounded = length + detach(clamp_min(length, Scalar(eps)) - length);
     return x / bounded;
   };
   return sum_dim(unit(x1) * unit(x2), IntList(&dim, 1));

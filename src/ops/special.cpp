@@ -36,9 +36,8 @@ constexpr uint16_t kUsual = Pointwise_ | InPlaceFunction, kSpecial = Special | O
 #define EXAMPLE(call, value) "\n\nExample::\n\n    >>> torch." call "\n    " value "\n"
 
 static Tensor sinc_gradient(const Tensor& g, const Tensor& x) {
-  const Tensor angle = x * Scalar(kPi);
-  const Tensor slope = (cos(angle) * angle - sin(angle)) / (angle * x);
-  return where(eq(x, 0), Scalar(0.0), g * conj_of(slope));
+  const Tensor angle = x * Scalar(kPi), scale = x * x * Scalar(kPi);
+  return where(eq(scale, 0), Scalar(0.0), g * conj_of((angle * cos(angle) - sin(angle)) / scale));
 }
 UNARY(sinc, kFloating, kUsual | Special, in(0), sinc_gradient(g, x), "sin(pi x) / (pi x), and 1 at 0." EXAMPLE("sinc(torch.tensor([0., 0.5]))", "tensor([1.0000, 0.6366])"))
 UNARY(erfinv, kFloating, kUsual | Special, out(), g * exp(y * y) * Scalar(kSqrtPi / 2),
@@ -55,7 +54,7 @@ UNARY(entr, kFloating, kSpecial, in(0), g * neg(log(x) + Scalar(1)),
 // The Bessel quotients have removable singularities at 0.
 static Tensor unless_tiny(const Tensor& x, double limit, Tensor (*slope)(const Tensor& x, const Tensor& y), const Tensor& y) {
   const double step = x.dtype() == DType::Float64 ? std::numeric_limits<double>::epsilon() : double(std::numeric_limits<float>::epsilon());
-  const Tensor tiny = le(abs(x), Scalar(step));
+  const Tensor tiny = logical_not(gt(abs(x), Scalar(step)));
   return where(tiny, Scalar(limit), slope(where(tiny, Scalar(step), x), y));
 }
 UNARY(i0, kFloating, kUsual | Special, in(0), g * i1(x), "The modified Bessel function of the first kind of order 0." EXAMPLE("i0(torch.tensor([0.]))", "tensor([1.])"))
@@ -92,7 +91,7 @@ const Op logit{logit_row()};
 
 // ---- two arguments ----
 
-[[noreturn]] static void no_derivative(const char* argument) { fail(ErrorKind::NotImplemented, "the derivative for '", argument, "' is not implemented"); }
+[[noreturn]] static void no_derivative(const char* argument) { fail(ErrorKind::NotImplemented, "the derivative for '", argument, "' is not implemented."); }
 // Of two numbers there is no tensor to make.
 static void run_two(const Op& op, const Value* args, Out& out) {
   check_type(args[0].is_tensor() || args[1].is_tensor(), "special_", op.schema.base_name, "(): argument 'input' (position 1) must be Tensor, not a number");
@@ -105,7 +104,7 @@ constexpr OpDef two_row(const char* schema, Pointwise kernel, Vjp vjp, const cha
   return row;
 }
 static void zeta_vjp(Backward& b) {
-  if (b.needs(0)) no_derivative("self");
+  if (b.needs(0)) no_derivative("zeta");
   if (!b.needs(1)) return;
   const Operand s = b.operand(0);
   if (s.is_tensor())
@@ -119,8 +118,12 @@ const Op zeta{two_row("zeta(Operand input, Operand other) -> Tensor", Pointwise:
 static void xlog1py_vjp(Backward& b) {
   const Operand x = b.operand(0), y = b.operand(1);
   if (b.needs(0)) {
-    const Tensor log_y = y.is_tensor() ? log1p(y.tensor()) : Tensor::wrapped(Scalar(std::log1p(y.scalar().to_double())));
-    b.set(0, b.g() * where(logical_and(eq(x, 0), le(y, -1)), Scalar(0.0), log_y));
+    if (y.is_tensor()) {
+      b.set(0, b.g() * where(logical_and(eq(x, 0), le(y, -1)), Scalar(0.0), log1p(y.tensor())));
+    } else {
+      const double number = y.scalar().to_double(), slope = std::log1p(number);
+      b.set(0, number > -1 ? b.g() * Scalar(slope) : b.g() * where(eq(x, 0), Scalar(0.0), Scalar(slope)));
+    }
   }
   if (b.needs(1)) b.set(1, b.g() * div(x, b.in(1) + Scalar(1)));
 }
@@ -131,7 +134,7 @@ const Op xlog1py{two_row("xlog1py(Operand input, Operand other) -> Tensor", Poin
 template <int sign>
 static void igamma_vjp(Backward& b) {
   const Tensor &a = b.in(0), &x = b.in(1);
-  if (b.needs(0)) no_derivative("self");
+  if (b.needs(0)) no_derivative(sign > 0 ? "igamma: input" : "igammac: input");
   if (b.needs(1)) b.set(1, b.g() * exp((a - Scalar(1)) * log(x) - x - lgamma(a)) * Scalar(sign));
 }
 #define GAMMA_DOC(what, name, value) what ", for a > 0 (input) and x >= 0 (other), which are broadcast." EXAMPLE(name "(torch.tensor([1.]), torch.tensor([0.]))", value)
@@ -222,6 +225,7 @@ static Tensor sum_over_halves(const Tensor& x, int64_t p, const Op& function) {
 }
 static Tensor run_mvlgamma(const Tensor& input, int64_t p) {
   check(p >= 1, "p has to be greater than or equal to 1");
+  check(input.dtype() != DType::Bool, "The input tensor may not be a boolean tensor.");
   check(!is_complex(input.dtype()), "mvlgamma: The input tensor must not be complex");
   const Tensor x = is_floating(input.dtype()) ? input : cast_raw(input, default_dtype);
   return sum_over_halves(x, p, lgamma) + Scalar(double(p) * double(p - 1) * std::log(kPi) / 4);

@@ -2,6 +2,7 @@
 #include "core/state.h"
 #include "kernels/bessel.h"
 #include "ops/copy.h"
+#include "ops/factory.h"
 #include "ops/opdef.h"
 #include "ops/promote.h"
 
@@ -37,7 +38,7 @@ void run_polynomial(const Op& op, const Value* args, Out& out) {
   ResultType type;
   for (int i = 0; i < 2; i++) type.add(Operand(args[i]));
   const DType dtype = checked(type.get(), name.c_str());
-  const auto tensor_of = [&](int i) { return args[i].is_tensor() ? args[i].tensor() : Tensor::wrapped(args[i].scalar()); };
+  const auto tensor_of = [&](int i) { return args[i].is_tensor() ? args[i].tensor() : full_raw({}, args[i].scalar(), DType::Float64); };
   const Tensor first = tensor_of(0), second = tensor_of(1);
   const Dims sizes = broadcast_sizes(first.sizes(), second.sizes());
   const Device device = args[0].is_tensor() ? first.device() : second.device();

@@ -87,7 +87,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = 
     >>> torch.masked.cumsum(torch.tensor([1, 2, 3]), 0, mask=torch.tensor([True, False, True]))
     tensor([1, 1, 4])
     """
-    return _filled(_cast(input, dtype, True), mask, 0).cumsum(dim)
+    return _filled(_cast(input, dtype), mask, 0).cumsum(dim).to(dtype or input.dtype)
 
 
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
@@ -96,7 +96,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None =
     >>> torch.masked.cumprod(torch.tensor([2, 5, 3]), 0, mask=torch.tensor([True, False, True]))
     tensor([2, 2, 6])
     """
-    return _filled(_cast(input, dtype, True), mask, 1).cumprod(dim)
+    return _filled(_cast(input, dtype), mask, 1).cumprod(dim).to(dtype or input.dtype)
 
 
 def amax(input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
@@ -126,7 +126,8 @@ def argmax(input: Tensor, dim: int | None = None, *, keepdim: bool | None = Fals
     tensor(0)
     """
     data = _cast(input, dtype)
-    return torch.argmax(_filled(data, mask, _lowest(data.dtype)), dim, bool(keepdim))
+    result = torch.argmax(_filled(data, mask, _lowest(data.dtype)), dim, bool(keepdim))
+    return result.to(data.dtype)
 
 
 def argmin(input: Tensor, dim: int | None = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
@@ -136,7 +137,8 @@ def argmin(input: Tensor, dim: int | None = None, *, keepdim: bool | None = Fals
     tensor(1)
     """
     data = _cast(input, dtype)
-    return torch.argmin(_filled(data, mask, _highest(data.dtype)), dim, bool(keepdim))
+    result = torch.argmin(_filled(data, mask, _highest(data.dtype)), dim, bool(keepdim))
+    return result.to(data.dtype)
 
 
 def _count(input: Tensor, dims: tuple[int, ...], keepdim: bool, mask: Tensor | None, dtype: torch.dtype) -> Tensor:
@@ -179,10 +181,9 @@ def logsumexp(input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: A
     >>> torch.masked.logsumexp(torch.tensor([0., 1.]), 0, mask=torch.tensor([True, False]))
     tensor(0.)
     """
-    if dtype is None and not (input.is_floating_point() or input.is_complex()):
-        dtype = torch.get_default_dtype()
     data = _cast(input, dtype)
-    return torch.logsumexp(_filled(data, mask, float("-inf")), _dims(input, dim), keepdim)
+    low = float("-inf") if data.is_complex() else _lowest(data.dtype)
+    return torch.logsumexp(_filled(data, mask, low), _dims(input, dim), keepdim).to(data.dtype)
 
 
 def logaddexp(
@@ -231,7 +232,7 @@ def _deviation(
     total = sum(torch.real(square) if square.is_complex() else square, dims, keepdim=keepdim, mask=mask)
     count = _count(input, dims, bool(keepdim), mask, total.dtype) - less
     result = total / count.clamp_min(0)
-    return result.sqrt() if root else result
+    return (result.sqrt() if root else result).to(data.dtype)
 
 
 def var(

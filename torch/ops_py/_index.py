@@ -51,5 +51,5 @@ METHODS = """
     narrow_copy orgqr ormqr pinverse qr quantile renorm rot90 select_scatter slice_scatter slogdet stft svd take_along_dim
     tile trace triangular_solve vsplit eig lstsq solve symeig
 """.split()
-METHOD_ONLY = {"repeat": "ops_py.shapes", "lu": "ops_py.triangular:lu_method"}
+METHOD_ONLY = {"norm": "ops_py.norms:torch_norm", "repeat": "ops_py.shapes", "lu": "ops_py.triangular:lu_method"}
 IN_PLACE = "addbmm addr renorm".split()

@@ -29,5 +29,9 @@ def tensor(values: Any, dtype: torch.dtype | None = None) -> Tensor:
     """An array as a tensor with rows in order; ``dtype`` if a routine may have widened it."""
     import numpy
 
-    result = torch.from_numpy(numpy.require(values, requirements=("C", "W")))
+    values = numpy.require(values, requirements=("C", "W"))
+    if any(step < 0 for step in values.strides):
+        # Arrays of at most one element count as contiguous whatever their steps are.
+        values = values.copy()
+    result = torch.from_numpy(values)
     return result if dtype is None or result.dtype == dtype else result.to(dtype)

@@ -44,10 +44,10 @@ def diff(
                     f"differencing dimension; input.size({d}) = {input.shape[d]}, but got tensor.size({d}) = "
                     f"{extra.shape[d]}"
                 )
+    if n == 0:
+        return into(input.clone(), out)
     parts = [t for t in (prepend, input, append) if t is not None]
     result = torch.cat(parts, axis) if len(parts) > 1 else input
-    if n == 0:
-        return into(result.clone() if len(parts) == 1 else result, out)
     size = result.shape[axis]
     if n >= size:
         return into(torch.zeros_like(result.narrow(axis, 0, 0)), out)
@@ -107,6 +107,8 @@ def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: in
     >>> torch.gradient(torch.tensor([1., 4., 9., 16.]))[0]
     tensor([3., 4., 6., 7.])
     """
+    if spacing is None:
+        spacing = 1
     dims = list(range(input.dim())) if dim is None else [dim] if isinstance(dim, int) else list(dim)
     dims = [wrap_dim(d, input.dim()) for d in dims]
     if len(set(dims)) != len(dims):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ._common import into, sizes, wrap_dim
+from ._common import into, require_tensors, sizes, wrap_dim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -273,9 +273,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
         if x == y:
             continue
         if y == 1:
-            a = a.sum(d, keepdim=True)
+            a = a.sum(d, keepdim=True, dtype=a.dtype)
         elif x == 1:
-            b = b.sum(e, keepdim=True)
+            b = b.sum(e, keepdim=True, dtype=b.dtype)
         else:
             raise RuntimeError(
                 f"contracted dimensions need to match, but first has size {x} in dim {d} and second has size {y} in "

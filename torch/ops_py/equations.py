@@ -349,7 +349,7 @@ def pinv(
     check_matrix("linalg.pinv", A)
     check_values("linalg.pinv", A)
     if A.numel() == 0:
-        return into(A.new_zeros(*A.shape[:-2], A.shape[-1], A.shape[-2]), out)
+        return into(A.mT.clone(), out)
     absolute, relative = _tolerances(A, atol, rcond if rtol is None else rtol)
     return into(_PseudoInverse.apply(A, absolute, relative, hermitian), out)
 
@@ -409,7 +409,8 @@ def lstsq(
             full_rank = True
         if chosen in ("gelsd", "gelss"):
             singular = values
-    residuals = empty
+    # Without residuals the result is empty, but still part of the graph.
+    residuals = (solution.real if solution.is_complex() else solution).reshape(-1)[:0]
     if rows > columns and full_rank:
         residuals = (b - a @ solution).abs().square().sum(-2)
     if vector:

@@ -33,10 +33,9 @@ if TYPE_CHECKING:
 
 
 def _symmetric_half(t: Tensor) -> Tensor:
-    """The Hermitian matrix with the lower triangle of ``t`` halved in both triangles, its diagonal real."""
+    """Half of the lower triangle of ``t``, mirrored with conjugation to the upper one."""
     low = t.tril(-1)
-    diagonal = torch.diag_embed(torch.real(t.diagonal(0, -2, -1)) if t.is_complex() else t.diagonal(0, -2, -1))
-    return (low + hermitian(low) + diagonal) * 0.5
+    return (low + hermitian(low) + torch.diag_embed(t.diagonal(0, -2, -1).conj())) * 0.5
 
 
 class _Cholesky(torch.autograd.Function):
@@ -247,7 +246,8 @@ class _Eigh(torch.autograd.Function):
                 )
         gaps = values.unsqueeze(-2) - values.unsqueeze(-1)
         gaps = gaps + torch.eye(gaps.shape[-1], dtype=gaps.dtype, device=gaps.device)
-        off_diagonal = mixed / gaps
+        # Of the rotation of the eigenvectors only the skew part is free; this keeps the gradient Hermitian.
+        off_diagonal = (mixed - hermitian(mixed)) * 0.5 / gaps
         off_diagonal = off_diagonal - torch.diag_embed(off_diagonal.diagonal(0, -2, -1))
         return vectors @ (off_diagonal + torch.diag_embed(grad_w.to(vectors.dtype))) @ hermitian(vectors), None
 

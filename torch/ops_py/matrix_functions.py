@@ -24,8 +24,7 @@ def matrix_power(input: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
     """
     check_square("linalg.matrix_power", input)
     if n == 0:
-        eye = torch.eye(input.shape[-1], dtype=input.dtype, device=input.device)
-        return into(eye.expand(input.shape).clone(), out)
+        return into(input.clone().copy_(torch.eye(input.shape[-1], dtype=input.dtype, device=input.device)), out)
     base = torch.linalg.inv(input) if n < 0 else input
     left, result = abs(n), None
     while True:
@@ -165,7 +164,7 @@ def linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:  # noqa: N803
             [1, 3]])
     """
     if x.dim() < 1:
-        raise RuntimeError("torch.linalg.vander: input should be at least 1D")
+        x = x.reshape(1)
     count = x.shape[-1] if N is None else N
     if count <= 1 and N is not None:
         raise RuntimeError("N must be greater than 1.")

@@ -123,7 +123,7 @@ def torch_norm(
                 raise ValueError(f"Expected a dim specification with 2 elements, got {len(dims)}")
             return into(matrix_norm(input, "nuc", dims, keepdim, dtype=dtype), out)
         if p != "fro":
-            raise RuntimeError(f"only valid string values are 'fro' and 'nuc', found {p}")
+            raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
         p = 2.0
     return into(torch.linalg.vector_norm(input, 2.0 if p is None else p, dims, keepdim, dtype=dtype), out)
 

@@ -79,6 +79,8 @@ def ormqr(
         raise RuntimeError(f"torch.ormqr: other.shape[{-2 if left else -1}] must be greater than or equal to tau.shape[-1]")
     if side != input.shape[-2]:
         raise RuntimeError(f"torch.ormqr: other.shape[{-2 if left else -1}] must be equal to input.shape[-2]")
+    if tau.shape[-1] != min(input.shape[-1], input.shape[-2]):
+        raise RuntimeError("torch.ormqr: tau.shape[-1] must be equal to min(other.shape[-2], input.shape[-1])")
     check_values("torch.ormqr", input)
     if left:
         return into(_apply_reflections(input, tau, other, transpose), out)
@@ -301,7 +303,7 @@ def ldl_solve(
     batch = torch.broadcast_shapes(LD.shape[:-2], B.shape[:-2])
     packed, _ = batches(LD.expand(*batch, *LD.shape[-2:]))
     right, _ = batches(B.expand(*batch, *B.shape[-2:]))
-    marks = _numpy.array(pivots.expand(*batch, pivots.shape[-1])).reshape(len(packed), -1)
+    marks = _numpy.array(pivots.expand(*batch, pivots.shape[-1])).reshape(len(packed), pivots.shape[-1])
     result = right.copy()
     for i in range(len(packed)):
         result[i] = _ldl_solve(packed[i], marks[i], right[i], hermitian and LD.is_complex())

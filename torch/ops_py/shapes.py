@@ -129,9 +129,8 @@ def dstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
 
 def _split_along(name: str, tensor: Tensor, how: Any, dim: int, least: int) -> tuple[Tensor, ...]:
     if tensor.dim() < least:
-        plural = "" if least == 1 else "s"
         raise RuntimeError(
-            f"torch.{name} requires a tensor with at least {least} dimension{plural}, but got a tensor with "
+            f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with "
             f"{tensor.dim()} dimensions!"
         )
     if isinstance(how, int):
@@ -293,7 +292,6 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         view[i] = shape[i]
         grids.append(t.reshape(view).expand(shape))
     if exchanged:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 
@@ -503,6 +501,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
     shape = list(broadcast_shapes(source, index))
     source, index = shape.copy(), shape
     source[dim], index[dim] = own
+    indices = torch.where(indices < 0, indices + own[0], indices)
     return into(input.expand(source).gather(dim, indices.expand(index)), out)
 
 
@@ -526,6 +525,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
         if size < 0:
             raise ValueError(f"'shape' cannot have negative values, but got {tuple(shape)}")
     total = torch.Size(shape).numel()
+    indices = indices.to(torch.int64)
     if indices.numel() and (bool((indices >= total).any()) or bool((indices < -total).any())):
         raise ValueError("indices out of bounds")
     result = []

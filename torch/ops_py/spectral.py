@@ -31,6 +31,13 @@ def _transform(x: Tensor, dims: Sequence[int], forward: bool) -> Any:
     return fft.fftn(values, axes=dims) if forward else fft.ifftn(values, axes=dims, norm="forward")
 
 
+def _axis(dim: int, rank: int) -> int:
+    """A dimension counted from the front; a tensor without dimensions has none to transform."""
+    if not rank:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    return wrap_dim(dim, rank)
+
+
 class _ComplexToComplex(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dims: tuple[int, ...], scale: float, forward: bool) -> Tensor:
@@ -135,7 +142,7 @@ def _check_points(size: int) -> None:
 
 def _complex_1d(x: Tensor, n: int | None, dim: int, norm: str | None, forward: bool) -> Tensor:
     x = _prepare(x, True)
-    axis = wrap_dim(dim, x.dim())
+    axis = _axis(dim, x.dim())
     size = x.shape[axis] if n is None else n
     _check_points(size)
     x = _resize(x, [axis], [size])
@@ -146,7 +153,7 @@ def _real_1d(x: Tensor, n: int | None, dim: int, norm: str | None, forward: bool
     if x.is_complex():
         raise RuntimeError(f"{name} expects a real input tensor, but got {scalar_type(x.dtype)}")
     x = _prepare(x, False)
-    axis = wrap_dim(dim, x.dim())
+    axis = _axis(dim, x.dim())
     size = x.shape[axis] if n is None else n
     _check_points(size)
     result = _RealToComplex.apply(_resize(x, [axis], [size]), (axis,), _scale(norm, forward, size))
@@ -155,7 +162,7 @@ def _real_1d(x: Tensor, n: int | None, dim: int, norm: str | None, forward: bool
 
 def _half_1d(x: Tensor, n: int | None, dim: int, norm: str | None, forward: bool) -> Tensor:
     x = _prepare(x, True)
-    axis = wrap_dim(dim, x.dim())
+    axis = _axis(dim, x.dim())
     size = 2 * (x.shape[axis] - 1) if n is None else n
     _check_points(size)
     x = _resize(x, [axis], [size // 2 + 1])
@@ -236,7 +243,7 @@ def _axes(x: Tensor, s: Any, dim: Any) -> tuple[list[int], list[int]]:
     if isinstance(dim, int):
         dim = [dim]
     if dim is not None:
-        dims = [wrap_dim(d, rank) for d in dim]
+        dims = [_axis(d, rank) for d in dim]
         if len(set(dims)) != len(dims):
             raise RuntimeError("FFT dims must be unique")
         if s is not None and len(s) != len(dims):
@@ -278,7 +285,7 @@ def _half_nd(x: Tensor, s: Any, dim: Any, norm: str | None, forward: bool, name:
     x = _prepare(x, True)
     given = s is not None and (s if isinstance(s, int) else s[-1] if len(s) else -1) not in (None, -1)
     if not given and x.dim():
-        last = wrap_dim((dim if isinstance(dim, int) else dim[-1]) if dim not in (None, ()) else -1, x.dim())
+        last = _axis((dim if isinstance(dim, int) else dim[-1]) if dim not in (None, ()) else -1, x.dim())
         _check_points(2 * (x.shape[last] - 1))
     dims, lengths = _axes(x, s, dim)
     if not dims:

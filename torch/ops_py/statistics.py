@@ -360,7 +360,15 @@ def histogramdd(
     columns = list(points.unbind(1))
     if isinstance(bins, int):
         bins = [bins] * rank
-    if len(bins) and isinstance(bins[0], torch.Tensor):
+    given = len(bins) > 0 and isinstance(bins[0], torch.Tensor)
+    if len(bins) != rank:
+        raise RuntimeError(
+            f"torch.histogramdd: expected {rank} sequences of bin edges for a {rank}-dimensional histogram but got "
+            f"{len(bins)}"
+            if given
+            else "histogramdd: The size of bins must be equal to the innermost dimension of the input."
+        )
+    if given:
         edges = list(bins)
     else:
         edges = []
@@ -376,6 +384,17 @@ def histogramdd(
     if density:
         counts = _densities(counts, edges)
     return torch.return_types.histogramdd((counts, tuple(edges)))
+
+
+_C_NAMES = {
+    "float32": "float", "float64": "double", "uint8": "unsigned char", "int8": "signed char", "int16": "short",
+    "int32": "int", "int64": "long", "bool": "bool", "float16": "c10::Half", "bfloat16": "c10::BFloat16",
+}  # fmt: skip
+
+
+def _c_name(dtype: torch.dtype) -> str:
+    name = str(dtype).rpartition(".")[2]
+    return _C_NAMES.get(name, name)
 
 
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
@@ -394,6 +413,11 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out
         dims = wrap_dim(dim, input.dim())
         if input.dim() and not input.shape[dims]:
             raise IndexError(f"aminmax(): Expected reduction dim {dims} to have non-zero size.")
+    for target in out or ():
+        if target.dtype != input.dtype:
+            raise RuntimeError(
+                f"Expected out tensor to have dtype {_c_name(input.dtype)}, but got {_c_name(target.dtype)} instead"
+            )
     low, high = torch.amin(input, dims, keepdim), torch.amax(input, dims, keepdim)
     low, high = into_all((low, high), out)
     return torch.return_types.aminmax((low, high))

@@ -173,7 +173,7 @@ def _lu(matrices: Any, pivot: bool) -> tuple[Any, Any, Any]:
 
 def _permutation(pivots: Tensor, rows: int) -> Tensor:
     """Row i of P @ B is row result[i] of B, for the exchanges that LAPACK recorded."""
-    exchanges = pivots.reshape(-1, pivots.shape[-1]).tolist()
+    exchanges = pivots.reshape(pivots.shape[:-1].numel(), pivots.shape[-1]).tolist()
     orders = []
     for swaps in exchanges:
         order = list(range(rows))
@@ -394,8 +394,9 @@ def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) 
     packed, pivots, info = lu_factor_ex(A, pivot=pivot)
     if not get_infos:
         _check_lu("torch.linalg.lu_factor", info)
-    results = (packed, pivots, info) if get_infos else (packed, pivots)
-    return into_all(results, out)
+    if get_infos:
+        return named("_lu_with_info", *into_all((packed, pivots, info), out))
+    return into_all((packed, pivots), out)
 
 
 # ---- from a Cholesky factor
@@ -417,9 +418,28 @@ def cholesky_solve(
     if L.shape[-1] != B.shape[-2]:
         raise RuntimeError(f"Incompatible matrix sizes for cholesky_solve: each A matrix is {L.shape[-1]} by {L.shape[-1]} but each b matrix is {B.shape[-2]} by {B.shape[-1]}")
     check_values("cholesky_solve", L, B)
-    factor, right = broadcast_batches(hermitian(L) if upper else L, B)
-    x = _SolveTriangular.apply(factor, right, False, False)
-    return into(_SolveTriangular.apply(hermitian(factor), x, True, False), out)
+    factor, right = broadcast_batches(L, B)
+    return into(_CholeskySolve.apply(factor, right, upper), out)
+
+
+class _CholeskySolve(torch.autograd.Function):
+    """The gradient of the factor is not cut to its triangle: the other one counts as the mirror image."""
+
+    @staticmethod
+    def forward(ctx: Any, factor: Tensor, right: Tensor, upper: bool) -> Tensor:
+        lower = hermitian(factor) if upper else factor
+        x = _SolveTriangular.apply(hermitian(lower), _SolveTriangular.apply(lower, right, False, False), True, False)
+        ctx.upper = upper
+        ctx.save_for_backward(factor, x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        factor, x = ctx.saved_tensors
+        grad_right = _CholeskySolve.apply(factor, grad, ctx.upper)
+        both = grad_right @ hermitian(x)
+        both = both + hermitian(both)
+        return -(factor @ both if ctx.upper else both @ factor), grad_right, None
 
 
 def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:  # noqa: N803

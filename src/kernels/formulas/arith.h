@@ -33,6 +33,14 @@ V square(V x) {
   return x * x;
 }
 template <class V>
+V cube(V x) {
+  return x * x * x;
+}
+template <class V>
+V inverse_square(V x) {
+  return V(1) / (x * x);
+}
+template <class V>
 V sign(V x) {
   return select(x > V(0), V(1), select(x < V(0), V(-1), V(0) * V(0)));
 }
