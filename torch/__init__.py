@@ -1,8 +1,9 @@
 """Tabula: the PyTorch API, implemented from scratch over a small C++ core.
 
-This module only wires names together. Native operations come from ``torch._C``; everything that is not needed at once is
-found by ``__getattr__`` when it is first named, so that ``import torch`` stays cheap.
+This module only wires names together. Native operations come from ``torch._C``; what is not needed at once is found by
+``__getattr__`` when it is first named, so that ``import torch`` stays cheap.
 """
+# ruff: noqa: F401 - the names are here to be found
 
 from __future__ import annotations
 
@@ -27,6 +28,7 @@ from ._C import (
     get_default_dtype,
     get_num_threads,
     iinfo,
+    is_grad_enabled,
     layout,
     memory_format,
     promote_types,
@@ -52,9 +54,6 @@ globals().update(
     chalf=_C.complex32, cfloat=_C.complex64, cdouble=_C.complex128, legacy_contiguous_format=_C.contiguous_format,
 )  # fmt: skip
 
-if hasattr(_C, "is_grad_enabled"):
-    from ._C import is_grad_enabled
-
 from . import _tensor, _utils, storage  # noqa: E402
 from .ops_py import _methods  # noqa: E402
 from .storage import TypedStorage  # noqa: E402
@@ -70,7 +69,9 @@ from ._names import LAZY_MODULES, NAMES  # noqa: E402
 from .autograd import enable_grad, inference_mode, no_grad, set_grad_enabled  # noqa: E402
 
 _LATER = frozenset(LAZY_MODULES) | frozenset(NAMES)
-__all__ = sorted(_n for _n in {*globals(), *NAMES} if not _n.startswith("_") and _n not in ("annotations", "TYPE_CHECKING"))
+__all__ = sorted(
+    _n for _n in {*globals(), *NAMES} if not _n.startswith("_") and _n not in ("NAMES", "LAZY_MODULES", "TYPE_CHECKING")
+)
 
 
 def __getattr__(name: str) -> Any:

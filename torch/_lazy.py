@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 def find(name: str) -> Any:
     """The public object of ``torch`` with this name; AttributeError if there is none."""
     if name in LAZY_MODULES:
-        return import_module(LAZY_MODULES[name] or f"torch.{name}")
+        path = LAZY_MODULES[name] or f"torch.{name}"
+        try:
+            return import_module(path)
+        except ModuleNotFoundError as error:
+            if error.name != path:
+                raise
+            raise AttributeError(f"module 'torch' has no attribute '{name}': {path} is not part of Tabula yet") from None
     if name in NAMES:
         module, _, attribute = NAMES[name].partition(":")
         value = getattr(import_module(f"torch.{module}"), attribute or name)

@@ -48,8 +48,8 @@ def make(cuda: bool) -> dict[str, Any]:
             (),
             {
                 "__module__": module,
-                "__doc__": f"Tensors of dtype torch.{dtype}. ``{module}.{name}(2, 3)`` makes one with elements that are "
-                "not set, ``(sequence)`` one with these elements.",
+                "__doc__": f"Tensors of dtype torch.{dtype}. ``{module}.{name}(2, 3)`` makes one with elements that "
+                "are not set, ``(sequence)`` one with these elements.",
                 "dtype": getattr(torch, dtype),
                 "is_cuda": cuda,
             },

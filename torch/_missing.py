@@ -62,6 +62,7 @@ _CLASSES = {
         StreamObjType StringType SymBoolType SymIntType TensorType ThroughputBenchmark TracingState TupleType Type
         UnionType Use Value
     """,
+    _QUANTIZED: "QInt32Storage QInt8Storage QUInt2x4Storage QUInt4x2Storage QUInt8Storage",
     _INTERNAL: "AggregationType DispatchKey DispatchKeySet ExcludeDispatchKeyGuard Tag qscheme",
 }
 

@@ -42,8 +42,9 @@ NAMES = {
         "_settings",
         """
         are_deterministic_algorithms_enabled compiled_with_cxx11_abi get_default_device
-        get_deterministic_debug_mode get_device_module get_file_path get_float32_matmul_precision get_num_interop_threads
-        has_lapack has_mkl has_openmp has_spectral is_deterministic_algorithms_warn_only_enabled is_vulkan_available
+        get_deterministic_debug_mode get_device_module get_file_path get_float32_matmul_precision
+        get_num_interop_threads has_lapack has_mkl
+        has_openmp has_spectral is_deterministic_algorithms_warn_only_enabled is_vulkan_available
         is_warn_always_enabled prepare_multiprocessing_environment set_default_device set_default_dtype
         set_default_tensor_type set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal
         set_num_interop_threads set_warn_always use_deterministic_algorithms PRIVATE_OPS USE_GLOBAL_DEPS
@@ -71,14 +72,14 @@ NAMES = {
         ShortTensor
         """,
     ),
-    **_at("storage", "StorageBase QInt32Storage QInt8Storage QUInt2x4Storage QUInt4x2Storage QUInt8Storage"),
     **_at("_streams", "AcceleratorError Event FatalError Stream"),
     **_at(
         "amp._state",
         """
         autocast_decrement_nesting autocast_increment_nesting clear_autocast_cache get_autocast_cpu_dtype
-        get_autocast_dtype get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype is_autocast_cache_enabled
-        is_autocast_cpu_enabled is_autocast_enabled is_autocast_ipu_enabled is_autocast_xla_enabled
+        get_autocast_dtype get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype
+        is_autocast_cache_enabled is_autocast_cpu_enabled
+        is_autocast_enabled is_autocast_ipu_enabled is_autocast_xla_enabled
         set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype
         set_autocast_enabled set_autocast_gpu_dtype set_autocast_ipu_dtype set_autocast_ipu_enabled
         set_autocast_xla_dtype set_autocast_xla_enabled
@@ -92,4 +93,5 @@ NAMES = {
     "DisableTorchFunction": "_C",
     "DisableTorchFunctionSubclass": "_C",
     "Storage": "storage:FloatStorage",
+    "StorageBase": "storage:UntypedStorage",
 }

@@ -158,7 +158,10 @@ def is_warn_always_enabled() -> bool:
 def set_float32_matmul_precision(precision: str) -> None:
     """How much precision float32 matrix products may give up; on the CPU they never do."""
     if precision not in ("highest", "high", "medium"):
-        warnings.warn(f"{precision} is not one of 'highest', 'high', or 'medium'; the current precision remains as it was.", stacklevel=2)
+        warnings.warn(
+            f"{precision} is not one of 'highest', 'high', or 'medium'; the current precision remains as it was.",
+            stacklevel=2,
+        )
         return
     _State.matmul_precision = precision
 
@@ -182,7 +185,8 @@ def set_num_interop_threads(n: int, /) -> None:
         raise RuntimeError("set_num_interop_threads expects a positive integer")
     if _State.interop_threads is not None:
         raise RuntimeError(
-            "Error: cannot set number of interop threads after parallel work has started or set_num_interop_threads called"
+            "Error: cannot set number of interop threads after parallel work has started or set_num_interop_threads "
+            "called"
         )
     _State.interop_threads = n
 

@@ -1,4 +1,4 @@
-"""Numbers that stand for sizes while a program is traced. Sizes are plain numbers here: the classes have no instances."""
+"""Numbers that stand for sizes while a program is traced. Sizes are plain numbers: the classes have no instances."""
 
 from __future__ import annotations
 
@@ -75,4 +75,5 @@ def sym_sqrt(a: Any) -> builtins.float:
 
 
 def sym_fresh_size(expr: Any) -> Any:
+    """Raise NotImplementedError: sizes are never symbolic."""
     raise torch._missing.not_available("torch.sym_fresh_size", "sizes are never symbolic")

@@ -165,6 +165,7 @@ def _backward(
 
 
 def _reinforce(self: Any, reward: Any) -> None:
+    """Raise a RuntimeError: removed from PyTorch in favour of torch.distributions."""
     raise RuntimeError("reinforce() was removed: use torch.distributions and the score function estimator instead")
 
 
@@ -462,12 +463,18 @@ def _names(self: Any) -> tuple[None, ...]:
     return (None,) * self.dim()
 
 
+def _has_names(self: Any) -> bool:
+    """Return False: dimensions are not named."""
+    return False
+
+
 def _unsupported(name: str, reason: str) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"Tensor.{name} is not available: {reason}")
 
     method.__name__ = name
     method.__qualname__ = f"Tensor.{name}"
+    method.__doc__ = f"Raises NotImplementedError: {reason}."
     return method
 
 
@@ -512,7 +519,7 @@ _OPTIONAL: dict[str, Any] = {
     "align_to": _unsupported("align_to", _NO_NAMES),
     "backward": _backward,
     "dim_order": _dim_order,
-    "has_names": lambda self: False,
+    "has_names": _has_names,
     "is_shared": _is_shared,
     "istft": _istft,
     "lu": _lu,

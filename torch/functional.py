@@ -1,4 +1,5 @@
 """Functions of ``torch`` that are written in Python, under their old module name."""
+# ruff: noqa: F822 - __getattr__ finds them
 
 from __future__ import annotations
 

@@ -40,7 +40,6 @@ triton_op = missing_function("torch.library.triton_op", _TRITON)
 wrap_triton = missing_function("torch.library.wrap_triton", _TRITON)
 
 
-
 class CustomOp:
     """A custom operation: call it, or give it a derivative and implementations for kinds of devices."""
 
@@ -174,7 +173,9 @@ def register_fake(
     return _find(op).register_fake if func is None else _find(op).register_fake(func)
 
 
-def impl_abstract(qualname: str, func: Callable[..., Any] | None = None, *, lib: Any = None, _stacklevel: int = 1) -> Any:
+def impl_abstract(
+    qualname: str, func: Callable[..., Any] | None = None, *, lib: Any = None, _stacklevel: int = 1
+) -> Any:
     """The old name of ``register_fake``."""
     return register_fake(qualname, func)
 

@@ -35,16 +35,6 @@ _FIELDS = {
     "slogdet": "sign logabsdet",
     "svd": "U S V",
     "triangular_solve": "solution cloned_coefficient",
-    "frexp": "mantissa exponent",
-    "cummax": "values indices",
-    "cummin": "values indices",
-    "kthvalue": "values indices",
-    "max": "values indices",
-    "median": "values indices",
-    "min": "values indices",
-    "mode": "values indices",
-    "sort": "values indices",
-    "topk": "values indices",
 }
 
 

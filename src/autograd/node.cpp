@@ -165,8 +165,9 @@ Edge gradient_edge(const Tensor& t) {
 }
 
 void set_requires_grad(const Tensor& t, bool value) {
-  check(!value || is_differentiable(t.dtype()), "only Tensors of floating point and complex dtype can require gradients");
-  check(is_leaf(t) || value, "you can only change requires_grad flags of leaf variables.");
+  check(!value || is_differentiable(t.dtype()), "only Tensors of floating point dtype can require gradients");
+  check(is_leaf(t) || value, "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't "
+        "require differentiation use var_no_grad = var.detach().");
   if (!is_leaf(t)) return;
   check(!value || !t.impl()->inference || thread_state.inference, "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
   meta(t).requires_grad = value;

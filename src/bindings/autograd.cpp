@@ -88,8 +88,8 @@ PyObject* engine_run(PyObject*, PyObject* const* args, Py_ssize_t n) {
     if (request.accumulate && request.create_graph) warn_about_cycle();
     const std::vector<Tensor> grads = run_backward(std::move(request));
     if (!allow_unused)
-      for (const Tensor& grad : grads)
-        check(grad.defined(), "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the "
+      for (size_t i = 0; i < grads.size(); i++)
+        check(grads[i].defined(), "The differentiated Tensor at index ", i, " appears to not have been used in the graph. Set allow_unused=True if this is the "
               "desired behavior.");
     return wrap_tuple(grads);
   });

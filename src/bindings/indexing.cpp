@@ -68,7 +68,7 @@ int64_t consumed(PyObject* o) {
     const Tensor& t = unwrap(o);
     return t.dtype() == DType::Bool || t.dtype() == DType::UInt8 ? t.dim() : 1;
   }
-  if (PySequence_Check(o) || PyObject_HasAttrString(o, "__array__")) {
+  if (!PyUnicode_Check(o) && (PySequence_Check(o) || PyObject_HasAttrString(o, "__array__"))) {
     const Tensor t = index_tensor(o);
     return t.dtype() == DType::Bool ? t.dim() : 1;
   }
@@ -227,6 +227,7 @@ int tensor_assign_subscript(PyObject* self, PyObject* index, PyObject* value) {
     }
     const Tensor v = value_tensor(value, t);
     const Tensor source = trimmed(v, parts.view.dim());
+    if (source.numel() && source.dim() > parts.view.dim()) (void)expanded(Geometry{Dims(source.sizes()), Dims(source.strides()), 0}, parts.view.sizes());
     if (source.numel() && !expandable_to(source.sizes(), parts.view.sizes()))
       fail(ErrorKind::Runtime, "The expanded size of the tensor (", parts.view.dim() ? parts.view.sizes().back() : 1, ") must match the existing size (",
            source.dim() ? source.sizes().back() : 1, ") at non-singleton dimension ", std::max<int64_t>(parts.view.dim() - 1, 0), ".  Target sizes: ",

@@ -54,11 +54,15 @@ PyObject* set_default_dtype(PyObject*, PyObject* arg) {
     Py_RETURN_NONE;
   });
 }
+void check_dtype_argument(PyObject* o, const char* function, const char* name, int position) {
+  check_type(is_dtype(o), function, "(): argument '", name, "' (position ", position, ") must be torch.dtype, not ", Py_TYPE(o)->tp_name);
+}
 PyObject* promote(PyObject*, PyObject* args) {
   PyObject *a, *b;
   if (!PyArg_ParseTuple(args, "OO:promote_types", &a, &b)) return nullptr;
   return guarded([&]() -> PyObject* {
-    check_type(is_dtype(a) && is_dtype(b), "promote_types(): arguments must be torch.dtype");
+    check_dtype_argument(a, "promote_types", "type1", 1);
+    check_dtype_argument(b, "promote_types", "type2", 2);
     return wrap(promote_types(unwrap_dtype(a), unwrap_dtype(b)));
   });
 }
@@ -67,7 +71,8 @@ PyObject* can_cast_py(PyObject*, PyObject* args, PyObject* kwargs) {
   PyObject *a, *b;
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO:can_cast", const_cast<char**>(names), &a, &b)) return nullptr;
   return guarded([&]() -> PyObject* {
-    check_type(is_dtype(a) && is_dtype(b), "can_cast(): arguments must be torch.dtype");
+    check_dtype_argument(a, "can_cast", "from_", 1);
+    check_dtype_argument(b, "can_cast", "to", 2);
     return PyBool_FromLong(can_cast(unwrap_dtype(a), unwrap_dtype(b)));
   });
 }

@@ -1,6 +1,7 @@
 // Every row as Python callables: torch.name, Tensor.name, the derived in-place and out= forms, and the operators.
 #include "bindings/operations.h"
 
+#include <algorithm>
 #include <deque>
 #include <map>
 
@@ -38,6 +39,16 @@ std::map<std::string, PyTypeObject*>& result_types() {
   return types;
 }
 
+// One field per line, as tensors print over several.
+PyObject* result_repr(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyRef text = checked(PyUnicode_FromFormat("%s(", type->tp_name));
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self); i++)
+    text = checked(PyUnicode_FromFormat("%U%s\n%s=%R", text.get(), i ? "," : "", type->tp_members[i].name, PyTuple_GET_ITEM(self, i)));
+  return PyUnicode_FromFormat("%U)", text.get());
+}
+PyMethodDef result_repr_method{"__repr__", [](PyObject* self, PyObject*) { return guarded([&] { return result_repr(self); }); }, METH_NOARGS, nullptr};
+
 // Operations with named results return a torch.return_types class: "-> (Tensor values, Tensor indices)".
 PyTypeObject* result_type(const Op& op) {
   if (!op.schema.returns.starts_with("(")) return nullptr;  // another overload of the name may have one
@@ -72,6 +83,8 @@ PyTypeObject* result_type(const Op& op) {
       PyStructSequence_Desc desc{texts.back().c_str(), nullptr, fields.data(), count};
       type = PyStructSequence_NewType(&desc);
       if (!type) throw PythonError{};
+      PyRef repr = checked(PyDescr_NewMethod(type, &result_repr_method));
+      checked(PyObject_SetAttrString(reinterpret_cast<PyObject*>(type), "__repr__", repr.get()));
     }
   }
   types[name] = type;
@@ -96,34 +109,46 @@ PyObject* wrap_out(const Op& op, Out& out) {
   return result.release();
 }
 
+// How many tensors the operation gives; -1 for a list.
+int result_count(const Op& op) {
+  const std::string_view returns = op.schema.returns;
+  if (returns.ends_with("[]")) return -1;
+  return returns.starts_with("(") ? int(std::count(returns.begin(), returns.end(), ',')) + 1 : 1;
+}
+
 PyObject* call_into(const Op& op, Parsed& parsed, Out& out) {
-  Tensor into[Out::kInline];
-  int count = 0;
-  if (is_tensor(parsed.out)) {
-    into[count++] = unwrap(parsed.out);
-  } else if (PyTuple_Check(parsed.out) || PyList_Check(parsed.out)) {
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(parsed.out) && count < Out::kInline; i++) {
-      PyObject* one = PySequence_Fast_GET_ITEM(parsed.out, i);
-      check_type(is_tensor(one), op.schema.base_name, "(): argument 'out' must be tuple of Tensors, not ", Py_TYPE(one)->tp_name);
-      into[count++] = unwrap(one);
-    }
-  } else {
-    fail(ErrorKind::Type, op.schema.base_name, "(): argument 'out' must be Tensor, not ", Py_TYPE(parsed.out)->tp_name);
+  const int expected = result_count(op);
+  if (is_tensor(parsed.out) && expected == 1) {
+    Tensor into = unwrap(parsed.out);
+    call_out(op, parsed.values, out, &into, 1);
+    return Py_NewRef(parsed.out);
   }
-  call_out(op, parsed.values, out, into, count);
-  if (count == 1) return Py_NewRef(is_tensor(parsed.out) ? parsed.out : PySequence_Fast_GET_ITEM(parsed.out, 0));
+  const bool sequence = expected != 1 && (PyTuple_Check(parsed.out) || PyList_Check(parsed.out));
+  check_type(sequence, op.schema.base_name, "(): argument 'out' must be ", expected == 1 ? "Tensor" : "tuple of Tensors", ", not ",
+             Py_TYPE(parsed.out)->tp_name);
+  const Py_ssize_t count = PySequence_Fast_GET_SIZE(parsed.out);
+  check_type(expected < 0 || count == expected, "expected tuple of ", expected, " elements but got ", count);
+  std::vector<Tensor> into;
+  for (Py_ssize_t i = 0; i < count; i++) {
+    PyObject* one = PySequence_Fast_GET_ITEM(parsed.out, i);
+    check_type(is_tensor(one), "expected Tensor as element ", i, " in argument 'out', but got ", Py_TYPE(one)->tp_name);
+    into.push_back(unwrap(one));
+  }
+  call_out(op, parsed.values, out, into.data(), int(count));
   return wrap_out(op, out);
 }
 
 PyObject* run(const Group& group, const Signature& signature, Parsed& parsed) {
   Out out;
   const Op& op = *signature.op;
-  if (parsed.out) [[unlikely]]
-    return call_into(op, parsed, out);
   if (group.in_place) {
+    check_type(!parsed.out, group.name, "() got an unexpected keyword argument 'out'");
+    check_type(parsed.values[0].is_tensor(), group.name, "(): argument 'input' (position 1) must be Tensor, not a number");
     call_in_place(op, parsed.values, out);
     return wrap(out.tensors[0]);
   }
+  if (parsed.out) [[unlikely]]
+    return call_into(op, parsed, out);
   call(op, parsed.values, out);
   return wrap_out(op, out);
 }
@@ -176,7 +201,41 @@ PyObject* operation_repr(PyObject* self) {
 
 PyObject* operation_name(PyObject* self, void*) { return PyUnicode_FromString(reinterpret_cast<PyOperation*>(self)->group->name.c_str()); }
 PyObject* operation_module(PyObject* self, void*) { return Py_NewRef(reinterpret_cast<PyOperation*>(self)->module); }
-PyObject* operation_doc(PyObject* self, void*) { return PyUnicode_FromString(reinterpret_cast<PyOperation*>(self)->group->doc.c_str()); }
+
+// "add(input, other, *, alpha=1, out=None) -> Tensor", as a line of help() shows it.
+std::string call_line(const Group& group, const Op& op, bool method) {
+  std::string text = (method ? "Tensor." : "") + group.name + "(";
+  const char* separator = "";
+  bool starred = false;
+  const auto append = [&](const std::string& parameter, bool keyword_only) {
+    if (keyword_only && !starred) {
+      text += separator + std::string("*");
+      separator = ", ";
+      starred = true;
+    }
+    text += separator + parameter;
+    separator = ", ";
+  };
+  for (size_t i = method ? 1 : 0; i < op.schema.params.size(); i++) {
+    const Param& p = op.schema.params[i];
+    append(std::string(p.name) + (p.has_default ? "=" + std::string(p.default_text) : ""), p.keyword_only);
+  }
+  if (!method && !group.in_place && (op.def.on & OutForm)) append("out=None", true);
+  const std::string_view returns = op.schema.returns;
+  return text + ") -> " + std::string(returns.starts_with("Tensor(") ? "Tensor" : returns);
+}
+
+PyObject* operation_doc(PyObject* self, void*) {
+  return guarded([&]() -> PyObject* {
+    const Group& group = *reinterpret_cast<PyOperation*>(self)->group;
+    const bool method = Py_TYPE(self) == method_type;
+    std::string text;
+    for (const Signature* signature : method ? group.methods : group.functions) text += call_line(group, *signature->op, method) + "\n";
+    if (!group.doc.empty()) text += "\n" + group.doc;
+    return wrap_string(text);
+  });
+}
+
 PyObject* operation_qualname(PyObject* self, void*) {
   auto* op = reinterpret_cast<PyOperation*>(self);
   return Py_TYPE(self) == method_type ? PyUnicode_FromFormat("Tensor.%s", op->group->name.c_str()) : PyUnicode_FromString(op->group->name.c_str());
@@ -278,7 +337,11 @@ void add_operations(PyObject* module) {
       group.functions.push_back(signature);
       if (group.doc.empty()) group.doc = op->def.doc;
     }
-    if (on & InPlaceFunction) group_of(std::string(on & NN ? "torch._C._nn" : "torch") + "." + name + "_", name + "_", true).functions.push_back(signature);
+    if (on & InPlaceFunction) {
+      Group& group = group_of(std::string(on & NN ? "torch._C._nn" : "torch") + "." + name + "_", name + "_", true);
+      group.functions.push_back(signature);
+      if (group.doc.empty()) group.doc = "In-place form of torch." + name + ": writes its result to the input itself and returns it.";
+    }
     if (on & Method) {
       Group& group = group_of("Tensor." + name, name, false);
       group.methods.push_back(signature);

@@ -221,6 +221,26 @@ bool name_is(PyObject* given, PyObject* interned) {
   return given == interned || PyUnicode_Compare(given, interned) == 0;
 }
 
+// What to say of an argument that doesn't fit; position 0 stands for a keyword.
+std::string where(const Param& p, int position) {
+  return position ? concat("argument '", p.name, "' (position ", position, ")") : concat("argument '", p.name, "'");
+}
+std::string bad_element(const Param& p, PyObject* item, Py_ssize_t at, int position) {
+  const char* type = Py_TYPE(item)->tp_name;
+  if (at == 0) return concat(where(p, position), " must be ", type_description(p.type), ", but found element of type ", type, " at pos 0");
+  return concat("argument '", p.name, "' failed to unpack the object at pos ", at + 1, " with error \"type must be ", type_description(p.type), ",but got ", type, "\"");
+}
+std::string mismatch(const Param& p, PyObject* given, int position) {
+  if (p.type.list && (PyTuple_Check(given) || PyList_Check(given))) {
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(given); i++) {
+      PyObject* item = PySequence_Fast_GET_ITEM(given, i);
+      if (p.type.type == Type::Tensor && !is_tensor(item)) return concat("expected Tensor as element ", i, " in argument 0, but got ", Py_TYPE(item)->tp_name);
+      if (p.type.type == Type::Int && !(PyLong_Check(item) || (!PyFloat_Check(item) && PyIndex_Check(item)))) return bad_element(p, item, i, position);
+    }
+  }
+  return concat(where(p, position), " must be ", type_description(p.type), ", not ", Py_TYPE(given)->tp_name);
+}
+
 }  // namespace
 
 bool parse(const Signature& signature, const Arguments& call, Parsed& parsed, std::string* error) {
@@ -244,9 +264,7 @@ bool parse(const Signature& signature, const Arguments& call, Parsed& parsed, st
     for (Py_ssize_t i = 0; i < call.count; i++) {
       PyObject* o = call.args[i];
       if (!PyLong_Check(o) && (PyFloat_Check(o) || !PyIndex_Check(o) || (is_tensor(o) && !is_integral(unwrap(o).dtype()))))
-        return call.count == 1 ? problem("argument '", schema.params[size_t(next)].name, "' (position 1) must be tuple of ints, not ", Py_TYPE(o)->tp_name)
-                               : problem("argument '", schema.params[size_t(next)].name, "' failed to unpack the object at pos ", i + 1,
-                                         " with error \"type must be tuple of ints,but got ", Py_TYPE(o)->tp_name, "\"");
+        return problem(call.count == 1 ? mismatch(schema.params[size_t(next)], o, 1) : bad_element(schema.params[size_t(next)], o, i, 1));
       list[i] = unwrap_int(o);
     }
     parsed.values[next++] = Value(IntList(list, size_t(call.count)));
@@ -258,8 +276,7 @@ bool parse(const Signature& signature, const Arguments& call, Parsed& parsed, st
                      call.count, call.count == 1 ? " was" : " were", " given");
     const Param& p = schema.params[size_t(next)];
     if (!convert(call.args[used], p.type, parsed, parsed.values[next]))
-      return problem("argument '", p.name, "' (position ", next - first + 1, ") must be ", type_description(p.type), ", not ",
-                     Py_TYPE(call.args[used])->tp_name);
+      return error ? problem(mismatch(p, call.args[used], next - first + 1)) : false;
   }
   const int filled = next;
   for (int i = filled; i < count; i++) parsed.values[i] = schema.params[size_t(i)].default_value;
@@ -273,7 +290,9 @@ bool parse(const Signature& signature, const Arguments& call, Parsed& parsed, st
       for (int i = first; i < count; i++)
         if (name_is(name, signature.names[size_t(i)])) found = i;
       if (found < 0) {
-        const std::string_view text = PyUnicode_AsUTF8(name);
+        const char* utf8 = PyUnicode_AsUTF8(name);
+        if (!utf8) throw PythonError{};
+        const std::string_view text = utf8;
         if (text == "out" && (signature.op->def.on & OutForm)) {
           if (value != Py_None) parsed.out = value;
           continue;
@@ -288,7 +307,7 @@ bool parse(const Signature& signature, const Arguments& call, Parsed& parsed, st
       const Param& p = schema.params[size_t(found)];
       if (!convert(value, p.type, parsed, parsed.values[found])) {
         if (value == Py_None && p.has_default) continue;
-        return problem("argument '", p.name, "' must be ", type_description(p.type), ", not ", Py_TYPE(value)->tp_name);
+        return error ? problem(mismatch(p, value, 0)) : false;
       }
       given |= 1u << found;
     }
@@ -302,7 +321,8 @@ bool parse(const Signature& signature, const Arguments& call, Parsed& parsed, st
       for (int j = i; j < count; j++)
         if (!(given >> j & 1) && !schema.params[size_t(j)].has_default)
           names += (names.empty() ? "\"" : ", \"") + std::string(schema.params[size_t(j)].name) + "\"";
-      return problem("missing ", missing, " required positional arguments: ", names);
+      // the plural is the wrong way round in PyTorch's text, and programs compare with that
+      return problem("missing ", missing, " required positional argument", missing == 1 ? "s" : "", ": ", names);
     }
   }
   return true;
@@ -364,6 +384,7 @@ void fail_no_overload(const char* name, const std::vector<Signature*>& overloads
     Parsed parsed;
     std::string reason;
     (void)parse(*overloads[0], call, parsed, &reason);
+    if (reason.starts_with("expected")) fail(ErrorKind::Type, reason);
     fail(ErrorKind::Type, name, reason.starts_with("argument") ? "(): " : "() ", reason);
   }
   std::string text = concat(name, "() received an invalid combination of arguments - got ", describe_arguments(call), ", but expected one of:\n");

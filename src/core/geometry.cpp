@@ -5,6 +5,12 @@
 #include "core/error.h"
 
 namespace tabula {
+namespace {
+
+// Strides of a tensor without elements may exceed every memory; they are never followed.
+int64_t times(int64_t step, int64_t size) { return int64_t(uint64_t(step) * uint64_t(size)); }
+
+}  // namespace
 
 ShapeText::operator std::string() const {
   std::string text = "[";
@@ -35,7 +41,7 @@ Dims contiguous_strides(IntList sizes) {
   int64_t step = 1;
   for (int64_t i = int64_t(sizes.size()) - 1; i >= 0; i--) {
     strides[i] = step;
-    step *= std::max<int64_t>(sizes[i], 1);
+    step = times(step, std::max<int64_t>(sizes[i], 1));
   }
   return strides;
 }
@@ -46,7 +52,7 @@ Dims channels_last_strides(IntList sizes) {
   int64_t step = 1;
   const auto place = [&](int64_t d) {
     strides[d] = step;
-    step *= std::max<int64_t>(sizes[d], 1);
+    step = times(step, std::max<int64_t>(sizes[d], 1));
   };
   place(1);
   for (int64_t d = nd - 1; d >= 2; d--) place(d);
@@ -64,7 +70,7 @@ bool is_contiguous(IntList sizes, IntList strides) {
         if (sizes[j] == 0) return true;
       return false;
     }
-    step *= sizes[i];
+    step = times(step, sizes[i]);
   }
   return true;
 }
@@ -79,7 +85,7 @@ bool is_channels_last(IntList sizes, IntList strides) {
     // an N1HW tensor in plain order is not taken for channels-last
     if (d == 0 && least == strides[1]) return false;
     least = strides[d];
-    if (sizes[d] > 1) least *= sizes[d];
+    if (sizes[d] > 1) least = times(least, sizes[d]);
     return true;
   };
   if (!fits(1)) return false;
@@ -112,7 +118,7 @@ bool is_non_overlapping_and_dense(IntList sizes, IntList strides) {
   int64_t step = 1;
   for (int64_t d : order) {
     if (strides[d] != step) return false;
-    step *= sizes[d];
+    step = times(step, sizes[d]);
   }
   return true;
 }
@@ -122,7 +128,7 @@ Dims dense_strides_like(IntList sizes, IntList strides) {
   int64_t step = 1;
   for (int64_t d : by_stride(sizes, strides)) {
     result[d] = step;
-    step *= std::max<int64_t>(sizes[d], 1);
+    step = times(step, std::max<int64_t>(sizes[d], 1));
   }
   return result;
 }
@@ -150,6 +156,7 @@ int64_t wrap_dim(int64_t dim, int64_t ndim, bool scalar_ok) {
 
 Dims wrap_dims(IntList dims, int64_t ndim) {
   Dims result;
+  check(ndim <= 64, "only tensors with up to 64 dims are supported");
   uint64_t seen = 0;
   for (int64_t dim : dims) {
     const int64_t d = wrap_dim(dim, ndim);
@@ -248,15 +255,15 @@ Geometry expanded(const Geometry& g, IntList sizes) {
       check(d >= 0, "The expanded size of the tensor (", target, ") isn't allowed in a leading, non-existing dimension ", i);
       target = size;
     }
-    check(target >= 0, "The expanded size of the tensor (", target, ") isn't allowed in a leading, non-existing dimension ", i);
-    check(size == target || size == 1, "The expanded size of the tensor (", target, ") must match the existing size (", size,
+    check(target >= 0 || d >= 0, "The expanded size of the tensor (", target, ") isn't allowed in a leading, non-existing dimension ", i);
+    check(size == target || (size == 1 && target >= 0), "The expanded size of the tensor (", target, ") must match the existing size (", size,
           ") at non-singleton dimension ", i, ".  Target sizes: ", shape_text(sizes), ".  Tensor sizes: ", shape_text(g.sizes));
     result.sizes[i] = target;
     result.strides[i] = size == target && d >= 0 ? g.strides[d] : size == 1 ? 0 : g.strides[d];
   }
   // a new leading dimension of size 1 gets the stride a contiguous tensor would have
   for (int64_t i = n - old_n - 1; i >= 0; i--)
-    if (result.sizes[i] == 1) result.strides[i] = i + 1 < n ? result.sizes[i + 1] * result.strides[i + 1] : 1;
+    if (result.sizes[i] == 1) result.strides[i] = i + 1 < n ? times(result.sizes[i + 1], result.strides[i + 1]) : 1;
   return result;
 }
 

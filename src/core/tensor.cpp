@@ -12,6 +12,7 @@ void (*release_python_state)(void*) = nullptr;
 Ref<TensorImpl> TensorImpl::make(Ref<Storage> storage, DType dtype) {
   auto* impl = new (Recycler<TensorImpl>::take()) TensorImpl;
   impl->device = storage->device();
+  if (!impl->device.is_cpu()) impl->special = kOffCpu;
   impl->storage = std::move(storage);
   impl->dtype = dtype;
   impl->inference = thread_state.inference;
@@ -79,7 +80,7 @@ Tensor Tensor::alias(const Tensor& of, Geometry geometry) {
   Ref<TensorImpl> impl = TensorImpl::make(source.storage, source.dtype);
   impl->device = source.device;
   impl->own_version = source.own_version;
-  impl->special = source.special & (kConj | kNeg);
+  impl->special = source.special & (kConj | kNeg | kOffCpu);
   impl->inference = source.inference;
   impl->set_geometry(std::move(geometry.sizes), std::move(geometry.strides), geometry.offset);
   return Tensor(std::move(impl));
@@ -90,7 +91,7 @@ Tensor Tensor::alias(const Tensor& of) {
   Ref<TensorImpl> impl = TensorImpl::make(source.storage, source.dtype);
   impl->device = source.device;
   impl->own_version = source.own_version;
-  impl->special = source.special & (kConj | kNeg);
+  impl->special = source.special & (kConj | kNeg | kOffCpu);
   impl->inference = source.inference;
   impl->sizes = source.sizes;
   impl->strides = source.strides;

@@ -28,6 +28,7 @@ enum Special : uint8_t {
   kView = 8,        // differentiable view of view_base: consult it too
   kDispatch = 16,   // a Python subclass with __torch_dispatch__
   kSparse = 32,     // layout other than strided
+  kOffCpu = 64,     // on another device than the CPU
 };
 
 // How a view came about, which decides whether it may be written to in place.

@@ -16,8 +16,8 @@ enum class PointwiseResult : uint8_t { Same, Bool, Real, Complex };
   X(positive, 1, 0, Same, 0) X(abs, 1, 0, Real, 0) X(neg, 1, 0, Same, 0) X(sign, 1, 0, Same, 0)                        \
   X(sgn, 1, 0, Same, 0) X(ceil, 1, 0, Same, 0) X(floor, 1, 0, Same, 0) X(round, 1, 1, Same, 0) /* decimals */          \
   X(trunc, 1, 0, Same, 0) X(frac, 1, 0, Same, 0) X(reciprocal, 1, 0, Same, 0) X(sqrt, 1, 0, Same, 0)                   \
-  X(rsqrt, 1, 0, Same, 0) X(square, 1, 0, Same, 0) X(cube, 1, 0, Same, 0) X(inverse_square, 1, 0, Same, 0)                             \
-  X(exp, 1, 0, Same, 0) X(exp2, 1, 0, Same, 0)                        \
+  X(rsqrt, 1, 0, Same, 0) X(square, 1, 0, Same, 0) X(cube, 1, 0, Same, 0)                                              \
+  X(inverse_square, 1, 0, Same, 0) X(exp, 1, 0, Same, 0) X(exp2, 1, 0, Same, 0)                                        \
   X(expm1, 1, 0, Same, 0) X(log, 1, 0, Same, 0) X(log2, 1, 0, Same, 0) X(log10, 1, 0, Same, 0)                         \
   X(log1p, 1, 0, Same, 0) X(sin, 1, 0, Same, 0) X(cos, 1, 0, Same, 0) X(tan, 1, 0, Same, 0) X(asin, 1, 0, Same, 0)     \
   X(acos, 1, 0, Same, 0) X(atan, 1, 0, Same, 0) X(sinh, 1, 0, Same, 0) X(cosh, 1, 0, Same, 0)                          \

@@ -9,7 +9,7 @@ namespace tabula {
 inline namespace TABULA_ISA {
 namespace detail {
 
-// 1 / x for x between 2^-126 and 2^126, within one unit in the last place: Newton's iteration from an estimate. A
+// 1 / x for finite x of at least 2^-126, within one unit in the last place: Newton's iteration from an estimate. A
 // division of 16 floats takes as long as 20 multiplications; of 8, four.
 TABULA_INLINE Vec<float> reciprocal_moderate(Vec<float> x) {
 #if TABULA_VECTOR_BYTES == 64
@@ -137,10 +137,10 @@ TABULA_INLINE Vec<float> erf(Vec<float> x) {
 #endif
 }
 
-// Results below the normal range are zero.
-TABULA_INLINE Vec<float> sigmoid(Vec<float> x) {
+// 1 / (1 + exp(-x)); below the least argument exp would overflow
+TABULA_INLINE Vec<float> logistic(Vec<float> x) {
   using V = Vec<float>;
-  const V least(-87.33f), e = detail::exp_moderate(-at_least(at_most(x, V(87)), least));
+  const V least(-88.72f), e = detail::exp_moderate(-at_least(at_most(x, V(87)), least));
   return select(x < least, V(0), detail::reciprocal_moderate(V(1) + e));
 }
 

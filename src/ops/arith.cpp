@@ -199,11 +199,30 @@ static void pow_vjp(Backward& b) {
   }
 }
 
+static const Op cubed{pointwise_row("_cube(Tensor input) -> Tensor", Pointwise::cube, kPromote, Internal)};
+static const Op inverse_squared{pointwise_row("_inverse_square(Tensor input) -> Tensor", Pointwise::inverse_square, kPromote, Internal)};
+static const Op unchanged{pointwise_row("_unchanged(Tensor input) -> Tensor", Pointwise::positive, kPromote, Internal)};
+// The exponents that PyTorch computes by simpler means, with the values of those for zeros and infinities; null for others.
+static const Op* simple_power(const Value* args) {
+  if (!args[0].is_tensor() || !args[1].is_scalar()) return nullptr;
+  const DType dtype = args[0].tensor().dtype();
+  const Scalar& e = args[1].scalar();
+  if (is_floating(dtype) ? e.is_complex() : !is_integral(dtype) || e.kind() != Scalar::Kind::Int) return nullptr;
+  if (e.equals(1)) return &unchanged;
+  if (e.equals(2)) return &square;
+  if (e.equals(3)) return &cubed;
+  if (!is_floating(dtype)) return nullptr;
+  if (dtype != DType::Float16 && e.equals(0.5)) return &sqrt;
+  if (dtype != DType::Float16 && e.equals(-0.5)) return &rsqrt;
+  if (e.equals(-1)) return &reciprocal;
+  return e.equals(-2) ? &inverse_squared : nullptr;
+}
 static void run_pow(const Op& op, const Value* args, Out& out) {
   // integers to negative integer powers have no integer result
   if (args[1].is_scalar() && args[1].scalar().is_integral() && args[1].scalar().to_int() < 0 && args[0].is_tensor())
     check(!is_integral_or_bool(args[0].tensor().dtype()), "Integers to negative integer powers are not allowed.");
-  run_pointwise(op, args, out);
+  const Op* const simple = simple_power(args);
+  run_pointwise(simple ? *simple : op, args, out);
 }
 constexpr OpDef pow_row() {
   OpDef row = pointwise_row("pow(Operand input, Operand exponent) -> Tensor", Pointwise::pow, kPromote, Pointwise_, pow_vjp, in(0) | in(1) | out());

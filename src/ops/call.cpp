@@ -1,8 +1,9 @@
 // The choke point: every operation passes here, in one fixed order:
 // active interpreters, then autograd, then lazy bits, then the implementation.
 #include "ops/backward.h"
-#include "ops/copy.h"
 #include "core/state.h"
+#include "ops/copy.h"
+#include "ops/pointwise.h"
 
 namespace tabula {
 
@@ -32,6 +33,37 @@ inline uint8_t special_bits(const Op& op, const Value* args) {
   return bits;
 }
 
+// Kernels trust that all pointers are of their device. `target`: the argument that is written to, or -1.
+[[gnu::noinline]] void check_devices(const Op& op, const Value* args, int target, const Tensor* into, int count) {
+  if (op.def.composite || op.def.devices == Devices::Any) return;
+  const Tensor *on_cpu = nullptr, *elsewhere = nullptr;
+  const auto look = [&](const Tensor& t, bool guest) {
+    if (!t.defined() || (guest && t.device().is_cpu())) return;
+    const Tensor*& seen = t.device().is_cpu() ? on_cpu : elsewhere;
+    const Tensor* other = t.device().is_cpu() ? elsewhere : on_cpu;
+    if (seen && seen->device() != t.device()) other = seen;
+    check(!other, "Expected all tensors to be on the same device, but found at least two devices, ", other ? other->device().str() : "",
+          " and ", t.device().str(), "!");
+    seen = &t;
+  };
+  const bool numbers = op.def.run.run == run_pointwise;
+  for (uint8_t i : op.schema.tensor_params) {
+    const bool guest = i > 0 && op.def.devices == Devices::CpuGuests;
+    if (args[i].tag() == Value::Tag::Tensor) {
+      const Tensor& t = args[i].tensor();
+      const bool number = int(i) != target && t.dim() == 0 && (numbers || op.schema.params[i].type.type == Type::Operand);
+      look(t, guest || number);
+    } else if (args[i].tag() == Value::Tag::TensorList) {
+      for (const Tensor& t : args[i].tensors()) look(t, guest);
+    }
+  }
+  for (int i = 0; i < count; i++) {
+    const Tensor* other = into[i].device().is_cpu() ? elsewhere : on_cpu;
+    check(!other, "Attempting to copy from device ", other ? other->device().str() : "", " to device ", into[i].device().str(),
+          ", but cross-device copies are not allowed!");
+  }
+}
+
 // Runs with lazily conjugated or negated inputs replaced by plain ones.
 void run_resolved(const Op& op, const Value* args, Out& out) {
   const size_t count = op.schema.params.size();
@@ -57,6 +89,7 @@ void run_resolved(const Op& op, const Value* args, Out& out) {
 }
 
 [[gnu::noinline]] void call_special(const Op& op, const Value* args, Out& out, uint8_t bits) {
+  if (bits & kOffCpu) check_devices(op, args, -1, nullptr, 0);
   if ((bits & kNeedsGrad) && thread_state.grad_enabled && !thread_state.below_autograd && !op.def.composite) {
     autograd_hooks.call(op, args, out);
     return;
@@ -122,6 +155,7 @@ void run_in_place(const Op& op, const Value* args, Out& out) {
   const Tensor keep = target;
   if (op.schema.mutated < 0) out.into = const_cast<Tensor*>(&keep);
   const uint8_t bits = special_bits(op, args);
+  if (bits & kOffCpu) check_devices(op, args, op.schema.mutated >= 0 ? op.schema.mutated : 0, nullptr, 0);
   if ((bits & (kConj | kNeg)) && !op.def.lazy_bits) {
     run_resolved(op, args, out);
   } else {
@@ -150,9 +184,13 @@ void call_in_place(const Op& op, const Value* args, Out& out) {
   } else if (op.schema.mutated >= 0) {
     op.def.run.run(op, args, out);
   } else {
-    // a composite's parts are recorded, and so is the write of its result
-    const Tensor target = args[0].tensor();
-    op.def.run.run(op, args, out);
+    // A composite's parts are recorded, and so is the write of its result. The parts see a copy, since what they save
+    // must outlive the write.
+    const Tensor target = args[0].tensor(), copy = clone(target);
+    Value on_copy[kMaxParams];
+    std::copy_n(args, op.schema.params.size(), on_copy);
+    on_copy[0] = Value(copy);
+    op.def.run.run(op, on_copy, out);
     check_cast_result(out[0], target);
     check(same(out[0].sizes(), target.sizes()), "output with shape ", shape_text(target.sizes()),
           " doesn't match the broadcast shape ", shape_text(out[0].sizes()));
@@ -163,10 +201,11 @@ void call_in_place(const Op& op, const Value* args, Out& out) {
 }
 
 void call_out(const Op& op, const Value* args, Out& out, Tensor* into, int count) {
+  uint8_t all_bits = special_bits(op, args);
+  for (int i = 0; i < count; i++) all_bits |= special_bits(into[i]);
+  if (all_bits & kOffCpu) check_devices(op, args, -1, into, count);
   if (thread_state.grad_enabled && !thread_state.below_autograd) {
-    uint8_t bits = special_bits(op, args);
-    for (int i = 0; i < count; i++) bits |= special_bits(into[i]);
-    check(!(bits & kNeedsGrad), op.schema.base_name,
+    check(!(all_bits & kNeedsGrad), op.schema.base_name,
           "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.");
   }
   BelowAutograd guard;

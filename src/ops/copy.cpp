@@ -82,7 +82,9 @@ void resize_raw(const Tensor& t, IntList sizes) {
   check_sizes(sizes);
   if (same(t.sizes(), sizes)) return;
   Dims strides = contiguous_strides(sizes);
-  const int64_t needed = (t.offset() + count_elements(sizes)) * item_size(t.dtype());
+  int64_t needed;
+  check(!__builtin_add_overflow(t.offset(), count_elements(sizes), &needed) && !__builtin_mul_overflow(needed, item_size(t.dtype()), &needed),
+        "Storage size calculation overflowed with sizes=", shape_text(sizes));
   if (size_t(needed) > t.storage().bytes()) t.storage().resize(size_t(needed));
   t.impl()->set_geometry(Dims(sizes), std::move(strides), t.offset());
 }
@@ -106,7 +108,7 @@ static void copy_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, zeros_like_raw(b.g()));
   if (b.needs(1)) b.set(1, b.g());
 }
-const Op copy_{OpDef{.schema = "copy_(Tensor(a!) input, Tensor src, bool non_blocking=False) -> Tensor(a!)", .run = fn<run_copy>, .on = Method, .lazy_bits = true,
+const Op copy_{OpDef{.schema = "copy_(Tensor(a!) input, Tensor src, bool non_blocking=False) -> Tensor(a!)", .run = fn<run_copy>, .on = Method, .lazy_bits = true, .devices = Devices::Any,
                      .vjp = copy_vjp, .node = "CopyBackwards",
     .doc =
         "Writes src, broadcast and converted, to the tensor and returns it."
@@ -129,7 +131,7 @@ static Tensor run_fill_tensor(const Tensor& input, const Tensor& value) {
   return input;
 }
 static void fill_tensor_vjp(Backward& b);
-static const Op fill_tensor_{OpDef{.schema = "fill_.Tensor(Tensor(a!) input, Tensor value) -> Tensor(a!)", .run = fn<run_fill_tensor>, .on = Both, .lazy_bits = true,
+static const Op fill_tensor_{OpDef{.schema = "fill_.Tensor(Tensor(a!) input, Tensor value) -> Tensor(a!)", .run = fn<run_fill_tensor>, .on = Both, .lazy_bits = true, .devices = Devices::Any,
                                    .vjp = fill_tensor_vjp}};
 static void fill_tensor_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, zeros_like_raw(b.g()));

@@ -1,5 +1,7 @@
 // Factories of regular sequences: arange, linspace, logspace, eye, triangle indices.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/parallel.h"
 #include "core/state.h"
@@ -231,24 +233,31 @@ const Op empty_permuted{OpDef{.schema = "empty_permuted(int[] size, int[] physic
 // Rows and columns of the elements on and below (or on and above) the offset-th diagonal, row by row.
 template <bool upper>
 void run_triangle_indices(const Op&, const Value* args, Out& out) {
-  const int64_t rows = args[0].integer(), columns = args[1].integer(), offset = args[2].integer();
+  const int64_t rows = args[0].integer(), columns = args[1].integer();
   const FactoryOptions options(args + 3);
   check(rows >= 0, "row must be non-negative, got", rows);
   check(columns >= 0, "col must be non-negative, got", columns);
   const DType dtype = options.dtype.value_or(DType::Int64);
   check_implemented(is_integral(dtype), upper ? "\"triu_indices\" not implemented for '" : "\"tril_indices\" not implemented for '", dtype_title(dtype), "'");
-  const auto from = [&](int64_t r) { return upper ? std::clamp<int64_t>(r + offset, 0, columns) : 0; };
-  const auto to = [&](int64_t r) { return upper ? columns : std::clamp<int64_t>(r + offset + 1, 0, columns); };
-  int64_t count = 0;
-  for (int64_t r = 0; r < rows; r++) count += to(r) - from(r);
+  // 128 bits hold every sum and product of sizes. In row r the triangles part at column r + shift, cut to [0, columns]:
+  // that is 0 in the rows before `rising`, and `columns` from row `full` on.
+  using Wide = __int128;
+  const Wide shift = Wide(args[2].integer()) + (upper ? 0 : 1);
+  const Wide rising = std::clamp<Wide>(-shift, 0, rows), full = std::clamp<Wide>(columns - shift, rising, rows);
+  const Wide below = (full - rising) * (rising + full - 1 + 2 * shift) / 2 + (rows - full) * columns;
+  const Wide total = upper ? Wide(rows) * columns - below : below;
+  check(total <= std::numeric_limits<int64_t>::max() / 2, "Storage size calculation overflowed with sizes=[", rows, ", ", columns, "]");
+  const int64_t count = int64_t(total), first = upper ? 0 : int64_t(rising), last = upper ? int64_t(full) : rows;
+  const auto from = [&](int64_t r) { return upper ? int64_t(std::clamp<Wide>(r + shift, 0, columns)) : 0; };
+  const auto to = [&](int64_t r) { return upper ? columns : int64_t(std::clamp<Wide>(r + shift, 0, columns)); };
   Tensor t = Tensor::empty(Dims{2, count}, dtype, options.device_or_default());
   if (!t.is_meta())
     visit(dtype, "triangle_indices", [&]<class T>() {
       if constexpr (std::is_integral_v<T>) {
         T* row = t.data_as<T>();
         T* column = row + count;
-        for (int64_t r = 0; r < rows; r++)
-          for (int64_t c = from(r); c < to(r); c++) {
+        for (int64_t r = first; r < last && count; r++)
+          for (int64_t c = from(r), end = to(r); c < end; c++) {
             *row++ = T(r);
             *column++ = T(c);
           }

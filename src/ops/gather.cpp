@@ -237,6 +237,8 @@ static Tensor run_embedding(const Tensor& weight, const Tensor& given, int64_t, 
 }
 
 static Tensor run_embedding_backward(const Tensor& grad, const Tensor& given, int64_t rows, int64_t padding, bool by_frequency) {
+  check(grad.dim() == given.dim() + 1 && same(grad.sizes().first(size_t(given.dim())), given.sizes()), "embedding_dense_backward: a gradient of shape ",
+        shape_text(grad.sizes()), " does not fit indices of shape ", shape_text(given.sizes()));
   const int64_t width = grad.sizes().back();
   Tensor result = Tensor::empty(Dims{rows, width}, grad.dtype(), grad.device());
   const Tensor index = contiguous_raw(long_index(given)), dense = contiguous_raw(grad);

@@ -203,6 +203,7 @@ void index_backward_vjp(Backward& b) { b.set(0, index(b.g(), TensorList(saved_in
 const Op index_backward{OpDef{.schema = "index_backward(Tensor grad_output, int[] input_sizes, Tensor?[] indices) -> Tensor",
                               .run = fn<run_index_backward>,
                               .on = Internal,
+                              .devices = Devices::CpuGuests,
                               .vjp = index_backward_vjp,
                               .save = in(2)}};
 
@@ -211,7 +212,9 @@ void index_vjp(Backward& b) {
 }
 
 Tensor run_index_put_(const Tensor& input, TensorList indices, const Tensor& values, bool accumulate) {
-  put_raw(input, indices, values, accumulate);
+  const Tensor plain = resolved_copy(input);
+  put_raw(plain, indices, values, accumulate);
+  if (!plain.is(input)) copy_into(input, plain);
   return input;
 }
 Tensor run_index_put(const Tensor& input, TensorList indices, const Tensor& values, bool accumulate) {
@@ -236,11 +239,13 @@ void index_put_vjp(Backward& b) {
 const Op index{OpDef{.schema = "index.Tensor(Tensor input, Tensor?[] indices) -> Tensor",
                      .run = fn<index_raw>,
                      .on = Internal,
+                     .devices = Devices::CpuGuests,
                      .vjp = index_vjp,
                      .save = in(1) | shape(0)}};
 const Op index_put_{OpDef{.schema = "index_put_(Tensor(a!) input, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor(a!)",
                           .run = fn<run_index_put_>,
                           .on = Both,
+                          .devices = Devices::CpuGuests,
                           .vjp = index_put_vjp,
                           .save = in(1) | shape(2),
                           .node = "IndexPutBackward0",
@@ -250,6 +255,7 @@ const Op index_put_{OpDef{.schema = "index_put_(Tensor(a!) input, Tensor?[] indi
 const Op index_put{OpDef{.schema = "index_put(Tensor input, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor",
                          .run = fn<run_index_put>,
                          .on = Both,
+                         .devices = Devices::CpuGuests,
                          .vjp = index_put_vjp,
                          .save = in(1) | shape(2),
                          .doc = "A copy of input with values written to the positions that the index tensors name; see Tensor.index_put_.\n\n"

@@ -104,6 +104,7 @@ static void masked_fill_tensor_vjp(Backward& b) {
 const Op masked_fill_tensor{OpDef{.schema = "masked_fill.Tensor(Tensor input, Tensor mask, Tensor value) -> Tensor",
                                   .run = boxed(run_masked_fill_tensor),
                                   .on = Both | InPlace,
+                                  .devices = Devices::CpuGuests,
                                   .vjp = masked_fill_tensor_vjp,
                                   .save = in(1)}};
 

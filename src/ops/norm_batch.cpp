@@ -150,7 +150,7 @@ Tensor run_batch_norm_torch(const Tensor& input, const Tensor& weight, const Ten
 }
 const Op batch_norm_torch{OpDef{.schema = "batch_norm.torch(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, "
                                           "bool cudnn_enabled) -> Tensor",
-                                .run = fn<run_batch_norm_torch>, .on = Function, .composite = true}};
+                                .run = fn<run_batch_norm_torch>, .on = Function, .composite = true, .doc = "Called by torch.nn.functional.batch_norm, which see."}};
 
 // Statistics are shown in the parameters' dtype, and only where they come from the batch.
 using Three = std::tuple<Tensor, Tensor, Tensor>;
@@ -170,7 +170,8 @@ Three run_native_no_stats(const Tensor& input, const Tensor& weight, const Tenso
 }
 #define NATIVE(name, optional) \
   name "(Tensor input, Tensor? weight, Tensor? bias, Tensor" optional " running_mean, Tensor" optional " running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)"
-const Op native_batch_norm{OpDef{.schema = NATIVE("native_batch_norm", "?"), .run = fn<run_native>, .on = Function | Internal | OutForm, .composite = true}};
+const Op native_batch_norm{OpDef{.schema = NATIVE("native_batch_norm", "?"), .run = fn<run_native>, .on = Function | Internal | OutForm, .composite = true,
+                                 .doc = "Batch normalisation with its statistics: the result, and in training the batch's mean and 1 / sqrt(variance + eps). See torch.nn.functional.batch_norm."}};
 const Op legit{OpDef{.schema = NATIVE("_native_batch_norm_legit", ""), .run = fn<run_native>, .on = Function | Internal | OutForm, .composite = true}};
 #undef NATIVE
 const Op legit_no_stats{OpDef{.schema = "_native_batch_norm_legit.no_stats(Tensor input, Tensor? weight, Tensor? bias, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
@@ -232,7 +233,7 @@ Tensor run_instance_norm_torch(const Tensor& input, const Tensor& weight, const 
 }
 const Op instance_norm_torch{OpDef{.schema = "instance_norm.torch(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool use_input_stats, float momentum, "
                                              "float eps, bool cudnn_enabled) -> Tensor",
-                                   .run = fn<run_instance_norm_torch>, .on = Function, .composite = true}};
+                                   .run = fn<run_instance_norm_torch>, .on = Function, .composite = true, .doc = "Called by torch.nn.functional.instance_norm, which see."}};
 Tensor run_instance_norm_nn(const Tensor& input, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight, const Tensor& bias, bool use_input_stats, double momentum, double eps) {
   check_value(running_mean.defined() == running_var.defined(), "running_mean and running_var must either both be None or neither be None");
   if (use_input_stats)

@@ -119,14 +119,15 @@ Tensor run_layer_norm_torch(const Tensor& input, IntList normalized, const Tenso
   return run_layer_norm(input, normalized, weight, bias, eps);
 }
 const Op layer_norm_torch{OpDef{.schema = "layer_norm.torch(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enable=True) -> Tensor",
-                                .run = fn<run_layer_norm_torch>, .on = Function, .composite = true}};
+                                .run = fn<run_layer_norm_torch>, .on = Function, .composite = true, .doc = "Called by torch.nn.functional.layer_norm, which see."}};
 std::tuple<Tensor, Tensor, Tensor> run_native_layer_norm(const Tensor& input, IntList normalized, const Tensor& weight, const Tensor& bias, double eps) {
   auto [y, mean, rstd] = row_norm.many<3>(input, normalized, weight, bias, eps, false);
   const DType shown = weight.defined() ? weight.dtype() : input.dtype();
   return {y, mean.dtype() == shown ? mean : cast_raw(mean, shown), rstd.dtype() == shown ? rstd : cast_raw(rstd, shown)};
 }
 const Op native_layer_norm{OpDef{.schema = "native_layer_norm(Tensor input, int[] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)",
-                                 .run = fn<run_native_layer_norm>, .on = Function | Internal, .composite = true}};
+                                 .run = fn<run_native_layer_norm>, .on = Function | Internal, .composite = true,
+                                 .doc = "Layer normalisation with its statistics: the result, the mean and 1 / sqrt(variance + eps) of each row. See torch.nn.functional.layer_norm."}};
 
 // ---- RMS norm ----
 

@@ -187,6 +187,13 @@ enum Surface : uint16_t {
   Pointwise_ = Function | Method | InPlace | OutForm,
 };
 
+// On which devices a row's tensor arguments may be. 0-d CPU tensors are always welcome where a number would be.
+enum class Devices : uint8_t {
+  Same,       // all on one
+  CpuGuests,  // those after the first may be on the CPU
+  Any,        // the row looks itself
+};
+
 struct OpDef {
   const char* schema;
   Implementation run;
@@ -194,6 +201,7 @@ struct OpDef {
   bool composite = false;     // made of other operations: needs no derivative of its own
   bool view = false;          // the result shares memory with argument 0
   bool lazy_bits = false;     // sees lazily conjugated and negated inputs itself
+  Devices devices = Devices::Same;
   Vjp vjp = nullptr;          // null: the results never require grad
   uint32_t save = 0;          // in(i) | out(i) | shape(i)
   bool cross_save = false;    // of two tensor inputs, each is saved only if the other requires grad

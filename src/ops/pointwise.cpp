@@ -75,6 +75,11 @@ struct Inputs {
   fail(ErrorKind::Runtime, "Expected all tensors to be on the same device, but found at least two devices, ", a.device().str(), " and ", b.device().str(), "!");
 }
 
+[[noreturn, gnu::cold, gnu::noinline]] void fail_unsupported(Pointwise kernel, const Inputs& in, DType common) {
+  const char* name = kernel == Pointwise::left_shift ? "lshift" : kernel == Pointwise::right_shift ? "rshift" : in.name;
+  fail(ErrorKind::NotImplemented, "\"", name, "_cpu\" not implemented for '", dtype_title(common), "'");
+}
+
 // The texts differ for one and for two operands that are bool.
 void check_no_bool(const Inputs& in) {
   int bools = 0;
@@ -106,7 +111,7 @@ DType common_dtype(Pointwise kernel, const Inputs& in) {
   DType common = all_same && first && !first->impl()->wrapped_number ? first->dtype() : type.get();
   if (in.rule == kFloating && is_integral_or_bool(common)) common = default_dtype;
   if (in.rule == kPromoteIntegers && !is_integral_or_bool(common))
-    fail(ErrorKind::NotImplemented, "\"", in.name, "_cpu\" not implemented for '", dtype_title(common), "'");
+    fail_unsupported(kernel, in, common);
   if (in.rule == kNoBool) check_no_bool(in);
   return common;
 }
@@ -126,7 +131,7 @@ DType common_dtype(Pointwise kernel, const Inputs& in) {
       default: break;
     }
   }
-  fail(ErrorKind::NotImplemented, "\"", in.name, "_cpu\" not implemented for '", dtype_title(common), "'");
+  fail_unsupported(kernel, in, common);
 }
 
 // `into`: null, or the tensor to write to. Returns the result.
@@ -150,6 +155,7 @@ Tensor run(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, c
     } else {
       if (t.device() != shaped->device()) [[unlikely]] {
         if (t.dim() != 0 && shaped->dim() != 0) fail_devices(*shaped, t);
+        uniform = false;
       }
       if (!same(t.sizes(), shaped->sizes())) uniform = false;
     }

@@ -44,6 +44,8 @@ std::tuple<Tensor, Tensor> run_max_pool(const Tensor& input, IntList kernel_size
 }
 
 Tensor run_max_pool_backward(const Tensor& grad, IntList input_sizes, const Tensor& indices, int64_t n) {
+  check(indices.dtype() == DType::Int64, "max pooling: expected indices of dtype Long but got ", dtype_title(indices.dtype()));
+  check(same(grad.sizes(), indices.sizes()), "max pooling: the gradient's shape ", shape_text(grad.sizes()), " is not the indices' ", shape_text(indices.sizes()));
   Tensor result = Tensor::empty(input_sizes, grad.dtype(), grad.device());
   const Tensor from = contiguous_raw(grad), at = contiguous_raw(indices);
   kernels::PoolCall call = pool_call(int(n), input_sizes, grad.sizes(), grad.dtype());

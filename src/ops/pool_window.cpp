@@ -74,6 +74,8 @@ void check_no_empty_plane(PoolKind kind, int n, const Tensor& input) {
 kernels::PoolCall pool_call(int n, IntList in_sizes, IntList out_sizes, DType dtype) {
   kernels::PoolCall call{};
   const size_t lead = in_sizes.size() - size_t(n);
+  check(n >= 1 && n <= 3 && in_sizes.size() >= size_t(n) && in_sizes.size() == out_sizes.size() && same(in_sizes.first(lead), out_sizes.first(lead)),
+        "pooling over ", n, " dimensions: shapes ", shape_text(in_sizes), " and ", shape_text(out_sizes), " do not fit");
   call.planes = 1;
   for (size_t d = 0; d < lead; d++) call.planes *= in_sizes[d];
   for (int d = 0; d < 3; d++) {

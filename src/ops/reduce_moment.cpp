@@ -157,7 +157,7 @@ void logsumexp_vjp(Backward& b) {
 constexpr OpDef logsumexp_row(uint16_t on) {
   return OpDef{.schema = "logsumexp(Tensor input, int[1] dim, bool keepdim=False) -> Tensor", .run = fn<run_logsumexp>, .on = on, .vjp = logsumexp_vjp, .save = in(0) | out(),
                .doc = "log(sum(exp(x))) over the dims in `dim`, computed without overflow.\n\nInteger inputs become the default floating dtype.\n\n"
-                      "Example::\n\n    >>> torch.logsumexp(torch.tensor([1000., 1000.]), 0)\n    tensor(1000.6931)\n"};
+                      "Example::\n\n    >>> torch.logsumexp(torch.tensor([0., 0.]), 0)\n    tensor(0.6931)\n"};
 }
 
 }  // namespace

@@ -35,7 +35,14 @@ template <class R>
 Taps nearest_taps(int64_t in, int64_t out, bool exact, std::optional<double> scale) {
   const R ratio = scale && *scale > 0 ? R(1.0 / *scale) : R(in) / R(out);
   Taps taps;
+  // PyTorch looks at the sizes first: these two do not depend on the scale
+  const int64_t whole = exact ? 0 : out == in ? 1 : out == 2 * in ? 2 : 0;
   for (int64_t i = 0; i < out; i++) {
+    if (whole) {
+      taps.add(i / whole, 1);
+      taps.close();
+      continue;
+    }
     const R at = exact ? (R(i) + R(0.5)) * ratio : R(i) * ratio;
     taps.add(std::min<int64_t>(int64_t(std::floor(at)), in - 1), 1);
     taps.close();

@@ -246,7 +246,8 @@ void set_tensor_data(const Tensor& x, const Tensor& data) {
   to.storage = from.storage;
   to.dtype = from.dtype;
   to.device = from.device;
-  to.special = uint8_t((to.special & ~(kConj | kNeg)) | (from.special & (kConj | kNeg)));
+  constexpr uint8_t taken = kConj | kNeg | kOffCpu;
+  to.special = uint8_t((to.special & ~taken) | (from.special & taken));
   to.set_geometry(from.sizes, from.strides, from.offset);
 }
 

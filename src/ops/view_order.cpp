@@ -2,6 +2,7 @@
 #include "ops/view.h"
 
 #include "ops/backward.h"
+#include "ops/copy.h"
 #include "ops/doc.h"
 
 namespace tabula {

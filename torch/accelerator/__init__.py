@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from torch import _accelerators
-from torch._accelerators import DeviceGuard as device_index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import torch
 
+device_index = _accelerators.DeviceGuard
 _refuse = _accelerators.refusing("Cannot access accelerator device when none is available.", RuntimeError)
 for _name in """
     current_device_idx current_device_index current_stream empty_host_cache get_device_capability get_memory_info

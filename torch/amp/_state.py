@@ -35,7 +35,9 @@ def set_autocast_enabled(device_type: Any, enabled: bool | None = None) -> None:
 
 
 def refuse() -> None:
-    raise torch._missing.not_available("autocast", "mixed precision by context; convert the module with module.to(dtype)")
+    raise torch._missing.not_available(
+        "autocast", "mixed precision by context; convert the module with module.to(dtype)"
+    )
 
 
 def is_autocast_cache_enabled() -> bool:

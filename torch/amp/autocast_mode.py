@@ -21,8 +21,9 @@ def is_autocast_available(device_type: str) -> bool:
 class autocast:  # noqa: N801
     """Choose the precision of operations in a block.
 
-    With ``enabled=False`` it changes nothing and can stay in programs. For a device that is not there, PyTorch warns and
-    disables it; so does this. Enabling it on the CPU raises: convert modules and inputs with ``to(torch.bfloat16)``.
+    With ``enabled=False`` it changes nothing and can stay in programs. For a device that is not there, PyTorch warns
+    and disables it; so does this. Enabling it on the CPU raises: convert modules and inputs with
+    ``to(torch.bfloat16)``.
     """
 
     def __init__(

@@ -96,7 +96,7 @@ def _check_inputs(inputs: tuple[Any, ...]) -> list[int]:
     positions = [i for i, value in enumerate(inputs) if _differentiable(value)]
     if not positions:
         raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of the them have "
+            "gradcheck expects at least one input tensor to require gradient, but none of them have "
             "requires_grad=True."
         )
     for i in positions:

@@ -7,8 +7,6 @@ import sys as _sys
 import types as _types
 
 from torch import _accelerators, _legacy_tensors
-from torch._accelerators import DeviceGuard as device
-from torch._accelerators import DeviceGuard as device_of
 from torch._accelerators import StreamContext
 from torch.storage import _LEGACY_CLASSES
 
@@ -16,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+device = device_of = _accelerators.DeviceGuard
 _MESSAGE = "Torch not compiled with CUDA enabled"
 
 _accelerators.fill(
@@ -69,7 +68,7 @@ def stream(stream: Any) -> StreamContext:
     return StreamContext(stream)
 
 
-def caching_allocator_disabled(device: Any = None) -> Any:
+def caching_allocator_disabled(*args: Any) -> Any:
     """A context without the caching allocator: there is none."""
     return StreamContext()
 
@@ -86,10 +85,10 @@ graphs = _submodule("graphs", CUDAGraph=CUDAGraph, graph=graph)  # noqa: F821
 jiterator = _submodule("jiterator", **{n: _refuse(n) for n in ("_create_jit_fn", "_create_multi_output_jit_fn")})
 memory = _submodule("memory", **{n: globals()[n] for n in (*_accelerators.NOTHING, "memory_summary", "mem_get_info")})
 nccl = _submodule("nccl", is_available=_accelerators.constant("is_available", False, "Always False."))
+_no_nvtx = _accelerators.refusing("NVTX functions not installed. Are you sure you have a CUDA build?", RuntimeError)
 nvtx = _submodule(
-    "nvtx", **{n: _accelerators.refusing("NVTX functions not installed. Are you sure you have a CUDA build?", RuntimeError)(n)
-               for n in ("mark", "range", "range_end", "range_pop", "range_push", "range_start")}
-)  # fmt: skip
+    "nvtx", **{n: _no_nvtx(n) for n in ("mark", "range", "range_end", "range_pop", "range_push", "range_start")}
+)
 profiler = _submodule("profiler", **{n: _refuse(n) for n in ("init", "start", "stop", "profile")})
 random = _submodule(
     "random", **{n: globals()[n] for n in ("get_rng_state", "get_rng_state_all", "initial_seed", "manual_seed",
@@ -108,5 +107,3 @@ def __getattr__(name: str) -> Any:
 
         return import_module("torch.cuda.amp")
     raise AttributeError(f"module 'torch.cuda' has no attribute '{name}'")
-
-

@@ -99,7 +99,8 @@ def grad_and_value(func: Callable[..., Any], argnums: Any = 0, has_aux: bool = F
             if has_aux:
                 if not (isinstance(output, tuple) and len(output) == 2):
                     raise RuntimeError(
-                        "grad_and_value(f)(*args): output of function f should be a tuple: (output, aux) if has_aux is True"
+                        "grad_and_value(f)(*args): output of function f should be a tuple: (output, aux) if has_aux "
+                        "is True"
                     )
                 output, aux = output
             if not isinstance(output, torch.Tensor):
@@ -157,8 +158,8 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         given = cotangents[0] if len(cotangents) == 1 else cotangents
         weights, spec = _pytree.tree_flatten(given)
         if spec != out_spec and len(weights) != len(outputs):
-            raise RuntimeError(f"Expected pytree structure of cotangents to be the same as pytree structure of outputs to "
-                               f"the function. cotangents: {spec}, primal output: {out_spec}")  # fmt: skip
+            raise RuntimeError("Expected pytree structure of cotangents to be the same as pytree structure of outputs"
+                               f" to the function. cotangents: {spec}, primal output: {out_spec}")  # fmt: skip
         linked = keep or _depth > 0 or any(w.requires_grad for w in weights)
         with torch.enable_grad():
             grads = _gradients(outputs, inputs, weights, linked)
@@ -169,13 +170,13 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
 
 
 def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False) -> Any:
-    """The value of ``func``, and its derivative in a direction: the gradient of the vjp, which is linear, by its weights.
+    """The value of ``func``, and its derivative in a direction: the gradient of the (linear) vjp by its weights.
 
     >>> torch.func.jvp(torch.sin, (torch.tensor(0.),), (torch.tensor(2.),))
     (tensor(0.), tensor(2.))
     """
     if not isinstance(primals, tuple):
-        raise RuntimeError(f"jvp(f, primals, tangents): Expected primals to be a tuple. E.g. it should be valid to call "
+        raise RuntimeError("jvp(f, primals, tangents): Expected primals to be a tuple. E.g. it should be valid to call "
                            f"f(*primals). Got {type(primals)}")  # fmt: skip
     with _Level() as nested, torch.enable_grad():
         keep = nested or _outer_graph((primals, tangents))

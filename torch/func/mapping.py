@@ -1,5 +1,5 @@
-"""``vmap``: a function of one example applied to a batch. The examples run one after the other, so every function works;
-operations over the whole batch at once are faster where a program can use them."""
+"""``vmap``: a function of one example applied to a batch. The examples run one after the other, so every function
+works; operations over the whole batch at once are faster where a program can use them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def _batch_size(leaves: list[Any], dims: list[Any]) -> int:
             continue
         if not isinstance(leaf, torch.Tensor):
             raise ValueError(
-                f"vmap: Got in_dim={dim} for an input but the input is of type {type(leaf)}. We cannot vmap over non-Tensor "
+                f"vmap: Got in_dim={dim} for an input but the input is of type {type(leaf)}. We cannot vmap over "
+                "non-Tensor "
                 "arguments, please use None as the respective in_dim"
             )
         if not -leaf.dim() <= dim < leaf.dim():
@@ -49,7 +50,9 @@ def _batch_size(leaves: list[Any], dims: list[Any]) -> int:
     if not sizes:
         raise ValueError("vmap: at least one input must be mapped over")
     if len(sizes) > 1:
-        raise ValueError(f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sorted(sizes)}")
+        raise ValueError(
+            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sorted(sizes)}"
+        )
     return sizes.pop()
 
 
@@ -63,7 +66,7 @@ def vmap(
 ) -> Callable[..., Any]:
     """Map ``func`` over a dimension of its arguments; results are stacked.
 
-    ``randomness`` is "different" (each example draws anew) or "same"; with "error", the default, examples draw anew too.
+    ``randomness`` is "different" (each example draws anew) or "same"; with "error", the default, they draw anew too.
 
     >>> torch.func.vmap(torch.dot)(torch.ones(2, 3), torch.ones(2, 3))
     tensor([3., 3.])
@@ -100,7 +103,8 @@ def vmap(
             parts = [row[j] for row in columns]
             if not isinstance(parts[0], torch.Tensor):
                 raise ValueError(
-                    f"vmap({getattr(func, '__name__', func)}, ...): `{getattr(func, '__name__', func)}` must only return "
+                    f"vmap({getattr(func, '__name__', func)}, ...): `{getattr(func, '__name__', func)}` must only "
+                    "return "
                     f"Tensors, got type {type(parts[0])}."
                 )
             if place is None:

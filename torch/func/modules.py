@@ -34,7 +34,9 @@ def functional_call(
         for part in parameter_and_buffer_dicts:
             for name in part:
                 if name in values:
-                    raise ValueError(f"{name} appears in multiple dictionaries; behavior of functional call is ambiguous")
+                    raise ValueError(
+                        f"{name} appears in multiple dictionaries; behavior of functional call is ambiguous"
+                    )
             values.update(part)
     if tie_weights:
         values = _tied(module, values)
@@ -68,7 +70,10 @@ def functional_call(
 def _tied(module: Any, values: dict[str, Any]) -> dict[str, Any]:
     """Values for all names of a parameter where one of its names is given."""
     names: dict[int, list[str]] = {}
-    for name, value in (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)):
+    for name, value in (
+        *module.named_parameters(remove_duplicate=False),
+        *module.named_buffers(remove_duplicate=False),
+    ):
         names.setdefault(id(value), []).append(name)
     result = dict(values)
     for group in names.values():

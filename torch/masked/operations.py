@@ -40,7 +40,11 @@ def _mask(input: Tensor, mask: Tensor | None) -> Tensor | None:
 
 def _filled(input: Tensor, mask: Tensor | None, value: Any) -> Tensor:
     full = _mask(input, mask)
-    return input if full is None else torch.where(full, input, torch.full((), value, dtype=input.dtype, device=input.device))
+    return (
+        input
+        if full is None
+        else torch.where(full, input, torch.full((), value, dtype=input.dtype, device=input.device))
+    )
 
 
 def _dims(input: Tensor, dim: Any) -> tuple[int, ...]:
@@ -51,7 +55,9 @@ def _dims(input: Tensor, dim: Any) -> tuple[int, ...]:
     for d in dims:
         bound = max(input.dim(), 1)
         if not -bound <= d < bound:
-            raise IndexError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {d})")
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {d})"
+            )
         d %= bound
         if d in result:
             raise RuntimeError(f"dim={d} appears multiple times in the list of dims")
@@ -59,7 +65,9 @@ def _dims(input: Tensor, dim: Any) -> tuple[int, ...]:
     return tuple(result)
 
 
-def sum(input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+def sum(
+    input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
+) -> Tensor:
     """The sum of the selected elements.
 
     >>> torch.masked.sum(torch.tensor([1, 2]), mask=torch.tensor([True, False]))
@@ -69,7 +77,9 @@ def sum(input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: 
     return torch.sum(data, _dims(input, dim), bool(keepdim)) if input.dim() else data.sum()
 
 
-def prod(input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+def prod(
+    input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
+) -> Tensor:
     """The product of the selected elements.
 
     >>> torch.masked.prod(torch.tensor([2, 3]), mask=torch.tensor([True, False]))
@@ -99,7 +109,9 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None =
     return _filled(_cast(input, dtype), mask, 1).cumprod(dim).to(dtype or input.dtype)
 
 
-def amax(input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+def amax(
+    input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
+) -> Tensor:
     """The largest selected element.
 
     >>> torch.masked.amax(torch.tensor([1, 2]), mask=torch.tensor([True, False]))
@@ -109,7 +121,9 @@ def amax(input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype:
     return torch.amax(_filled(data, mask, _lowest(data.dtype)), _dims(input, dim), bool(keepdim))
 
 
-def amin(input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+def amin(
+    input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
+) -> Tensor:
     """The smallest selected element.
 
     >>> torch.masked.amin(torch.tensor([1, 2]), mask=torch.tensor([False, True]))
@@ -119,7 +133,14 @@ def amin(input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype:
     return torch.amin(_filled(data, mask, _highest(data.dtype)), _dims(input, dim), bool(keepdim))
 
 
-def argmax(input: Tensor, dim: int | None = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+def argmax(
+    input: Tensor,
+    dim: int | None = None,
+    *,
+    keepdim: bool | None = False,
+    dtype: Any = None,
+    mask: Tensor | None = None,
+) -> Tensor:
     """Where the largest selected element is.
 
     >>> torch.masked.argmax(torch.tensor([1, 2]), mask=torch.tensor([True, False]))
@@ -130,7 +151,14 @@ def argmax(input: Tensor, dim: int | None = None, *, keepdim: bool | None = Fals
     return result.to(data.dtype)
 
 
-def argmin(input: Tensor, dim: int | None = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+def argmin(
+    input: Tensor,
+    dim: int | None = None,
+    *,
+    keepdim: bool | None = False,
+    dtype: Any = None,
+    mask: Tensor | None = None,
+) -> Tensor:
     """Where the smallest selected element is.
 
     >>> torch.masked.argmin(torch.tensor([1, 2]), mask=torch.tensor([False, True]))
@@ -147,7 +175,9 @@ def _count(input: Tensor, dims: tuple[int, ...], keepdim: bool, mask: Tensor | N
     return there.sum(dims, keepdim).to(dtype) if input.dim() else there.to(dtype)
 
 
-def mean(input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+def mean(
+    input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
+) -> Tensor:
     """The mean of the selected elements.
 
     >>> torch.masked.mean(torch.tensor([1., 2.]), mask=torch.tensor([True, False]))
@@ -161,7 +191,9 @@ def mean(input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype:
     return sum(data, dims, keepdim=keepdim, mask=mask) / _count(input, dims, bool(keepdim), mask, data.dtype)
 
 
-def median(input: Tensor, dim: int = -1, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+def median(
+    input: Tensor, dim: int = -1, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
+) -> Tensor:
     """The median of the selected elements along a dimension.
 
     >>> torch.masked.median(torch.tensor([1., 9., 2.]), 0, mask=torch.tensor([True, False, True]))
@@ -175,7 +207,9 @@ def median(input: Tensor, dim: int = -1, *, keepdim: bool = False, dtype: Any = 
     return torch.nanmedian(_filled(data, mask, float("nan")), dim, keepdim)[0]
 
 
-def logsumexp(input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+def logsumexp(
+    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
+) -> Tensor:
     """The logarithm of the sum of the exponentials of the selected elements.
 
     >>> torch.masked.logsumexp(torch.tensor([0., 1.]), 0, mask=torch.tensor([True, False]))
@@ -187,7 +221,12 @@ def logsumexp(input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: A
 
 
 def logaddexp(
-    input: Tensor, other: Tensor, *, dtype: Any = None, input_mask: Tensor | None = None, other_mask: Tensor | None = None
+    input: Tensor,
+    other: Tensor,
+    *,
+    dtype: Any = None,
+    input_mask: Tensor | None = None,
+    other_mask: Tensor | None = None,
 ) -> Tensor:
     """The logarithm of the sum of exponentials of two tensors; what a mask leaves out adds nothing.
 

@@ -50,37 +50,9 @@ def threshold_(input: Tensor, threshold_: float, value: float) -> Tensor:
     return threshold(input, threshold_, value, True)
 
 
-def _like_memory(values: Tensor, input: Tensor) -> Tensor:
-    """Return a dense tensor laid out like ``input`` that holds ``values`` in memory order."""
-    out = torch.empty_like(input)
-    order = sorted(range(input.dim()), key=out.stride, reverse=True)
-    out.permute(order).copy_(values.reshape([input.shape[d] for d in order]))
-    return out
-
-
-def rrelu(
-    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
-) -> Tensor:
-    """Leaky ReLU whose slope is random in training: one double is drawn for each element that is not positive."""
-    if lower > upper:
-        raise RuntimeError(
-            f"Lower bound should be less than or equal to the upper bound, but got lower: {lower} and upper: {upper}"
-        )
-    if not training or input.numel() == 0:
-        return leaky_relu(input, (lower + upper) / 2, inplace)
-    with torch.no_grad():
-        order = sorted(range(input.dim()), key=input.stride, reverse=True)
-        negative = (input.detach().permute(order) <= 0).reshape(-1)
-        drawn = torch.empty(int(negative.sum()), dtype=torch.float64).uniform_(lower, upper)
-        slopes = torch.ones(negative.shape, dtype=input.dtype, device=input.device)
-        slopes[negative] = drawn.to(slopes)
-        slopes = _like_memory(slopes, input)
-    return input.mul_(slopes) if inplace else input * slopes
-
-
 def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Tensor:
     """``rrelu`` in place."""
-    return rrelu(input, lower, upper, training, True)
+    return torch.rrelu_(input, lower, upper, training)
 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
@@ -205,7 +177,6 @@ __all__ = [
     "leaky_relu_",
     "selu_",
     "threshold_",
-    "rrelu",
     "rrelu_",
     "gumbel_softmax",
     "alpha_dropout",

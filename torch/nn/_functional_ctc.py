@@ -25,7 +25,7 @@ def _padded_targets(targets: Tensor, lengths: Tensor, batch: int, blank: int) ->
         if int(lengths.sum()) != targets.numel() and batch:
             raise RuntimeError(
                 f"Expected tensor to have size {int(lengths.sum())} at dimension 0, but got size {targets.numel()} "
-                "for argument #2 'targets' (while checking arguments for ctc_loss_cpu)"
+                "for argument #2 'targets' (while checking arguments for ctc_loss_allocate_outputs)"
             )
         starts = lengths.cumsum(0) - lengths
         position = torch.arange(longest).unsqueeze(0)

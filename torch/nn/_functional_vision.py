@@ -113,7 +113,7 @@ def interpolate(
             raise NotImplementedError(f"Got {n + 2}D input, but {mode} mode needs {wanted[mode]}D input")
         raise NotImplementedError(
             "Input Error: Only 3D, 4D and 5D input Tensors supported"
-            f" (got {input.dim()}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | area | "
+            f" (got {input.dim()}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | lanczos | area | "
             f"nearest-exact (got {mode})"
         )
     if any(s <= 0 for s in input.shape[2:]) or any(s <= 0 for s in sizes):
@@ -165,7 +165,7 @@ def affine_grid(theta: Tensor, size, align_corners: bool | None = None) -> Tenso
     if len(size) == 4:
         if theta.dim() != 3 or theta.shape[-2] != 2 or theta.shape[-1] != 3:
             raise ValueError(
-                f"Expected a batch of 2D affine matrices of shape Nx2x3 for size {torch.Size(size)}. Got {theta.shape}."
+                f"Expected a batch of 2D affine matrices of shape Nx2x3 for size {tuple(size)}. Got {theta.shape}."
             )
     elif len(size) == 5:
         if theta.dim() != 3 or theta.shape[-2] != 3 or theta.shape[-1] != 4:

@@ -28,6 +28,11 @@ _MODULES = {
     "orthogonal": "geqrf orgqr=householder_product ormqr pca_lowrank svd_lowrank",
     "norms": "cond frobenius_norm norm=torch_norm nuclear_norm",
     "matrix_functions": "matrix_exp matrix_power vander",
+    "recurrent": "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell",
+    "low_level": """
+        affine_grid_generator as_strided_ detach_ embedding_bag grid_sampler grid_sampler_2d grid_sampler_3d ldexp_
+        native_channel_shuffle unsafe_chunk unsafe_split unsafe_split_with_sizes
+    """,
     "removed": "eig lstsq matrix_rank solve symeig",
 }
 
@@ -46,10 +51,25 @@ FUNCTIONS = _table()
 # Those that are methods of Tensor too, and those of these with an in-place form.
 METHODS = """
     addbmm addr allclose aminmax as_strided_scatter cholesky cholesky_inverse cholesky_solve corrcoef count_nonzero cov
-    cross det diag diag_embed diagflat diagonal_scatter diff dist dsplit equal fliplr flipud geqrf histogram hsplit inner
-    inverse isclose isreal istft kron logdet lu_solve matrix_exp matrix_power nanmean nanmedian nanquantile nansum
-    narrow_copy orgqr ormqr pinverse qr quantile renorm rot90 select_scatter slice_scatter slogdet stft svd take_along_dim
-    tile trace triangular_solve vsplit eig lstsq solve symeig
+    cross det diag diag_embed diagflat diagonal_scatter diff dist dsplit equal fliplr flipud geqrf histogram hsplit
+    inner inverse isclose isreal istft kron logdet lu_solve matrix_exp matrix_power nanmean nanmedian nanquantile nansum
+    narrow_copy orgqr ormqr pinverse qr quantile renorm rot90 select_scatter slice_scatter slogdet stft svd
+    take_along_dim tile trace triangular_solve
+    unsafe_chunk unsafe_split unsafe_split_with_sizes vsplit eig lstsq solve symeig
 """.split()
-METHOD_ONLY = {"norm": "ops_py.norms:torch_norm", "repeat": "ops_py.shapes", "lu": "ops_py.triangular:lu_method"}
+METHOD_ONLY = {
+    "norm": "ops_py.norms:torch_norm",
+    "repeat": "ops_py.shapes",
+    "lu": "ops_py.triangular:lu_method",
+    **dict.fromkeys(
+        """
+        __complex__ __idiv__ __long__ __nonzero__ apply_ ccol_indices col_indices const_data_ptr crow_indices dequantize
+        fill_diagonal_ hash_tensor index int_repr ipu is_distributed is_set_to map2_ map_ mtia pin_memory
+        q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qscheme record_stream
+        resize resize_as resize_as_sparse_ row_indices slice_inverse smm sparse_resize_ sparse_resize_and_clear_ sspaddmm
+        storage_type to_dense to_mkldnn to_padded_tensor xpu
+        """.split(),
+        "ops_py.tensor_methods",
+    ),
+}
 IN_PLACE = "addbmm addr renorm".split()

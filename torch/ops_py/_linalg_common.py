@@ -43,8 +43,8 @@ def check_square(name: str, t: Tensor, argument: str = "A") -> None:
 
 def check_same(name: str, a: Tensor, b: Tensor) -> None:
     if a.dtype != b.dtype:
-        raise RuntimeError(f"{name}: Expected A and B to have the same dtype, but found A of type {scalar_type(a.dtype)} "
-                           f"and B of type {scalar_type(b.dtype)} instead")  # fmt: skip
+        raise RuntimeError(f"{name}: Expected A and B to have the same dtype, but found A of type "
+                           f"{scalar_type(a.dtype)} and B of type {scalar_type(b.dtype)} instead")  # fmt: skip
 
 
 def broadcast_batches(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,10 +21,10 @@ class _Later:
         from importlib import import_module
 
         module, _, attribute = self.place.partition(":")
-        base = self.name.removesuffix("_")
-        function = getattr(import_module(f"torch.{module}"), attribute or base)
-        if base != self.name:
-            function = _in_place(self.name, function)
+        source = import_module(f"torch.{module}")
+        function = getattr(source, attribute or self.name, None)
+        if function is None:
+            function = _in_place(self.name, getattr(source, self.name.removesuffix("_")))
         setattr(self.owner, self.name, function)
         return function if instance is None else function.__get__(instance, owner)
 
@@ -46,3 +46,5 @@ def install(tensor_type: Any) -> None:
     for name, place in places.items():
         if name not in native:
             setattr(tensor_type, name, _Later(name, place, tensor_type))
+    if "grad_dtype" not in native:
+        tensor_type.grad_dtype = property(lambda self: self.dtype)

@@ -37,7 +37,8 @@ def _make(name: str, scipy_name: str) -> Any:
 
     function.__name__ = function.__qualname__ = name
     words = name.replace("_", " ")
-    function.__doc__ = f"The {words} function of each element.\n\n    >>> torch.special.{name}(torch.ones(2)).shape\n    torch.Size([2])\n"
+    example = f">>> torch.special.{name}(torch.ones(2)).shape\n    torch.Size([2])"
+    function.__doc__ = f"The {words} function of each element.\n\n    {example}\n"
     return function
 
 

@@ -112,7 +112,8 @@ def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: in
     dims = list(range(input.dim())) if dim is None else [dim] if isinstance(dim, int) else list(dim)
     dims = [wrap_dim(d, input.dim()) for d in dims]
     if len(set(dims)) != len(dims):
-        raise RuntimeError("dim 0 appears multiple times in the list of dims")
+        twice = next(d for d in dims if dims.count(d) > 1)
+        raise RuntimeError(f"dim {twice} appears multiple times in the list of dims")
     if edge_order not in (1, 2):
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
     if isinstance(spacing, torch.Tensor) and spacing.dim() == 1 and len(dims) == 1:
@@ -121,10 +122,12 @@ def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: in
         spacings = list(spacing)
         if len(spacings) != len(dims):
             raise RuntimeError(
-                f"torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() "
-                f"= {input.dim()}', since dim argument "
-                + ("was not given" if dim is None else f"dim = {dims} was given")
-                + f", but got a list of length {len(spacings)}"
+                "torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() "
+                f"= {input.dim()}', since dim argument was not given, but got a list of length {len(spacings)}"
+                if dim is None
+                else "torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim arguments to "
+                f"have the same length, but got a spacing argument of length {len(spacings)} and a dim argument of "
+                f"length {len(dims)}."
             )
     else:
         spacings = [spacing] * len(dims)

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def isclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> Tensor:
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Where ``|input - other| <= atol + rtol * |other|``, or both are equal.
 
     >>> torch.isclose(torch.tensor([1., 2.]), torch.tensor([1.000001, 3.]))
@@ -41,9 +39,7 @@ def isclose(
     return close | (torch.isfinite(distance) & (distance <= allowed))
 
 
-def allclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> bool:
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether all elements are close in the sense of ``isclose``.
 
     >>> torch.allclose(torch.tensor([1.]), torch.tensor([1.000001]))
@@ -59,9 +55,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     True
     """
     if input.device != other.device:
-        raise RuntimeError(
-            f"Cannot compare two tensors on different devices. Got: {input.device} and {other.device}"
-        )
+        raise RuntimeError(f"Cannot compare two tensors on different devices. Got: {input.device} and {other.device}")
     return input.shape == other.shape and bool((input == other).all().item())
 
 
@@ -175,9 +169,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = _MODES[0])
         if x.dim() < 2:
             raise RuntimeError(f"cdist only supports at least 2D tensors, X{i} got: {x.dim()}D")
     if x1.shape[-1] != x2.shape[-1]:
-        raise RuntimeError(
-            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
-        )
+        raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}")
     for i, x in enumerate((x1, x2), 1):
         if not x.is_floating_point():
             raise RuntimeError(f"cdist only supports floating-point dtypes, X{i} got: {scalar_type(x.dtype)}")

@@ -45,7 +45,8 @@ def _tokens(text: str, where: str) -> Labels:
             at += 1
         else:
             raise RuntimeError(
-                f"einsum(): invalid subscript given at index {at} in the equation string, subscripts must be in [a-zA-Z]"
+                f"einsum(): invalid subscript given at index {at} in the equation string, subscripts must be in "
+                "[a-zA-Z]"
             )
     return labels
 
@@ -81,9 +82,7 @@ def _spread(labels: Labels, extra: int) -> Labels:
     return [*labels[:at], *(f"#{i}" for i in range(extra, 0, -1)), *labels[at + 1 :]]
 
 
-def _expand_labels(
-    inputs: list[Labels], output: Labels | None, operands: list[Tensor]
-) -> tuple[list[Labels], Labels]:
+def _expand_labels(inputs: list[Labels], output: Labels | None, operands: list[Tensor]) -> tuple[list[Labels], Labels]:
     widest, has_ellipsis = 0, False
     full: list[Labels] = []
     for i, (labels, operand) in enumerate(zip(inputs, operands, strict=True)):
@@ -146,12 +145,12 @@ def _diagonals(operand: Tensor, labels: Labels, index: int) -> tuple[Tensor, Lab
 def _check_sizes(operands: list[Tensor], inputs: list[Labels]) -> None:
     extents: dict[str, int] = {}
     for i, (operand, labels) in enumerate(zip(operands, inputs, strict=True)):
-        for dim, (label, size) in enumerate(zip(labels, operand.shape, strict=True)):
+        for label, size in zip(labels, operand.shape, strict=True):
             seen = extents.get(label, 1)
             if size != 1 and seen != 1 and size != seen:
                 raise RuntimeError(
-                    f"einsum(): operands do not broadcast with remapped shapes [original->remapped]: operand {i} has "
-                    f"size {size} in dimension {dim}, where others have {seen}"
+                    f"einsum(): subscript {label} has size {size} for operand {i} which does not broadcast with "
+                    f"previously seen size {seen}"
                 )
             if size != 1:
                 extents[label] = size
@@ -254,9 +253,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(a.dim(), b.dim()):
-            raise RuntimeError(
-                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}"
-            )
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
         first, second = list(range(-dims, 0)), list(range(dims))
     else:
         raise RuntimeError(
@@ -389,8 +386,7 @@ def addbmm(
         raise RuntimeError(f"batch{1 if batch1.dim() != 3 else 2} must be a 3D tensor")
     if batch1.shape[0] != batch2.shape[0]:
         raise RuntimeError(
-            "batch1 and batch2 must have same number of batches, got "
-            f"{batch1.shape[0]} and {batch2.shape[0]}"
+            f"batch1 and batch2 must have same number of batches, got {batch1.shape[0]} and {batch2.shape[0]}"
         )
     if batch1.shape[2] != batch2.shape[1]:
         raise RuntimeError(

@@ -63,9 +63,7 @@ def _replaced(input: Tensor, src: Tensor, view: Callable[[Tensor], Tensor]) -> T
     return result
 
 
-def select_scatter(
-    input: Tensor, src: Tensor, dim: int, index: int, *, out: Tensor | None = None
-) -> Tensor:
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int, *, out: Tensor | None = None) -> Tensor:
     """A copy of ``input`` with ``src`` in place of ``input.select(dim, index)``.
 
     >>> torch.select_scatter(torch.zeros(2, 2), torch.ones(2), 0, 1)
@@ -100,7 +98,12 @@ def diagonal_scatter(
 
 
 def as_strided_scatter(
-    input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None, *,
+    input: Tensor,
+    src: Tensor,
+    size: Sequence[int],
+    stride: Sequence[int],
+    storage_offset: int | None = None,
+    *,
     out: Tensor | None = None,
 ) -> Tensor:
     """A copy of ``input`` with ``src`` in place of the strided view.

@@ -135,7 +135,12 @@ class _Solve(torch.autograd.Function):
 
 
 def solve_ex(
-    A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False, out: Any = None  # noqa: N803
+    A: Tensor,
+    B: Tensor,
+    *,
+    left: bool = True,
+    check_errors: bool = False,
+    out: Any = None,  # noqa: N803
 ) -> Any:
     """The solution of ``A X = B``, and for each matrix 0 or which pivot is zero.
 
@@ -147,8 +152,8 @@ def solve_ex(
     check_same("linalg.solve", A, B)
     vector = B.dim() == 1 or (A.dim() - 1 == B.dim() and A.shape[:-1] == B.shape)
     if vector and not left:
-        raise RuntimeError("linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In "
-                           "this case linalg.solve is equivalent to B / A.squeeze(-1)")  # fmt: skip
+        raise RuntimeError("linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In"
+                           " this case linalg.solve is equivalent to B / A.squeeze(-1)")  # fmt: skip
     right = B.unsqueeze(-1) if vector else B
     check_matrix("linalg.solve", right, "B")
     if (A.shape[-2] != right.shape[-2]) if left else (A.shape[-1] != right.shape[-1]):
@@ -367,7 +372,12 @@ _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
 def lstsq(
-    A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None, out: Any = None  # noqa: N803
+    A: Tensor,
+    B: Tensor,
+    rcond: float | None = None,
+    *,
+    driver: str | None = None,
+    out: Any = None,  # noqa: N803
 ) -> Any:
     """The solution of smallest norm among those that minimise ``|A X - B|``, with residuals, rank and singular values.
 
@@ -384,9 +394,7 @@ def lstsq(
     check_values("torch.linalg.lstsq", A)
     chosen = driver or "gelsy"
     if chosen not in _DRIVERS:
-        raise RuntimeError(
-            "torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)"
-        )
+        raise RuntimeError("torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)")
     vector = A.dim() - 1 == B.dim() and A.shape[:-1] == B.shape
     right = B.unsqueeze(-1) if vector else B
     if A.shape[-2] != right.shape[-2]:

@@ -213,7 +213,8 @@ def torch_qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
 
 def _eigen_error(name: str) -> LinAlgError:
     return LinAlgError(
-        f"{name}: The algorithm failed to converge because the input matrix is ill-conditioned or has too many repeated "
+        f"{name}: The algorithm failed to converge because the input matrix is ill-conditioned or has too many "
+        "repeated "
         "eigenvalues."
     )
 
@@ -418,8 +419,8 @@ class _SVD(torch.autograd.Function):
 
 def _check_driver(driver: str | None) -> None:
     if driver is not None:
-        raise RuntimeError("torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER "
-                           "backend.")  # fmt: skip
+        raise RuntimeError("torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER"
+                           " backend.")  # fmt: skip
 
 
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:  # noqa: N803
@@ -453,7 +454,9 @@ def torch_svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out:
     tensor([2., 1.])
     """
     if input.dim() < 2:
-        raise RuntimeError("linalg.svd: input should have at least 2 dimensions, but has " f"{input.dim()} dimensions instead")
+        raise RuntimeError(
+            f"linalg.svd: input should have at least 2 dimensions, but has {input.dim()} dimensions instead"
+        )
     check_values("linalg.svd", input)
     if compute_uv:
         u, s, vh = _SVD.apply(input, not some)

@@ -123,7 +123,9 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     for i, t in enumerate(factors):
         edge = i in (0, len(factors) - 1)
         if edge and t.dim() not in (1, 2):
-            raise RuntimeError(f"multi_dot(): the {'first' if i == 0 else 'last'} tensor must be 1D or 2D but got {t.dim()}D")
+            raise RuntimeError(
+                f"multi_dot(): the {'first' if i == 0 else 'last'} tensor must be 1D or 2D but got {t.dim()}D"
+            )
         if not edge and t.dim() != 2:
             raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {t.dim()}D")
         if t.dtype != factors[0].dtype:
@@ -246,7 +248,11 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor: 
 
 
 def tensorsolve(
-    A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = None  # noqa: N803
+    A: Tensor,
+    B: Tensor,
+    dims: Any = None,
+    *,
+    out: Tensor | None = None,  # noqa: N803
 ) -> Tensor:
     """Solve ``tensordot(A, X, X.dim()) = B``.
 
@@ -265,4 +271,3 @@ def tensorsolve(
             f"but got {unknowns} != {B.numel()}"
         )
     return into(torch.linalg.solve(a.reshape(B.numel(), unknowns), B.reshape(-1)).reshape(shape), out)
-

@@ -97,7 +97,7 @@ def norm(
         raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {dims}")
     if dims is None and ord is not None and A.dim() not in (1, 2):
         raise RuntimeError(
-            "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got " f"{A.dim()}D."
+            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.dim()}D."
         )
     if ord is not None and ((dims is not None and len(dims) == 2) or (dims is None and A.dim() == 2)):
         return into(matrix_norm(A, ord, (0, 1) if dims is None else dims, keepdim, dtype=dtype), out)
@@ -109,7 +109,7 @@ def norm(
 def torch_norm(
     input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Tensor | None = None, dtype: Any = None
 ) -> Tensor:
-    """A norm over all elements or some dimensions (``torch.linalg.vector_norm`` and ``matrix_norm`` are its successors).
+    """A norm over all elements or some dimensions (its successors are in ``torch.linalg``).
 
     >>> torch.norm(torch.tensor([3., 4.]))
     tensor(5.)

@@ -76,7 +76,9 @@ def ormqr(
     check_matrix("torch.ormqr", other, "other")
     side = other.shape[-2] if left else other.shape[-1]
     if side < tau.shape[-1]:
-        raise RuntimeError(f"torch.ormqr: other.shape[{-2 if left else -1}] must be greater than or equal to tau.shape[-1]")
+        raise RuntimeError(
+            f"torch.ormqr: other.shape[{-2 if left else -1}] must be greater than or equal to tau.shape[-1]"
+        )
     if side != input.shape[-2]:
         raise RuntimeError(f"torch.ormqr: other.shape[{-2 if left else -1}] must be equal to input.shape[-2]")
     if tau.shape[-1] != min(input.shape[-1], input.shape[-2]):
@@ -140,7 +142,10 @@ def _random_range(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:  #
 
 
 def svd_lowrank(
-    A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None  # noqa: N803
+    A: Tensor,
+    q: int | None = 6,
+    niter: int | None = 2,
+    M: Tensor | None = None,  # noqa: N803
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The largest ``q`` singular values and their vectors, by a random projection.
 
@@ -161,7 +166,10 @@ def svd_lowrank(
 
 
 def pca_lowrank(
-    A: Tensor, q: int | None = None, center: bool = True, niter: int = 2  # noqa: N803
+    A: Tensor,
+    q: int | None = None,
+    center: bool = True,
+    niter: int = 2,  # noqa: N803
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Principal components of the rows of ``A``: ``svd_lowrank`` of the centred matrix.
 
@@ -250,7 +258,11 @@ def _ldl(matrix: Any, is_hermitian: bool) -> tuple[Any, Any, int]:
 
 
 def ldl_factor_ex(
-    A: Tensor, *, hermitian: bool = False, check_errors: bool = False, out: Any = None  # noqa: N803
+    A: Tensor,
+    *,
+    hermitian: bool = False,
+    check_errors: bool = False,
+    out: Any = None,  # noqa: N803
 ) -> Any:
     """``L D L^T`` factors of a symmetric (or Hermitian) matrix in LAPACK's compact form, pivots and infos.
 
@@ -272,7 +284,8 @@ def ldl_factor_ex(
     )
     if check_errors and bool(info.any()):
         raise torch._C._LinAlgError(
-            f"torch.linalg.ldl_factor_ex: D[{info.max()},{info.max()}] is zero and using it in ldl_solve would result in "
+            f"torch.linalg.ldl_factor_ex: D[{info.max()},{info.max()}] is zero and using it in ldl_solve would result "
+            "in "
             "a division by zero."
         )
     return named("linalg_ldl_factor_ex", *into_all(results, out))
@@ -289,7 +302,12 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False, out: Any = None) -> Any:  
 
 
 def ldl_solve(
-    LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False, out: Tensor | None = None  # noqa: N803
+    LD: Tensor,
+    pivots: Tensor,
+    B: Tensor,
+    *,
+    hermitian: bool = False,
+    out: Tensor | None = None,  # noqa: N803
 ) -> Tensor:
     """Solve ``A X = B`` from the factors of ``ldl_factor``.
 

@@ -88,9 +88,8 @@ def _make(name: str, text: str, first: Callable[[Tensor], Tensor], step: Step, s
         return into(_recurrence(points, degrees, first(points), step), out)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = (
-        f"The {text} of degree ``n`` at ``x``.\n\n    >>> torch.special.{name}(torch.tensor([0.5]), 0)\n    tensor([1.])\n"
-    )
+    example = f">>> torch.special.{name}(torch.tensor([0.5]), 0)\n    tensor([1.])"
+    function.__doc__ = f"The {text} of degree ``n`` at ``x``.\n\n    {example}\n"
     return function
 
 

@@ -10,21 +10,26 @@ if TYPE_CHECKING:
 
 
 def eig(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """Raise a RuntimeError: removed from PyTorch in favour of torch.linalg.eig."""
     raise RuntimeError(
-        "This function was deprecated since version 1.9 and is now removed. `torch.linalg.eig` returns complex tensors of "
+        "This function was deprecated since version 1.9 and is now removed. `torch.linalg.eig` returns complex "
+        "tensors of "
         "dtype `cfloat` or `cdouble` rather than real tensors mimicking complex tensors."
     )
 
 
 def symeig(input: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """Raise a RuntimeError: removed from PyTorch in favour of torch.linalg.eigh."""
     raise RuntimeError(
-        "This function was deprecated since version 1.9 and is now removed. The default behavior has changed from using "
+        "This function was deprecated since version 1.9 and is now removed. The default behavior has changed from "
+        "using "
         "the upper triangular portion of the matrix by default to using the lower triangular portion. Use "
         "`torch.linalg.eigh` or `torch.linalg.eigvalsh`."
     )
 
 
 def lstsq(input: Tensor, A: Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: N803
+    """Raise a RuntimeError: removed from PyTorch in favour of torch.linalg.lstsq."""
     raise RuntimeError(
         "This function was deprecated since version 1.9 and is now removed. `torch.lstsq` is deprecated in favor of "
         "`torch.linalg.lstsq`."
@@ -32,6 +37,7 @@ def lstsq(input: Tensor, A: Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: 
 
 
 def solve(input: Tensor, A: Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: N803
+    """Raise a RuntimeError: removed from PyTorch in favour of torch.linalg.solve."""
     raise RuntimeError(
         "This function was deprecated since version 1.9 and is now removed. `torch.solve` is deprecated in favor of "
         "`torch.linalg.solve`."
@@ -39,6 +45,7 @@ def solve(input: Tensor, A: Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: 
 
 
 def matrix_rank(input: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """Raise a RuntimeError: removed from PyTorch in favour of torch.linalg.matrix_rank."""
     raise RuntimeError(
         "This function was deprecated since version 1.9 and is now removed. Please use the `torch.linalg.matrix_rank` "
         "function instead."

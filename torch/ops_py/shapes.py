@@ -218,7 +218,7 @@ def broadcast_shapes(*shapes: Any) -> torch.Size:
         result[:0] = [1] * (len(shape) - len(result))
         for i in range(-1, -1 - len(shape), -1):
             if shape[i] < 0:
-                raise RuntimeError(f"Trying to create tensor with negative dimension ({shape[i]}): ({shape[i]})")
+                raise ValueError("Attempting to broadcast a dimension with negative length!")
             if shape[i] == 1 or shape[i] == result[i]:
                 continue
             if result[i] != 1:
@@ -349,9 +349,7 @@ def repeat(self: Tensor, *repeats: Any) -> Tensor:
     """
     counts = tuple(flat_arguments(repeats))
     if len(counts) < self.dim():
-        raise RuntimeError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
-        )
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     if any(count < 0 for count in counts):
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(counts)}: {list(counts)}")
     shape = (1,) * (len(counts) - self.dim()) + tuple(self.shape)
@@ -410,9 +408,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {rank}")
     first, second = (wrap_dim(dim, rank) for dim in dims)
     if first == second:
-        raise RuntimeError(
-            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
-        )
+        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
     k %= 4
     if k == 1:
         return input.flip(second).transpose(first, second)
@@ -474,7 +470,7 @@ def trace(input: Tensor) -> Tensor:
     tensor(3.)
     """
     if input.dim() != 2:
-        raise RuntimeError("trace: expected a matrix")
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.dim()}")
     return input.diagonal().sum()
 
 

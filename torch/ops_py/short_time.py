@@ -10,8 +10,6 @@ from . import spectral
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from torch import Tensor
 
 
@@ -53,7 +51,8 @@ def stft(
 
         warnings.warn(
             "A window was not provided. A rectangular window will be applied,which is known to cause spectral leakage. "
-            "Other windows such as torch.hann_window or torch.hamming_window are recommended to reduce spectral leakage."
+            "Other windows such as torch.hann_window or torch.hamming_window are recommended to reduce spectral "
+            "leakage."
             "To suppress this warning and use a rectangular window, explicitly set "
             "`window=torch.ones(n_fft, device=<device>)`.",
             stacklevel=2,
@@ -176,7 +175,10 @@ def istft(
     if end > total:
         import warnings
 
-        warnings.warn("The length of signal is shorter than the length parameter. Result is being padded with zeros in the tail.", stacklevel=2)
+        warnings.warn(
+            "The length of signal is shorter than the length parameter. Result is being padded with zeros in the tail.",
+            stacklevel=2,
+        )
         signal = torch.nn.functional.pad(signal, (0, end - total))
     return signal.squeeze(0) if input.dim() == 2 else signal
 

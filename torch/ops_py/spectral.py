@@ -1,7 +1,7 @@
 """Discrete Fourier transforms.
 
-Everything is built on three differentiable transforms: complex to complex, real to half of a complex spectrum, and back.
-The gradient of each is one of the others, so derivatives of any order come for free.
+Everything is built on three differentiable transforms: complex to complex, real to half of a complex spectrum, and
+back. The gradient of each is one of the others, so derivatives of any order come for free.
 """
 
 from __future__ import annotations
@@ -298,7 +298,9 @@ def _half_nd(x: Tensor, s: Any, dim: Any, norm: str | None, forward: bool, name:
     return _ComplexToReal.apply(x.conj() if forward else x, tuple(dims), scale, lengths[-1])
 
 
-def fftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Tensor | None = None) -> Tensor:
+def fftn(
+    input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Tensor | None = None
+) -> Tensor:
     """The discrete Fourier transform along several dimensions.
 
     >>> torch.fft.fftn(torch.ones(2, 2))[0, 0]
@@ -307,7 +309,9 @@ def fftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None,
     return into(_complex_nd(input, s, dim, norm, True), out)
 
 
-def ifftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Tensor | None = None) -> Tensor:
+def ifftn(
+    input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Tensor | None = None
+) -> Tensor:
     """The inverse of ``fftn``.
 
     >>> torch.fft.ifftn(torch.ones(2, 2))[0, 0]
@@ -316,7 +320,9 @@ def ifftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None
     return into(_complex_nd(input, s, dim, norm, False), out)
 
 
-def rfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Tensor | None = None) -> Tensor:
+def rfftn(
+    input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Tensor | None = None
+) -> Tensor:
     """``fftn`` of real values; half of the spectrum along the last dimension.
 
     >>> torch.fft.rfftn(torch.ones(2, 4)).shape
@@ -336,7 +342,9 @@ def irfftn(
     return into(_half_nd(input, s, dim, norm, False, "irfftn"), out)
 
 
-def hfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Tensor | None = None) -> Tensor:
+def hfftn(
+    input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Tensor | None = None
+) -> Tensor:
     """``hfft`` along several dimensions; the last one is the halved one.
 
     >>> torch.fft.hfftn(torch.ones(2, 3)).shape

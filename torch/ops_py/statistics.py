@@ -209,7 +209,9 @@ def cov(
             [4., 8.]])
     """
     if input.dim() > 2:
-        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input.dim()} dimensions")
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {input.dim()} dimensions"
+        )
     if input.dtype == torch.bool:
         raise RuntimeError("cov(): bool dtype is not supported for input")
     data = input.reshape(1, -1) if input.dim() < 2 else input
@@ -230,7 +232,10 @@ def cov(
     if bool(factor.detach() <= 0):
         import warnings
 
-        warnings.warn("cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.", stacklevel=2)
+        warnings.warn(
+            "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.",
+            stacklevel=2,
+        )
         factor = torch.zeros_like(factor)
     centred = data - mean
     left = centred if weights is None else centred * weights
@@ -241,21 +246,39 @@ def _weights(data: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> 
     weights = None
     if fweights is not None:
         if fweights.dim() > 1:
-            raise RuntimeError(f"cov(): expected fweights to have one or fewer dimensions but got fweights with {fweights.dim()} dimensions")
+            raise RuntimeError(
+                f"cov(): expected fweights to have one or fewer dimensions but got fweights with {fweights.dim()} "
+                "dimensions"
+            )
         if fweights.is_floating_point() or fweights.is_complex() or fweights.dtype == torch.bool:
-            raise RuntimeError(f"cov(): expected fweights to have integral dtype but got fweights with {scalar_type(fweights.dtype)} dtype")
+            raise RuntimeError(
+                f"cov(): expected fweights to have integral dtype but got fweights with {scalar_type(fweights.dtype)} "
+                "dtype"
+            )
         if fweights.numel() != data.shape[1]:
-            raise RuntimeError(f"cov(): expected fweights to have the same numel as there are observations in the input but got {fweights.numel()} != {data.shape[1]}")
+            raise RuntimeError(
+                "cov(): expected fweights to have the same numel as there are observations in the input but got "
+                f"{fweights.numel()} != {data.shape[1]}"
+            )
         if fweights.numel() and bool((fweights < 0).any()):
             raise RuntimeError("cov(): fweights cannot be negative")
         weights = fweights
     if aweights is not None:
         if aweights.dim() > 1:
-            raise RuntimeError(f"cov(): expected aweights to have one or fewer dimensions but got aweights with {aweights.dim()} dimensions")
+            raise RuntimeError(
+                f"cov(): expected aweights to have one or fewer dimensions but got aweights with {aweights.dim()} "
+                "dimensions"
+            )
         if not aweights.is_floating_point():
-            raise RuntimeError(f"cov(): expected aweights to have floating point dtype but got aweights with {scalar_type(aweights.dtype)} dtype")
+            raise RuntimeError(
+                "cov(): expected aweights to have floating point dtype but got aweights with "
+                f"{scalar_type(aweights.dtype)} dtype"
+            )
         if aweights.numel() != data.shape[1]:
-            raise RuntimeError(f"cov(): expected aweights to have the same numel as there are observations in the input but got {aweights.numel()} != {data.shape[1]}")
+            raise RuntimeError(
+                "cov(): expected aweights to have the same numel as there are observations in the input but got "
+                f"{aweights.numel()} != {data.shape[1]}"
+            )
         if aweights.numel() and bool((aweights < 0).any()):
             raise RuntimeError("cov(): aweights cannot be negative")
         weights = aweights if weights is None else weights * aweights
@@ -270,7 +293,9 @@ def corrcoef(input: Tensor) -> Tensor:
             [1.0000, 1.0000]])
     """
     if input.dim() > 2:
-        raise RuntimeError(f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.dim()} dimensions")
+        raise RuntimeError(
+            f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.dim()} dimensions"
+        )
     covariance = cov(input)
     if covariance.dim() == 0:
         return covariance / covariance

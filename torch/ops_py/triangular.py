@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def _substitute(a: Any, b: Any) -> Any:
-    """Solve upper triangular systems from the last unknown to the first; a zero pivot gives infinities, as in LAPACK."""
+    """Solve upper triangular systems from the last unknown to the first; zero pivots give infinities, as in LAPACK."""
     numpy = _numpy.numpy("torch.linalg")
     size = a.shape[-1]
     x = numpy.array(b)
@@ -129,7 +129,8 @@ def triangular_solve(
     if input.dim() < 2 or A.dim() < 2:
         which, t = ("b", input) if input.dim() < 2 else ("A", A)
         raise RuntimeError(
-            f"torch.triangular_solve: Expected {which} to have at least 2 dimensions, but it has {t.dim()} dimensions instead"
+            f"torch.triangular_solve: Expected {which} to have at least 2 dimensions, but it has {t.dim()} dimensions "
+            "instead"
         )
     check_values("triangular_solve", input)
     a, b = broadcast_batches(A, input)
@@ -261,7 +262,11 @@ def _check_pivot(name: str, pivot: bool) -> None:
 
 
 def lu_factor_ex(
-    A: Tensor, *, pivot: bool = True, check_errors: bool = False, out: Any = None  # noqa: N803
+    A: Tensor,
+    *,
+    pivot: bool = True,
+    check_errors: bool = False,
+    out: Any = None,  # noqa: N803
 ) -> Any:
     """LU factors in one matrix, pivots counted from 1, and for each matrix 0 or the first pivot that is zero.
 
@@ -326,7 +331,8 @@ def lu_unpack(
     """
     if LU_pivots.dtype != torch.int32:
         raise RuntimeError(
-            "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\nNote: this function "
+            "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\nNote: this "
+            "function "
             "is intended to be used with the output produced by torch.linalg.lu_factor"
         )
     empty = LU_data.new_empty(0)
@@ -352,16 +358,15 @@ def linalg_lu_solve(
     """
     check_values("linalg.lu_solve", LU)
     if pivots.dtype != torch.int32:
-        raise RuntimeError(
-            f"linalg.lu_solve: pivots should be a Tensor of scalar type torch.int32. Got {pivots.dtype}"
-        )
+        raise RuntimeError(f"linalg.lu_solve: pivots should be a Tensor of scalar type torch.int32. Got {pivots.dtype}")
     check_square("torch.linalg.lu_solve", LU, "LU")
     check_same("linalg.lu_solve", LU, B)
     if not left:
         return into(hermitian(linalg_lu_solve(LU, pivots, hermitian(B), adjoint=not adjoint)), out)
     if LU.shape[-1] != B.shape[-2]:
         raise RuntimeError(
-            f"linalg.lu_solve: Incompatible shapes of A and B for the equation AX = B ({LU.shape[-2]}x{LU.shape[-1]} and "
+            f"linalg.lu_solve: Incompatible shapes of A and B for the equation AX = B ({LU.shape[-2]}x{LU.shape[-1]} "
+            "and "
             f"{B.shape[-2]}x{B.shape[-1]})"
         )
     packed, right = broadcast_batches(LU, B)
@@ -403,7 +408,11 @@ def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) 
 
 
 def cholesky_solve(
-    B: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None  # noqa: N803
+    B: Tensor,
+    L: Tensor,
+    upper: bool = False,
+    *,
+    out: Tensor | None = None,  # noqa: N803
 ) -> Tensor:
     """Solve ``A X = B`` for the ``A`` that ``L`` is the Cholesky factor of.
 
@@ -414,9 +423,15 @@ def cholesky_solve(
         which, t = ("b", B) if B.dim() < 2 else ("u", L)
         raise RuntimeError(f"{which} should have at least 2 dimensions, but has {t.dim()} dimensions instead")
     if L.shape[-1] != L.shape[-2]:
-        raise RuntimeError(f"cholesky_solve: A must be batches of square matrices, but they are {L.shape[-2]} by {L.shape[-1]} matrices")
+        raise RuntimeError(
+            f"cholesky_solve: A must be batches of square matrices, but they are {L.shape[-2]} by {L.shape[-1]} "
+            "matrices"
+        )
     if L.shape[-1] != B.shape[-2]:
-        raise RuntimeError(f"Incompatible matrix sizes for cholesky_solve: each A matrix is {L.shape[-1]} by {L.shape[-1]} but each b matrix is {B.shape[-2]} by {B.shape[-1]}")
+        raise RuntimeError(
+            f"Incompatible matrix sizes for cholesky_solve: each A matrix is {L.shape[-1]} by {L.shape[-1]} but each "
+            f"b matrix is {B.shape[-2]} by {B.shape[-1]}"
+        )
     check_values("cholesky_solve", L, B)
     factor, right = broadcast_batches(L, B)
     return into(_CholeskySolve.apply(factor, right, upper), out)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 # ---- torch.hann_window and its kin: periodic unless told otherwise
 
 
-def _start(name: str, length: int, periodic: bool, options: dict[str, Any]) -> tuple[Tensor | None, dict[str, Any], int]:
+def _start(
+    name: str, length: int, periodic: bool, options: dict[str, Any]
+) -> tuple[Tensor | None, dict[str, Any], int]:
     """Positions 0 to length - 1 (one more if periodic), or the finished window where that is trivial."""
     if length < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={length}")
@@ -113,7 +115,12 @@ def _check(name: str, length: int, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def exponential(
-    M: int, *, center: float | None = None, tau: float = 1.0, sym: bool = True, **options: Any  # noqa: N803
+    M: int,
+    *,
+    center: float | None = None,
+    tau: float = 1.0,
+    sym: bool = True,
+    **options: Any,  # noqa: N803
 ) -> Tensor:
     """``exp(-|n - center| / tau)``.
 

@@ -6,7 +6,9 @@ from torch._missing import missing_class, missing_function
 
 _REASON = "sparse tensors are not supported; use dense ones"
 
-for _name in "addmm as_sparse_gradcheck log_softmax mm sampled_addmm softmax spdiags sum to_sparse_semi_structured".split():
+for (
+    _name
+) in "addmm as_sparse_gradcheck log_softmax mm sampled_addmm softmax spdiags sum to_sparse_semi_structured".split():
     globals()[_name] = missing_function(f"torch.sparse.{_name}", _REASON)
 for _name in (
     "SparseSemiStructuredTensor", "SparseSemiStructuredTensorCUSPARSELT", "SparseSemiStructuredTensorCUTLASS",

@@ -95,9 +95,10 @@ class TreeSpec:
         return self.type is None
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, TreeSpec)
-            and (self.type, self.context, self.children_specs) == (other.type, other.context, other.children_specs)
+        return isinstance(other, TreeSpec) and (self.type, self.context, self.children_specs) == (
+            other.type,
+            other.context,
+            other.children_specs,
         )
 
     def __hash__(self) -> int:

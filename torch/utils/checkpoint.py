@@ -130,7 +130,7 @@ def _same_random_state(state: Tensor | None) -> Iterator[None]:
 
 
 class CheckpointFunction(torch.autograd.Function):
-    """The re-entrant kind: the forward runs without a graph, backward runs it again with one and differentiates that."""
+    """The re-entrant kind: forward runs without a graph, backward runs it again with one and differentiates that."""
 
     @staticmethod
     def forward(ctx: Any, run_function: Any, preserve_rng_state: bool, *args: Any) -> Any:
@@ -206,7 +206,8 @@ class _Frame:
         if len(values) != len(self.metadata):
             raise CheckpointError(
                 "torch.utils.checkpoint: A different number of tensors was saved during the original forward and "
-                f"recomputation.\nNumber of tensors saved during forward: {len(self.metadata)}\nNumber of tensors saved "
+                f"recomputation.\nNumber of tensors saved during forward: {len(self.metadata)}\nNumber of tensors "
+                "saved "
                 f"during recomputation: {len(values)}."
             )
         for index, expected in enumerate(self.metadata):

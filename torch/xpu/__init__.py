@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from torch import _accelerators
-from torch._accelerators import DeviceGuard as device
-from torch._accelerators import DeviceGuard as device_of
 from torch._accelerators import StreamContext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+device = device_of = _accelerators.DeviceGuard
 _accelerators.fill(
     globals(),
     """

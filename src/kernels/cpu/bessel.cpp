@@ -1,5 +1,6 @@
 #include "kernels/bessel.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -91,7 +92,7 @@ template <class F>
 double recur(int64_t n, double first, F next) {
   if (n == 0) return 1;
   double before = 1, now = first;
-  for (int64_t k = 1; k < n; k++) {
+  for (int64_t k = 1; k < n && now == now; k++) {  // once it has overflowed it stays NaN
     const double after = next(double(k), now, before);
     before = now;
     now = after;
@@ -127,8 +128,8 @@ double chebyshev(Polynomial kind, double x, int64_t n) {
 }
 
 double value_of(const PolynomialCall& call, double x, double degree) {
-  const int64_t n = int64_t(degree);
   if (!(degree > -1)) return 0;
+  const int64_t n = int64_t(std::min(degree, 0x1p62));
   switch (call.family) {
     case Polynomial::chebyshev_t:
     case Polynomial::chebyshev_u:

@@ -139,6 +139,7 @@ void define_integer(BlockTable& table) {
   TABULA_ROW1(round, x);
   TABULA_ROW1(frac, x - x);
   TABULA_ROW1(square, T(x * x));
+  TABULA_ROW1(cube, T(x * x * x));
   TABULA_ROW1(bitwise_not, T(~x));
   TABULA_ROW1(relu, x < T(0) ? T(0) : x);
   TABULA_ROW1(relu6, x < T(0) ? T(0) : x > T(6) ? T(6) : x);

@@ -132,7 +132,8 @@ void max_gradient(const PoolCall& call) {
   w.work = w.in_plane + w.out_plane;
   scatter_planes<T>(call, w, [&](int64_t plane, const T* gradient, compute_t<T>* sums) {
     const int64_t* indices = call.indices + plane * w.out_plane;
-    for (int64_t i = 0; i < w.out_plane; i++) sums[indices[i]] += compute_t<T>(gradient[i]);
+    for (int64_t i = 0; i < w.out_plane; i++)
+      if (uint64_t(indices[i]) < uint64_t(w.in_plane)) sums[indices[i]] += compute_t<T>(gradient[i]);
   });
 }
 

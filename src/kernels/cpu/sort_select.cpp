@@ -129,9 +129,8 @@ void mode_cpu(const SortCall& call) {
     lines.parallel<T>(call, [&](const T* in, int64_t stride, T* values, int64_t, int64_t* indices, int64_t) {
       std::vector<std::pair<T, int64_t>> items(static_cast<size_t>(n));
       for (int64_t i = 0; i < n; i++) items[size_t(i)] = {in[i * stride], i};
-      std::sort(items.begin(), items.end(), [](const auto& a, const auto& b) {
-        return less(a.first, b.first) || (!less(b.first, a.first) && a.second < b.second);
-      });
+      // not stable: which of several equal elements is reported is then the one that PyTorch reports
+      std::sort(items.begin(), items.end(), [](const auto& a, const auto& b) { return less(a.first, b.first); });
       int64_t best = 0, run = 0, longest = 0;
       for (int64_t i = 0; i < n; i++) {
         run = i > 0 && items[size_t(i)].first == items[size_t(i - 1)].first ? run + 1 : 1;

@@ -19,7 +19,7 @@ template <class V>
 V sigmoid(V x) {
   return V(1) / (V(1) + exp(-x));
 }
-TABULA_INLINE Vec<float> sigmoid(Vec<float> x) { return tabula::sigmoid(x); }
+TABULA_INLINE Vec<float> sigmoid(Vec<float> x) { return logistic(x); }
 template <class V>
 V sigmoid_grad(V g, V result) {
   return g * conj((V(1) - result) * result);
@@ -102,7 +102,7 @@ template <class V>
 V silu(V x) {
   return x / (V(1) + exp(-x));
 }
-TABULA_INLINE Vec<float> silu(Vec<float> x) { return x * tabula::sigmoid(x); }
+TABULA_INLINE Vec<float> silu(Vec<float> x) { return x * logistic(x); }
 template <class V>
 V silu_grad(V g, V x) {
   const V s = sigmoid(x);

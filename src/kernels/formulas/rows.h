@@ -142,6 +142,8 @@ void arith_rows(Reader&& row) {
   TABULA_FORMULA1(sqrt, sqrt(x));
   TABULA_FORMULA1(rsqrt, formulas::rsqrt(x));
   TABULA_FORMULA1(square, formulas::square(x));
+  TABULA_FORMULA1(cube, formulas::cube(x));
+  TABULA_FORMULA1(inverse_square, formulas::inverse_square(x));
   TABULA_FORMULA1(deg2rad, formulas::deg2rad(x));
   TABULA_FORMULA1(rad2deg, formulas::rad2deg(x));
   TABULA_FORMULA1(nan_to_num, formulas::nan_to_num(x, p[0], p[1], p[2]));
