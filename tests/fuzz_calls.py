@@ -25,6 +25,8 @@ import torch
 
 PLACES = ("_VariableFunctions", "_nn", "_linalg", "_fft", "_special")
 SKIPPED = {"from_file"}  # writes files
+# their work grows with the value of an argument, in PyTorch too
+SKIPPED |= {"mvlgamma", "mvlgamma_", "multigammaln", "laguerre_polynomial_l", "legendre_polynomial_p"}
 DTYPES = [torch.float32] * 6 + [torch.float64, torch.int64, torch.int64, torch.bool, torch.uint8, torch.int8, torch.int16]
 DTYPES += [torch.int32, torch.bfloat16, torch.float16, torch.complex64, torch.complex128, torch.uint16]
 SIZES = [0, 1, 1, 2, 2, 3, 3, 4, 5, 7, 17]

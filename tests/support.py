@@ -92,8 +92,10 @@ def assert_same(actual: Any, expected: Any, rtol: float = 0.0, atol: float = 0.0
 
 
 def normalise(message: str) -> str:
-    """Reduce an error message to what a user reads: no addresses, overload lists, internal places or quotes."""
-    text = message.split("\nException raised from")[0].split("but expected")[0].split(" For the full list")[0].split("\nHint:")[0]
+    """Reduce an error message to what a user reads: no addresses, overload lists, hints, internal places or quotes."""
+    text = message
+    for end in ("\nException raised from", "but expected", " For the full list", "\nHint:"):
+        text = text.split(end)[0]
     text = re.sub(r"0x[0-9a-f]+", "0x", text)
     text = re.sub(r"torch\.(\w+Tensor|Tensor)|\bTensor\b", "Tensor", text)
     text = re.sub(r"[`'\"]", "", text)

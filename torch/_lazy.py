@@ -22,7 +22,7 @@ def find(name: str) -> Any:
         except ModuleNotFoundError as error:
             if error.name != path:
                 raise
-            raise AttributeError(f"module 'torch' has no attribute '{name}': {path} is not part of Tabula yet") from None
+            raise AttributeError(f"module 'torch' has no attribute '{name}': not part of Tabula yet") from None
     if name in NAMES:
         module, _, attribute = NAMES[name].partition(":")
         value = getattr(import_module(f"torch.{module}"), attribute or name)

@@ -26,13 +26,8 @@ NAMES = {
     **_at(
         "nn.functional",
         """
-        adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout alpha_dropout_ avg_pool1d batch_norm bilinear
-        binary_cross_entropy_with_logits celu celu_ channel_shuffle conv1d conv2d conv3d conv_tbc conv_transpose1d
-        conv_transpose2d conv_transpose3d cosine_embedding_loss cosine_similarity ctc_loss dropout dropout_
-        feature_alpha_dropout group_norm hardshrink hinge_embedding_loss instance_norm
-        kl_div layer_norm log_softmax margin_ranking_loss max_pool1d max_pool1d_with_indices max_pool2d max_pool3d
-        pairwise_distance pdist pixel_shuffle pixel_unshuffle poisson_nll_loss prelu relu relu_ rms_norm rrelu rrelu_
-        selu selu_ softmax threshold threshold_ triplet_margin_loss
+        channel_shuffle cosine_embedding_loss ctc_loss hinge_embedding_loss margin_ranking_loss pairwise_distance
+        pdist poisson_nll_loss triplet_margin_loss
         """,
     ),
     **_at("random", "get_rng_state initial_seed manual_seed seed set_rng_state thread_safe_generator"),
@@ -41,24 +36,21 @@ NAMES = {
     **_at(
         "_settings",
         """
-        are_deterministic_algorithms_enabled compiled_with_cxx11_abi get_default_device
-        get_deterministic_debug_mode get_device_module get_file_path get_float32_matmul_precision
-        get_num_interop_threads has_lapack has_mkl
+        are_deterministic_algorithms_enabled compiled_with_cxx11_abi get_default_device get_deterministic_debug_mode
+        get_device_module get_file_path get_float32_matmul_precision get_num_interop_threads has_lapack has_mkl
         has_openmp has_spectral is_deterministic_algorithms_warn_only_enabled is_vulkan_available
         is_warn_always_enabled prepare_multiprocessing_environment set_default_device set_default_dtype
         set_default_tensor_type set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal
         set_num_interop_threads set_warn_always use_deterministic_algorithms PRIVATE_OPS USE_GLOBAL_DEPS
-        USE_RTLD_GLOBAL_WITH_LIBTORCH AVG SUM classes cpp
-        per_tensor_affine per_tensor_symmetric per_channel_affine per_channel_symmetric
-        per_channel_affine_float_qparams
+        USE_RTLD_GLOBAL_WITH_LIBTORCH AVG SUM classes cpp per_tensor_affine per_tensor_symmetric per_channel_affine
+        per_channel_symmetric per_channel_affine_float_qparams
         """,
     ),
     **_at(
         "_predicates",
         """
-        classproperty get_device is_anomaly_check_nan_enabled is_anomaly_enabled is_complex is_conj is_distributed
-        is_floating_point is_inference is_inference_mode_enabled is_neg is_nonzero is_same_size is_signed is_storage
-        is_tensor numel set_anomaly_enabled to_dlpack typename
+        classproperty get_device is_anomaly_check_nan_enabled is_anomaly_enabled is_distributed
+        is_inference_mode_enabled is_storage is_tensor numel set_anomaly_enabled to_dlpack typename
         """,
     ),
     **_at(
@@ -78,11 +70,10 @@ NAMES = {
         """
         autocast_decrement_nesting autocast_increment_nesting clear_autocast_cache get_autocast_cpu_dtype
         get_autocast_dtype get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype
-        is_autocast_cache_enabled is_autocast_cpu_enabled
-        is_autocast_enabled is_autocast_ipu_enabled is_autocast_xla_enabled
-        set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype
-        set_autocast_enabled set_autocast_gpu_dtype set_autocast_ipu_dtype set_autocast_ipu_enabled
-        set_autocast_xla_dtype set_autocast_xla_enabled
+        is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled is_autocast_ipu_enabled
+        is_autocast_xla_enabled set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled
+        set_autocast_dtype set_autocast_enabled set_autocast_gpu_dtype set_autocast_ipu_dtype
+        set_autocast_ipu_enabled set_autocast_xla_dtype set_autocast_xla_enabled
         """,
     ),
     **_at("amp", "GradScaler autocast"),

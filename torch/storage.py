@@ -348,7 +348,8 @@ def _make_legacy_classes() -> dict[str, Any]:
     for name, dtype_name in _LEGACY_NAMES.items():
         dtype = getattr(torch, dtype_name, None)
         if dtype is not None:
-            classes[name] = _LegacyStorageMeta(name, (_LegacyStorage,), {"dtype": dtype, "__module__": "torch"})
+            members = {"dtype": dtype, "__module__": "torch", "__doc__": f"A TypedStorage of torch.{dtype_name}."}
+            classes[name] = _LegacyStorageMeta(name, (_LegacyStorage,), members)
     return classes
 
 

@@ -235,7 +235,8 @@ void add_device_type(PyObject* module) {
                                   {"__exit__", device_exit, METH_VARARGS, nullptr},
                                   {nullptr, nullptr, 0, nullptr}};
   PyType_Slot slots[] = {{Py_tp_new, slot(device_new)},
-                         {Py_tp_dealloc, slot(free_object)},
+                         {Py_tp_doc, const_cast<char*>("device(type, index=None): where the memory of a tensor is, such as torch.device('cpu') or torch.device('cuda', 0).\n\n"
+                                    ">>> torch.device('cuda:1').index\n1")}, {Py_tp_dealloc, slot(free_object)},
                          {Py_tp_repr, slot(device_repr)},
                          {Py_tp_str, slot(device_str)},
                          {Py_tp_hash, slot(device_hash)},

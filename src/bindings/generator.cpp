@@ -183,7 +183,8 @@ void add_generator(PyObject* module) {
   static PyMemberDef members[] = {
       {"__weaklistoffset__", T_PYSSIZET, offsetof(PyGenerator, weakrefs), READONLY, nullptr},
       {nullptr, 0, 0, 0, nullptr}};
-  PyType_Slot slots[] = {{Py_tp_new, slot(generator_new)}, {Py_tp_dealloc, slot(generator_dealloc)},
+  PyType_Slot slots[] = {{Py_tp_new, slot(generator_new)}, {Py_tp_doc, const_cast<char*>("Generator(device='cpu'): a stream of random numbers of its own (Mersenne Twister, Matsumoto and Nishimura, 1998).\n\n"
+                         ">>> torch.Generator().manual_seed(5).initial_seed()\n5")}, {Py_tp_dealloc, slot(generator_dealloc)},
                          {Py_tp_methods, methods},         {Py_tp_getset, properties},
                          {Py_tp_members, members},         {0, nullptr}};
   PyType_Spec spec = {"torch._C.Generator", sizeof(PyGenerator), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};

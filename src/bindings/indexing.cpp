@@ -122,7 +122,7 @@ Parts split_index(const Tensor& t, PyObject* const* items, Py_ssize_t count) {
       }
       if (!is_tensor(o) && !PySequence_Check(o) && !PyObject_HasAttrString(o, "__array__"))
         fail(ErrorKind::Index, "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got ", Py_TYPE(o)->tp_name, ")");
-      if (PyUnicode_Check(o)) fail(ErrorKind::Index, "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got str)");
+      check_type(!PyUnicode_Check(o), "new(): invalid data type 'str'");
       Tensor index = index_tensor(o);
       const bool mask = index.dtype() == DType::Bool || index.dtype() == DType::UInt8;
       const int64_t covers = mask ? index.dim() : 1;

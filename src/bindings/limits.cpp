@@ -136,19 +136,22 @@ void add_limit_types(PyObject* module) {
                                          {"min", iinfo_min, nullptr, "smallest number", nullptr},
                                          {"dtype", limits_dtype, nullptr, "name of the dtype", nullptr},
                                          {nullptr, nullptr, nullptr, nullptr, nullptr}};
-  auto make = [&](const char* name, newfunc construct, reprfunc repr, PyGetSetDef* properties) {
+  auto make = [&](const char* name, newfunc construct, reprfunc repr, PyGetSetDef* properties, const char* doc) {
     PyType_Slot slots[] = {{Py_tp_new, slot(construct)},
                            {Py_tp_repr, slot(repr)},
                            {Py_tp_dealloc, slot(free_object)},
                            {Py_tp_richcompare, slot(limits_compare)},
                            {Py_tp_hash, slot(PyObject_HashNotImplemented)},
                            {Py_tp_getset, properties},
+                           {Py_tp_doc, const_cast<char*>(doc)},
                            {0, nullptr}};
     PyType_Spec spec = {name, sizeof(Limits), 0, Py_TPFLAGS_DEFAULT, slots};
     add_type(module, spec);
   };
-  make("torch.finfo", finfo_new, finfo_repr, float_properties);
-  make("torch.iinfo", iinfo_new, iinfo_repr, int_properties);
+  make("torch.finfo", finfo_new, finfo_repr, float_properties,
+       "finfo(type=None): the limits of a floating or complex dtype.\n\n>>> torch.finfo(torch.float32).bits\n32");
+  make("torch.iinfo", iinfo_new, iinfo_repr, int_properties,
+       "iinfo(type): the limits of an integer dtype.\n\n>>> torch.iinfo(torch.int8).max\n127");
 }
 
 }  // namespace tabula::py

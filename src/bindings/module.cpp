@@ -1,5 +1,6 @@
 // torch._C: the one shared object. Each binding file adds its own part.
 #include "bindings/device.h"
+#include "bindings/operations.h"
 #include "bindings/python.h"
 #include "bindings/tensor_type.h"
 #include "core/allocator.h"
@@ -121,7 +122,7 @@ PyMethodDef functions[] = {
 void python_warning(const std::string& message) { checked(PyErr_WarnEx(PyExc_UserWarning, message.c_str(), 1)); }
 
 void add_exceptions(PyObject* module) {
-  out_of_memory_error = checked(PyErr_NewException("torch.OutOfMemoryError", PyExc_RuntimeError, nullptr)).release();
+  out_of_memory_error = checked(PyErr_NewExceptionWithDoc("torch.OutOfMemoryError", "There is not enough memory for a tensor.", PyExc_RuntimeError, nullptr)).release();
   lin_alg_error = checked(PyErr_NewException("torch._C._LinAlgError", PyExc_RuntimeError, nullptr)).release();
   checked(PyModule_AddObjectRef(module, "OutOfMemoryError", out_of_memory_error));
   checked(PyModule_AddObjectRef(module, "_LinAlgError", lin_alg_error));
@@ -166,6 +167,7 @@ extern "C" __attribute__((visibility("default"))) PyObject* PyInit__C() {
     add_interop(m);
     add_operations(m);
     add_autograd(m);
+    checked(PyModule_AddObjectRef(m, "_return_types", checked(return_types_module_dict()).get()));
     add_optim(m);
     add_gpu(m);
     add_module_base(m);

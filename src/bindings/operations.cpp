@@ -416,7 +416,7 @@ PyObject* binary_operator(const Op& op, PyObject* a, PyObject* b, const char* na
     Value values[6];
     if (!operand(a, values[0]) || !operand(b, values[1])) return Py_NewRef(Py_NotImplemented);
     for (int i = 0; i < 2; i++)
-      if (!values[i].is_tensor() && op.schema.params[size_t(i)].type.type != Type::Operand) return Py_NewRef(Py_NotImplemented);
+      if (!values[i].is_tensor() && op.def.kernel < 0 && op.schema.params[size_t(i)].type.type != Type::Operand) return Py_NewRef(Py_NotImplemented);
     for (size_t i = 2; i < op.schema.params.size(); i++) values[i] = op.schema.params[i].default_value;
     Out out;
     call(op, values, out);

@@ -26,9 +26,11 @@ bool convert_int_list(PyObject* o, const ParamType& type, Parsed& parsed, Value&
     return true;
   }
   if (type.list_size && !PyBool_Check(o) && (PyLong_Check(o) || (PyIndex_Check(o) && !is_tensor(o)))) {
-    int64_t* list = parsed.list<int64_t>(type.list_size);
-    std::fill_n(list, type.list_size, unwrap_int(o));
-    value = Value(IntList(list, type.list_size));
+    // lists whose items may be None keep an int apart from a tuple of equal ones: it stays a single item
+    const size_t n = type.item_optional ? 1 : type.list_size;
+    int64_t* list = parsed.list<int64_t>(n);
+    std::fill_n(list, n, unwrap_int(o));
+    value = Value(IntList(list, n));
     return true;
   }
   return false;

@@ -106,7 +106,7 @@ void add_size_type(PyObject* module) {
       {"numel", size_numel, METH_NOARGS, "The number of elements of a tensor of this size."},
       {"__reduce__", size_reduce, METH_NOARGS, nullptr},
       {nullptr, nullptr, 0, nullptr}};
-  PyType_Slot slots[] = {{Py_tp_new, slot(size_new)},        {Py_tp_repr, slot(size_repr)},
+  PyType_Slot slots[] = {{Py_tp_new, slot(size_new)},        {Py_tp_doc, const_cast<char*>("Size(iterable=()): the sizes of a tensor's dimensions, a tuple of ints.\n\n>>> torch.zeros(2, 3).shape.numel()\n6")}, {Py_tp_repr, slot(size_repr)},
                          {Py_nb_add, slot(size_add)},        {Py_sq_repeat, slot(size_repeat)},
                          {Py_mp_subscript, slot(size_subscript)}, {Py_tp_methods, methods},
                          {0, nullptr}};

@@ -350,7 +350,7 @@ void add_storage(PyObject* module) {
       {"__weaklistoffset__", T_PYSSIZET, offsetof(PyStorage, weakrefs), READONLY, nullptr},
       {nullptr, 0, 0, 0, nullptr}};
   PyType_Slot slots[] = {{Py_tp_new, slot(storage_new)},
-                         {Py_tp_dealloc, slot(storage_dealloc)},
+                         {Py_tp_doc, const_cast<char*>("UntypedStorage(size_or_bytes=0): the bytes behind tensors; several tensors may be views of one.")}, {Py_tp_dealloc, slot(storage_dealloc)},
                          {Py_tp_traverse, slot(storage_traverse)},
                          {Py_tp_clear, slot(storage_clear)},
                          {Py_sq_length, slot(storage_length)},

@@ -177,7 +177,7 @@ void add_disable(PyObject* module, const char* name) {
   static PyMethodDef methods[] = {{"__enter__", disable<level>, METH_NOARGS, nullptr},
                                   {"__exit__", restore, METH_VARARGS, nullptr},
                                   {nullptr, nullptr, 0, nullptr}};
-  PyType_Slot slots[] = {{Py_tp_methods, methods}, {Py_tp_new, slot(PyType_GenericNew)}, {Py_tp_dealloc, slot(free_object)}, {0, nullptr}};
+  PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>("A context in which __torch_function__ is not called: for subclasses, or for modes as well.")}, {Py_tp_methods, methods}, {Py_tp_new, slot(PyType_GenericNew)}, {Py_tp_dealloc, slot(free_object)}, {0, nullptr}};
   PyType_Spec spec{name, sizeof(PyDisable), 0, Py_TPFLAGS_DEFAULT, slots};
   add_type(module, spec);
 }

@@ -63,10 +63,11 @@ PyMethodDef dtype_methods[] = {
     {"to_real", dtype_to_real, METH_NOARGS, "The dtype of the real part."},
     {nullptr, nullptr, 0, nullptr}};
 
-PyTypeObject* add_named_type(PyObject* module, const char* name, PyMethodDef* methods, PyGetSetDef* properties) {
+PyTypeObject* add_named_type(PyObject* module, const char* name, PyMethodDef* methods, PyGetSetDef* properties, const char* doc) {
   PyType_Slot slots[] = {{Py_tp_repr, slot(named_repr)},
                          {Py_tp_dealloc, slot(free_object)},
                          {Py_tp_methods, methods},
+                         {Py_tp_doc, const_cast<char*>(doc)},
                          {properties ? Py_tp_getset : 0, properties},
                          {0, nullptr}};
   PyType_Spec spec = {name, sizeof(Named), 0,
@@ -106,9 +107,11 @@ MemoryFormat unwrap_memory_format(PyObject* o) {
 }
 
 void add_dtype_types(PyObject* module) {
-  dtype_type = add_named_type(module, "torch.dtype", dtype_methods, dtype_properties);
-  layout_type = add_named_type(module, "torch.layout", named_methods, nullptr);
-  memory_format_type = add_named_type(module, "torch.memory_format", named_methods, nullptr);
+  dtype_type = add_named_type(module, "torch.dtype", dtype_methods, dtype_properties,
+                              "The type of a tensor's elements, such as torch.float32.\n\n>>> torch.float32.itemsize\n4");
+  layout_type = add_named_type(module, "torch.layout", named_methods, nullptr, "How elements lie in memory: torch.strided for all tensors here.");
+  memory_format_type = add_named_type(module, "torch.memory_format", named_methods, nullptr,
+                                      "The order of dimensions in memory, such as torch.channels_last.");
   for (int i = 0; i < kDTypes; i++) dtypes[i] = make_named(module, dtype_type, dtype_name(DType(i)), i);
   for (int i = 0; i < kLayouts; i++) layouts[i] = make_named(module, layout_type, kLayoutNames[i], i);
   for (int i = 0; i < kMemoryFormats; i++)

@@ -1,5 +1,6 @@
 #include "core/allocator.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -97,6 +98,9 @@ class Pool {
     cached_ = 0;
   }
 
+  void lock() { lock_.lock(); }
+  void unlock() { lock_.unlock(); }
+
   AllocatorStats stats() {
     std::lock_guard guard(lock_);
     return {allocated_, cached_, peak_};
@@ -135,7 +139,11 @@ class Pool {
 
 // Never destroyed: tensors may outlive static destructors.
 Pool& pool() {
-  static Pool* const instance = new Pool;
+  static Pool* const instance = [] {
+    // a child must not inherit the lock from a thread that it does not have
+    pthread_atfork([] { pool().lock(); }, [] { pool().unlock(); }, [] { pool().unlock(); });
+    return new Pool;
+  }();
   return *instance;
 }
 
@@ -143,6 +151,12 @@ Pool& pool() {
 
 void* cpu_allocate(size_t bytes) { return pool().allocate(bytes); }
 void cpu_free(void* block, size_t bytes) { pool().free(block, bytes); }
+void cpu_discard(char* from, size_t bytes) {
+  static const uintptr_t page = uintptr_t(sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(from) + page - 1) / page * page;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(from) + bytes) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
 void cpu_empty_cache() { pool().empty(); }
 AllocatorStats cpu_allocator_stats() { return pool().stats(); }
 

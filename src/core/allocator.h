@@ -19,6 +19,9 @@ inline constexpr bool kRecycle = true;
 void* cpu_allocate(size_t bytes);
 void cpu_free(void* block, size_t bytes);
 
+// Gives the whole pages of a range inside a block back to the system; they read as anything, mostly zeros, from then on.
+void cpu_discard(char* from, size_t bytes);
+
 // Returns all cached blocks to the system.
 void cpu_empty_cache();
 

@@ -10,8 +10,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -84,10 +84,11 @@ inline void pause() {
 
 class Pool {
  public:
-  explicit Pool(int threads) {
-    for (int i = 1; i < threads; i++) workers_.emplace_back([this] { loop(); });
-  }
-  ~Pool() {
+  explicit Pool(int threads) { start(threads); }
+
+  // Waits for the job that is running, if any.
+  void resize(int threads) {
+    std::lock_guard busy(busy_);
     {
       std::lock_guard guard(lock_);
       stop_ = true;
@@ -95,6 +96,9 @@ class Pool {
     }
     wake_.notify_all();
     for (auto& worker : workers_) worker.join();
+    workers_.clear();
+    stop_ = false;
+    start(threads);
   }
 
   // One job at a time; a caller that finds the pool busy does its work alone.
@@ -123,8 +127,16 @@ class Pool {
   }
 
  private:
-  void loop() {
-    uint64_t seen = 0;
+  void start(int threads) {
+    const uint64_t now = epoch_.load(std::memory_order_relaxed);
+    try {
+      for (int i = 1; i < threads; i++) workers_.emplace_back([this, now] { loop(now); });
+    } catch (const std::system_error&) {
+      // the system grants no more threads: those there are share the work
+    }
+  }
+
+  void loop(uint64_t seen) {
     for (;;) {
       for (int spins = 0; spins < 2000 && epoch_.load(std::memory_order_acquire) == seen; spins++) pause();
       Job* job;
@@ -149,13 +161,11 @@ class Pool {
 };
 
 std::mutex pool_lock;
-std::unique_ptr<Pool> pool;
-std::atomic<Pool*> current{nullptr};
+std::atomic<Pool*> current{nullptr};  // never freed: threads may be on their way into it, also while the process ends
 std::atomic<int> wanted{0};
 
 // Threads do not survive fork(): the child drops the pool without joining and makes its own at the next use.
 void forget_pool_after_fork() {
-  (void)pool.release();
   current.store(nullptr);
   new (&pool_lock) std::mutex;
 }
@@ -163,11 +173,12 @@ void forget_pool_after_fork() {
 Pool& get_pool() {
   if (Pool* p = current.load(std::memory_order_acquire)) return *p;
   std::lock_guard guard(pool_lock);
+  Pool* pool = current.load(std::memory_order_acquire);
   if (!pool) {
     static const int registered = pthread_atfork(nullptr, nullptr, forget_pool_after_fork);
     (void)registered;
-    pool = std::make_unique<Pool>(num_threads());
-    current.store(pool.get(), std::memory_order_release);
+    pool = new Pool(num_threads());
+    current.store(pool, std::memory_order_release);
   }
   return *pool;
 }
@@ -187,8 +198,7 @@ void set_num_threads(int n) {
   std::lock_guard guard(pool_lock);
   if (n == num_threads()) return;
   wanted.store(n, std::memory_order_relaxed);
-  current.store(nullptr);
-  pool.reset();
+  if (Pool* pool = current.load(std::memory_order_acquire)) pool->resize(n);
 }
 
 bool in_parallel() { return inside_piece; }

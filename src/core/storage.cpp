@@ -1,13 +1,10 @@
 #include "core/storage.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "core/allocator.h"
 
 namespace tabula {
-
-static bool fits_inline(size_t bytes, size_t room) { return kRecycle && bytes <= room; }
 
 Ref<Storage> Storage::make(size_t bytes, Device device) {
   auto* storage = new (Recycler<Storage>::take()) Storage;
@@ -35,31 +32,32 @@ void Storage::destroy(Storage* storage) {
 
 void Storage::acquire(size_t bytes) {
   data_ = nullptr;
-  if (device_.is_cpu()) data_ = fits_inline(bytes, kInline) ? inline_ : static_cast<char*>(cpu_allocate(bytes));
-  bytes_ = bytes;
+  bytes_ = capacity_ = bytes;
+  if (!device_.is_cpu()) return;
+  const bool fits = kRecycle && bytes <= kInline;
+  data_ = fits ? inline_ : static_cast<char*>(cpu_allocate(bytes));
+  if (fits) capacity_ = kInline;
 }
 
 void Storage::release_memory() {
   if (release_)
     release_(context_);
   else if (data_ && data_ != inline_)
-    cpu_free(data_, bytes_);
+    cpu_free(data_, capacity_);
   data_ = nullptr;
 }
 
 void Storage::resize(size_t bytes) {
   check(resizable(), "Trying to resize storage that is not resizable");
-  if (bytes == bytes_) return;
-  if (!device_.is_cpu()) {
-    bytes_ = bytes;
-    return;
+  if (device_.is_cpu() && bytes > capacity_) {
+    char* bigger = static_cast<char*>(cpu_allocate(bytes));
+    std::memcpy(bigger, data_, bytes_);
+    if (data_ != inline_) cpu_free(data_, capacity_);
+    data_ = bigger;
+    capacity_ = bytes;
+  } else if (device_.is_cpu() && data_ != inline_ && bytes < bytes_) {
+    cpu_discard(data_ + bytes, bytes_ - bytes);
   }
-  char* bigger = fits_inline(bytes, kInline) ? inline_ : static_cast<char*>(cpu_allocate(bytes));
-  if (bigger != data_) {
-    std::memcpy(bigger, data_, std::min(bytes, bytes_));
-    if (data_ != inline_) cpu_free(data_, bytes_);
-  }
-  data_ = bigger;
   bytes_ = bytes;
 }
 

@@ -22,7 +22,9 @@ class Storage : public RefCounted {
   bool resizable() const { return !release_ && !exported_; }
   // Somebody outside (a NumPy array, a DLPack capsule) holds the address from now on.
   void forbid_resize() { exported_ = true; }
-  void resize(size_t bytes);  // keeps the common prefix; throws for borrowed memory
+  // Keeps the common prefix; throws for borrowed memory. A smaller size gives pages back to the system but keeps the
+  // addresses, since tensors made before may still reach there.
+  void resize(size_t bytes);
 
   uint32_t version = 0;       // bumped by every in-place write; shared by all views
   void* python = nullptr;     // the Python object that wraps this storage, if any (not owned)
@@ -35,7 +37,7 @@ class Storage : public RefCounted {
   void release_memory();
 
   char* data_ = nullptr;
-  size_t bytes_ = 0;
+  size_t bytes_ = 0, capacity_ = 0;
   Device device_;
   void (*release_)(void*) = nullptr;
   void* context_ = nullptr;

@@ -51,7 +51,7 @@ static void add_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, b.g());
   if (b.needs(1)) b.set(1, b.arg(2).scalar().equals(1) ? b.g() : b.g() * conj_of(b.arg(2).scalar()));
 }
-const Op add{documented(scaled_row("add(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::add, kPromote, Pointwise_, add_vjp),
+const Op add{documented(scaled_row("add(Tensor input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::add, kPromote, Pointwise_, add_vjp),
     "input + alpha * other, element by element. Operands broadcast against each other, and the result has their "
     "common dtype; for bool, + means or."
     TABULA_EXAMPLE("torch.add(torch.tensor([1, 2]), 10, alpha=2)", "tensor([21, 22])"))};
@@ -60,11 +60,11 @@ static void sub_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, b.g());
   if (b.needs(1)) b.set(1, b.arg(2).scalar().equals(1) ? neg(b.g()) : b.g() * -conj_of(b.arg(2).scalar()));
 }
-const Op sub{documented(scaled_row("sub(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::sub, kNoBool, Pointwise_, sub_vjp),
+const Op sub{documented(scaled_row("sub(Tensor input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::sub, kNoBool, Pointwise_, sub_vjp),
     "input - alpha * other, element by element, with broadcasting and type promotion. A RuntimeError for bool "
     "operands."
     TABULA_EXAMPLE("torch.sub(torch.tensor([5, 6]), torch.tensor([1, 2]))", "tensor([4, 4])"))};
-static const Op subtract{documented(scaled_row("subtract(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::sub, kNoBool, Pointwise_, sub_vjp),
+static const Op subtract{documented(scaled_row("subtract(Tensor input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::sub, kNoBool, Pointwise_, sub_vjp),
     "Another name of torch.sub."
     TABULA_EXAMPLE("torch.subtract(torch.tensor([5, 6]), 1)", "tensor([4, 5])"))};
 
@@ -72,7 +72,7 @@ static void rsub_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, b.arg(2).scalar().equals(1) ? neg(b.g()) : b.g() * -conj_of(b.arg(2).scalar()));
   if (b.needs(1)) b.set(1, b.g());
 }
-const Op rsub{documented(scaled_row("rsub(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::rsub, kNoBool, Both, rsub_vjp),
+const Op rsub{documented(scaled_row("rsub(Tensor input, Operand other, *, Scalar alpha=1) -> Tensor", Pointwise::rsub, kNoBool, Both, rsub_vjp),
     "other - alpha * input: subtraction with its operands the other way round."
     TABULA_EXAMPLE("torch.rsub(torch.tensor([1, 2]), 10)", "tensor([9, 8])"))};
 
@@ -87,12 +87,12 @@ constexpr OpDef mul_row(const char* schema) {
   row.node = "MulBackward0";
   return row;
 }
-const Op mul{documented(mul_row("mul(Operand input, Operand other) -> Tensor"),
+const Op mul{documented(mul_row("mul(Tensor input, Operand other) -> Tensor"),
     "input * other, element by element, with broadcasting and type promotion; for bool operands the logical and."
     TABULA_EXAMPLE("torch.mul(torch.tensor([1, 2]), torch.tensor([[3], [4]]))",
                    "tensor([[3, 6],\n"
                    "            [4, 8]])"))};
-static const Op multiply{documented(mul_row("multiply(Operand input, Operand other) -> Tensor"),
+static const Op multiply{documented(mul_row("multiply(Tensor input, Operand other) -> Tensor"),
     "Another name of torch.mul."
     TABULA_EXAMPLE("torch.multiply(torch.tensor([1, 2]), 3)", "tensor([3, 6])"))};
 
@@ -112,15 +112,15 @@ constexpr OpDef div_row(const char* schema) {
   row.node = "DivBackward0";
   return row;
 }
-const Op div{documented(div_row("div(Operand input, Operand other) -> Tensor"),
+const Op div{documented(div_row("div(Tensor input, Operand other) -> Tensor"),
     "input / other, element by element, with broadcasting. Integers are first converted to the default floating "
     "dtype; with rounding_mode 'trunc' (towards zero) or 'floor' they stay integers."
     TABULA_EXAMPLE("torch.div(torch.tensor([7, -7]), 2)", "tensor([ 3.5000, -3.5000])")
     TABULA_STEP("torch.div(torch.tensor([7, -7]), 2, rounding_mode='floor')", "tensor([ 3, -4])"))};
-static const Op divide{documented(div_row("divide(Operand input, Operand other) -> Tensor"),
+static const Op divide{documented(div_row("divide(Tensor input, Operand other) -> Tensor"),
     "Another name of torch.div."
     TABULA_EXAMPLE("torch.divide(torch.tensor([7., -7.]), 2)", "tensor([ 3.5000, -3.5000])"))};
-static const Op true_divide{documented(div_row("true_divide(Operand input, Operand other) -> Tensor"),
+static const Op true_divide{documented(div_row("true_divide(Tensor input, Operand other) -> Tensor"),
     "torch.div without rounding_mode."
     TABULA_EXAMPLE("torch.true_divide(torch.tensor([7, -7]), 2)", "tensor([ 3.5000, -3.5000])"))};
 
@@ -136,10 +136,10 @@ static void run_div_mode(const Op& op, const Value* args, Out& out) {
 static void div_mode_vjp(Backward& b) {
   if (!b.has(2)) div_vjp(b);  // rounded quotients are flat: no gradient
 }
-const Op div_mode{OpDef{.schema = "div.mode(Operand input, Operand other, *, str? rounding_mode) -> Tensor", .run = boxed(run_div_mode), .on = Pointwise_, .vjp = div_mode_vjp, .save = in(0) | in(1)}};
-static const Op divide_mode{OpDef{.schema = "divide.mode(Operand input, Operand other, *, str? rounding_mode) -> Tensor", .run = boxed(run_div_mode), .on = Pointwise_, .vjp = div_mode_vjp, .save = in(0) | in(1), .node = "DivBackward0"}};
+const Op div_mode{OpDef{.schema = "div.mode(Tensor input, Operand other, *, str? rounding_mode) -> Tensor", .run = boxed(run_div_mode), .on = Pointwise_, .vjp = div_mode_vjp, .save = in(0) | in(1)}};
+static const Op divide_mode{OpDef{.schema = "divide.mode(Tensor input, Operand other, *, str? rounding_mode) -> Tensor", .run = boxed(run_div_mode), .on = Pointwise_, .vjp = div_mode_vjp, .save = in(0) | in(1), .node = "DivBackward0"}};
 
-const Op floor_divide{documented(pointwise_row("floor_divide(Operand input, Operand other) -> Tensor", Pointwise::floor_divide, kPromote, Pointwise_),
+const Op floor_divide{documented(pointwise_row("floor_divide(Tensor input, Operand other) -> Tensor", Pointwise::floor_divide, kPromote, Pointwise_),
     "The quotient rounded down to an integer, in the common dtype of the operands. A RuntimeError where an "
     "integer is divided by zero."
     TABULA_EXAMPLE("torch.floor_divide(torch.tensor([7, -7]), 2)", "tensor([ 3, -4])"))};
@@ -155,7 +155,7 @@ static void fmod_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, b.g());
   if (b.needs(1)) b.set(1, neg(b.g()) * div_mode(b.operand(0), b.operand(1), "trunc"));
 }
-const Op fmod{documented(pointwise_row("fmod(Operand input, Operand other) -> Tensor", Pointwise::fmod, kPromote, Pointwise_, fmod_vjp, in(0) | in(1)),
+const Op fmod{documented(pointwise_row("fmod(Tensor input, Operand other) -> Tensor", Pointwise::fmod, kPromote, Pointwise_, fmod_vjp, in(0) | in(1)),
     "What is left after division with the quotient rounded towards zero: the sign is the dividend's, as with C's "
     "fmod."
     TABULA_EXAMPLE("torch.fmod(torch.tensor([7, -7]), 3)", "tensor([ 1, -1])"))};

@@ -8,10 +8,10 @@ namespace tabula {
 
 #define COMPARISON(name, alias, doc_text, alias_doc)                                                             \
   const Op name{documented(                                                                                      \
-      pointwise_row(#name "(Operand input, Operand other) -> Tensor", Pointwise::name, kCompare, Pointwise_),    \
+      pointwise_row(#name "(Tensor input, Operand other) -> Tensor", Pointwise::name, kCompare, Pointwise_),    \
       doc_text)};                                                                                                \
   static const Op alias##_alias{documented(                                                                      \
-      pointwise_row(#alias "(Operand input, Operand other) -> Tensor", Pointwise::name, kCompare, Pointwise_),   \
+      pointwise_row(#alias "(Tensor input, Operand other) -> Tensor", Pointwise::name, kCompare, Pointwise_),   \
       alias_doc)};
 
 COMPARISON(ne, not_equal,
@@ -40,7 +40,7 @@ COMPARISON(ge, greater_equal,
            "Another name of torch.ge."
            TABULA_EXAMPLE("torch.greater_equal(torch.tensor([1, 2]), 2)", "tensor([False,  True])"))
 #undef COMPARISON
-const Op eq{documented(pointwise_row("eq(Operand input, Operand other) -> Tensor", Pointwise::eq, kCompare, Pointwise_),
+const Op eq{documented(pointwise_row("eq(Tensor input, Operand other) -> Tensor", Pointwise::eq, kCompare, Pointwise_),
     "Whether elements are equal, as a bool tensor; other may be a number."
     TABULA_EXAMPLE("torch.eq(torch.tensor([1, 2]), torch.tensor([1, 3]))", "tensor([ True, False])"))};
 

@@ -6,6 +6,7 @@
 #include "ops/backward.h"
 #include "ops/conv_raw.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/matmul.h"
 #include "ops/pad.h"
 #include "ops/reduce.h"
@@ -219,7 +220,11 @@ CONV(3, CONV_DOC("Slides a kernel over volumes: a cross-correlation.", "torch.co
 static const Op legacy_convolution{OpDef{
     .schema = "_convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] dilation, bool transposed, int[] output_padding, int groups, "
               "bool benchmark, bool deterministic, bool cudnn_enabled, bool allow_tf32=True) -> Tensor",
-    .run = fn<run_legacy_convolution>, .on = Function, .composite = true}};
+    .run = fn<run_legacy_convolution>, .on = Function, .composite = true,
+    .doc =
+        "Every convolution: plain or transposed, in one to three dimensions."
+        TABULA_EXAMPLE("torch._convolution(torch.ones(1, 1, 3), torch.ones(1, 1, 2), None, [1], [0], [1], False, [0], 1, False, False, False, False)",
+                       "tensor([[[2., 2.]]])")}};
 static const Op conv_tbc{OpDef{.schema = "conv_tbc(Tensor input, Tensor weight, Tensor bias, int pad=0) -> Tensor", .run = fn<run_conv_tbc>, .on = Function | NN, .composite = true,
                                .doc = "A convolution over time for tensors of shape (time, batch, channels).\n\nArgs: input; weight (kernel, channels, out channels); bias (out channels); pad at both "
                                       "ends. Raises RuntimeError where shapes do not fit.\n\nExample::\n\n    >>> torch.conv_tbc(torch.ones(3, 1, 1), torch.ones(2, 1, 1), torch.zeros(1)).flatten()\n"

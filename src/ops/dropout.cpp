@@ -1,6 +1,7 @@
 // Dropout and its relatives, and rrelu: layers that draw while training.
 #include <cmath>
 
+#include "ops/doc.h"
 #include "ops/dropout.h"
 
 #include "ops/arith.h"
@@ -52,14 +53,25 @@ const Op dropout{OpDef{.schema = "dropout(Tensor input, float p, bool train) -> 
                        .run = fn<run_dropout>,
                        .on = Function,
                        .composite = true,
-                       .doc = "While training, zeroes elements with probability p and multiplies the others by 1 / (1 - p)."}};
+                       .doc = "While training, zeroes elements with probability p and multiplies the others by 1 / (1 - p)."
+        TABULA_EXAMPLE("torch.dropout(torch.ones(2), 0.5, False)", "tensor([1., 1.])")}};
 Tensor run_dropout_(const Tensor& input, double p, bool train) { return drop(input, p, train, false, true); }
 namespace {
-const Op dropout_{OpDef{.schema = "dropout_(Tensor input, float p, bool train) -> Tensor", .run = fn<run_dropout_>, .on = Function, .composite = true}};
+const Op dropout_{OpDef{.schema = "dropout_(Tensor input, float p, bool train) -> Tensor", .run = fn<run_dropout_>, .on = Function, .composite = true,
+    .doc =
+        "In-place form of torch.dropout: writes its result to the input itself and returns it."
+        TABULA_EXAMPLE("torch.dropout_(torch.ones(2), 0.5, False)", "tensor([1., 1.])")}};
 Tensor run_feature_dropout(const Tensor& input, double p, bool train) { return drop(input, p, train, true, false); }
-const Op feature_dropout{OpDef{.schema = "feature_dropout(Tensor input, float p, bool train) -> Tensor", .run = fn<run_feature_dropout>, .on = Function, .composite = true}};
+const Op feature_dropout{OpDef{.schema = "feature_dropout(Tensor input, float p, bool train) -> Tensor", .run = fn<run_feature_dropout>, .on = Function, .composite = true,
+    .doc =
+        "Dropout of whole channels (dimension 1): each is zero with probability p, the others are scaled by 1 / "
+        "(1 - p). The identity if not train."
+        TABULA_EXAMPLE("torch.feature_dropout(torch.ones(1, 2, 1), 0.5, False)",
+                       "tensor([[[1.],\n"
+                       "             [1.]]])")}};
 Tensor run_feature_dropout_(const Tensor& input, double p, bool train) { return drop(input, p, train, true, true); }
-const Op feature_dropout_{OpDef{.schema = "feature_dropout_(Tensor input, float p, bool train) -> Tensor", .run = fn<run_feature_dropout_>, .on = Function, .composite = true}};
+const Op feature_dropout_{OpDef{.schema = "feature_dropout_(Tensor input, float p, bool train) -> Tensor", .run = fn<run_feature_dropout_>, .on = Function, .composite = true,
+          .doc = "In-place form of torch.feature_dropout: writes its result to the input itself and returns it."}};
 
 Tensor run_dropout_nn(const Tensor& input, double p, bool training, bool inplace) {
   if (p < 0 || p > 1) {
@@ -72,7 +84,8 @@ const Op dropout_nn{OpDef{.schema = "dropout.nn(Tensor input, float p=0.5, bool 
                           .run = fn<run_dropout_nn>,
                           .on = NN,
                           .composite = true,
-                          .doc = "While training, zeroes elements with probability p and multiplies the others by 1 / (1 - p). Source: Srivastava et al., 2014."}};
+                          .doc = "While training, zeroes elements with probability p and multiplies the others by 1 / (1 - p). Source: Srivastava et al., 2014."
+        TABULA_EXAMPLE("torch.nn.functional.dropout(torch.ones(2), training=False)", "tensor([1., 1.])")}};
 
 // The mask as a result of its own.
 std::tuple<Tensor, Tensor> run_native_dropout(const Tensor& input, double p, std::optional<bool> train) {
@@ -95,7 +108,10 @@ const Op native_dropout{OpDef{.schema = "native_dropout(Tensor input, float p, b
                               .on = Function,
                               .vjp = native_dropout_vjp,
                               .save = out(1),
-                              .nondiff = 2}};
+                              .nondiff = 2,
+    .doc =
+        "Dropout that also returns the bool mask of what was kept."
+        TABULA_EXAMPLE("torch.native_dropout(torch.ones(2), 0.5, False)", "(tensor([1., 1.]), tensor([True, True]))")}};
 
 // ---- alpha dropout keeps mean and variance of SELU's output (Klambauer et al., 2017) ----
 
@@ -114,15 +130,26 @@ Tensor alpha_drop(const Tensor& input, double p, bool training, bool feature, bo
   return in_place ? add.in_place(mul.in_place(input, noise), shift) : input * noise + shift;
 }
 Tensor run_alpha_dropout(const Tensor& input, double p, bool train) { return alpha_drop(input, p, train, false, false); }
-const Op alpha_dropout{OpDef{.schema = "alpha_dropout(Tensor input, float p, bool train) -> Tensor", .run = fn<run_alpha_dropout>, .on = Function, .composite = true}};
+const Op alpha_dropout{OpDef{.schema = "alpha_dropout(Tensor input, float p, bool train) -> Tensor", .run = fn<run_alpha_dropout>, .on = Function, .composite = true,
+    .doc =
+        "Dropout that keeps mean and variance of selu networks: dropped elements become selu's lower limit, and "
+        "all are rescaled. The identity if not train."
+        TABULA_EXAMPLE("torch.alpha_dropout(torch.ones(2), 0.5, False)", "tensor([1., 1.])")}};
 Tensor run_alpha_dropout_(const Tensor& input, double p, bool train) { return alpha_drop(input, p, train, false, true); }
-const Op alpha_dropout_{OpDef{.schema = "alpha_dropout_(Tensor input, float p, bool train) -> Tensor", .run = fn<run_alpha_dropout_>, .on = Function, .composite = true}};
+const Op alpha_dropout_{OpDef{.schema = "alpha_dropout_(Tensor input, float p, bool train) -> Tensor", .run = fn<run_alpha_dropout_>, .on = Function, .composite = true,
+          .doc = "In-place form of torch.alpha_dropout: writes its result to the input itself and returns it."}};
 Tensor run_feature_alpha_dropout(const Tensor& input, double p, bool train) { return alpha_drop(input, p, train, true, false); }
 const Op feature_alpha_dropout{
-    OpDef{.schema = "feature_alpha_dropout(Tensor input, float p, bool train) -> Tensor", .run = fn<run_feature_alpha_dropout>, .on = Function, .composite = true}};
+    OpDef{.schema = "feature_alpha_dropout(Tensor input, float p, bool train) -> Tensor", .run = fn<run_feature_alpha_dropout>, .on = Function, .composite = true,
+    .doc =
+        "torch.alpha_dropout of whole channels (dimension 1)."
+        TABULA_EXAMPLE("torch.feature_alpha_dropout(torch.ones(1, 2, 1), 0.5, False)",
+                       "tensor([[[1.],\n"
+                       "             [1.]]])")}};
 Tensor run_feature_alpha_dropout_(const Tensor& input, double p, bool train) { return alpha_drop(input, p, train, true, true); }
 const Op feature_alpha_dropout_{
-    OpDef{.schema = "feature_alpha_dropout_(Tensor input, float p, bool train) -> Tensor", .run = fn<run_feature_alpha_dropout_>, .on = Function, .composite = true}};
+    OpDef{.schema = "feature_alpha_dropout_(Tensor input, float p, bool train) -> Tensor", .run = fn<run_feature_alpha_dropout_>, .on = Function, .composite = true,
+          .doc = "In-place form of torch.feature_alpha_dropout: writes its result to the input itself and returns it."}};
 
 // ---- rrelu: slopes drawn where x <= 0 (Xu et al., 2015) ----
 
@@ -159,14 +186,18 @@ const Op rrelu_op{OpDef{.schema = "rrelu(Tensor input, Scalar lower=0.125, Scala
                         .run = fn<run_rrelu>,
                         .on = Function,
                         .composite = true,
-                        .doc = "x where it is positive, a x elsewhere: a is drawn from [lower, upper) for each element while training, and their mean otherwise."}};
+                        .doc = "x where it is positive, a x elsewhere: a is drawn from [lower, upper) for each element while training, and their mean otherwise."
+        TABULA_EXAMPLE("torch.rrelu(torch.tensor([-24., 1.]))", "tensor([-5.5000,  1.0000])")}};
 Tensor run_rrelu_(const Tensor& input, const Scalar& lower, const Scalar& upper, bool training, Generator* generator) {
   return copy_(input, run_rrelu(input, lower, upper, training, generator));
 }
 const Op rrelu_{OpDef{.schema = "rrelu_(Tensor input, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor",
                       .run = fn<run_rrelu_>,
                       .on = Function,
-                      .composite = true}};
+                      .composite = true,
+    .doc =
+        "In-place form of torch.rrelu: writes its result to the input itself and returns it."
+        TABULA_EXAMPLE("torch.rrelu_(torch.tensor([-24., 1.]))", "tensor([-5.5000,  1.0000])")}};
 Tensor run_rrelu_nn(const Tensor& input, double lower, double upper, bool training, bool inplace) {
   const Tensor result = rrelu(input, lower, upper, training, nullptr);
   return inplace ? copy_(input, result) : result;
@@ -174,7 +205,11 @@ Tensor run_rrelu_nn(const Tensor& input, double lower, double upper, bool traini
 const Op rrelu_nn{OpDef{.schema = "rrelu.nn(Tensor input, float lower=0.125, float upper=0.3333333333333333, bool training=False, bool inplace=False) -> Tensor",
                         .run = fn<run_rrelu_nn>,
                         .on = NN,
-                        .composite = true}};
+                        .composite = true,
+    .doc =
+        "Randomised leaky relu: negative elements times a slope drawn from lower ... upper, when not training "
+        "their mean. Source: Xu et al., 2015."
+        TABULA_EXAMPLE("torch.nn.functional.rrelu(torch.tensor([-24., 1.]))", "tensor([-5.5000,  1.0000])")}};
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include "core/parallel.h"
 #include "core/state.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/factory_options.h"
 
@@ -101,7 +102,8 @@ void run_range(const Op&, const Value* args, Out& out) {
 const Op range{OpDef{.schema = "range(Scalar start, Scalar end, Scalar step=1, *, " TABULA_FACTORY_OPTIONS ") -> Tensor",
                      .run = boxed(run_range),
                      .on = Function | OutForm,
-                     .doc = "Deprecated: as torch.arange, but with the end included, and of the default floating dtype."}};
+                     .doc = "Deprecated: as torch.arange, but with the end included, and of the default floating dtype."
+        TABULA_EXAMPLE("torch.range(1, 4)", "tensor([1., 2., 3., 4.])")}};
 
 // ---- linspace and logspace ----
 
@@ -226,7 +228,8 @@ void run_empty_permuted(const Op&, const Value* args, Out& out) {
 const Op empty_permuted{OpDef{.schema = "empty_permuted(int[] size, int[] physical_layout, *, " TABULA_FACTORY_OPTIONS ") -> Tensor",
                               .run = boxed(run_empty_permuted),
                               .on = Function,
-                              .doc = "An uninitialised dense tensor whose dimensions lie in memory in the order of physical_layout, outermost first."}};
+                              .doc = "An uninitialised dense tensor whose dimensions lie in memory in the order of physical_layout, outermost first."
+        TABULA_EXAMPLE("torch.empty_permuted((2, 3), (1, 0)).stride()", "(1, 2)")}};
 
 // ---- positions of a triangle ----
 
@@ -268,11 +271,17 @@ void run_triangle_indices(const Op&, const Value* args, Out& out) {
 const Op tril_indices{OpDef{.schema = "tril_indices(int row, int col, int offset=0, *, " TABULA_FACTORY_OPTIONS ") -> Tensor",
                             .run = boxed(run_triangle_indices<false>),
                             .on = Function,
-                            .doc = "Rows and columns ([2, count]) of the lower triangle of a row x col matrix, up to the offset-th diagonal, row by row."}};
+                            .doc = "Rows and columns ([2, count]) of the lower triangle of a row x col matrix, up to the offset-th diagonal, row by row."
+        TABULA_EXAMPLE("torch.tril_indices(2, 2)",
+                       "tensor([[0, 1, 1],\n"
+                       "            [0, 0, 1]])")}};
 const Op triu_indices{OpDef{.schema = "triu_indices(int row, int col, int offset=0, *, " TABULA_FACTORY_OPTIONS ") -> Tensor",
                             .run = boxed(run_triangle_indices<true>),
                             .on = Function,
-                            .doc = "Rows and columns ([2, count]) of the upper triangle of a row x col matrix, from the offset-th diagonal on, row by row."}};
+                            .doc = "Rows and columns ([2, count]) of the upper triangle of a row x col matrix, from the offset-th diagonal on, row by row."
+        TABULA_EXAMPLE("torch.triu_indices(2, 2)",
+                       "tensor([[0, 0, 1],\n"
+                       "            [0, 1, 1]])")}};
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include "ops/backward.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/mask.h"
 #include "ops/reduce_raw.h"
@@ -118,7 +119,9 @@ const Op take_along_dim{OpDef{.schema = "take_along_dim(Tensor input, Tensor ind
                               .run = fn<run_take_along_dim>,
                               .on = Usual,
                               .composite = true,
-                              .doc = "torch.gather with the other dimensions broadcast; what argsort returns fits. Without dim both are flattened."}};
+                              .doc = "torch.gather with the other dimensions broadcast; what argsort returns fits. Without dim both are flattened."
+        TABULA_EXAMPLE("torch.take_along_dim(torch.tensor([[3, 1, 2]]), torch.tensor([[1, 2, 0]]), 1)",
+                       "tensor([[1, 2, 3]])")}};
 
 // ---- take and put: positions in the flattened tensor ----
 
@@ -175,7 +178,8 @@ const Op put{OpDef{.schema = "put(Tensor input, Tensor index, Tensor source, boo
                    .on = Both | InPlace,
                    .vjp = put_vjp,
                    .save = in(1) | shape(2),
-                   .doc = "The input with source's elements at the given positions of the flattened tensor (added to it if accumulate)."}};
+                   .doc = "The input with source's elements at the given positions of the flattened tensor (added to it if accumulate)."
+        TABULA_EXAMPLE("torch.put(torch.zeros(3), torch.tensor([1]), torch.tensor([5.]))", "tensor([0., 5., 0.])")}};
 
 // ---- index_select ----
 
@@ -268,7 +272,10 @@ const Op embedding{OpDef{.schema = "embedding(Tensor weight, Tensor indices, int
                          .on = Function,
                          .vjp = embedding_vjp,
                          .save = in(1) | shape(0),
-                         .doc = "Rows of a weight matrix [rows, width] by number: the result is [*indices.shape, width]. Row padding_idx gets no gradient."}};
+                         .doc = "Rows of a weight matrix [rows, width] by number: the result is [*indices.shape, width]. Row padding_idx gets no gradient."
+        TABULA_EXAMPLE("torch.embedding(torch.tensor([[1.], [2.]]), torch.tensor([1, 0]))",
+                       "tensor([[2.],\n"
+                       "            [1.]])")}};
 
 // Scales the rows that are used down to a norm of at most max_norm.
 static Tensor run_embedding_renorm(const Tensor& weight, const Tensor& indices, double max_norm, double norm_type) {
@@ -284,7 +291,13 @@ static Tensor run_embedding_renorm(const Tensor& weight, const Tensor& indices, 
 }
 static const Op embedding_renorm_{OpDef{.schema = "embedding_renorm_(Tensor(a!) input, Tensor indices, float max_norm, float norm_type) -> Tensor(a!)",
                                         .run = fn<run_embedding_renorm>,
-                                        .on = Function}};
+                                        .on = Function,
+    .doc =
+        "Scales those rows of the input that stand in indices and have a norm above max_norm down to it, in "
+        "place."
+        TABULA_EXAMPLE("torch.embedding_renorm_(torch.tensor([[3., 4.], [0., 1.]]), torch.tensor([0]), 1., 2.)",
+                       "tensor([[0.6000, 0.8000],\n"
+                       "            [0.0000, 1.0000]])")}};
 
 static Tensor run_embedding_nn(const Tensor& input, const Tensor& weight, std::optional<int64_t> padding, std::optional<double> max_norm, double norm_type, bool by_frequency,
                                bool sparse) {
@@ -302,7 +315,10 @@ static const Op embedding_nn{OpDef{.schema = "embedding.nn(Tensor input, Tensor 
                                    .on = NN,
                                    .composite = true,
                                    .doc = "Rows of weight [rows, width] by number: [*input.shape, width]. Row padding_idx gets no gradient; max_norm first scales the rows that "
-                                          "are used down to that norm, in place."}};
+                                          "are used down to that norm, in place."
+        TABULA_EXAMPLE("torch.nn.functional.embedding(torch.tensor([1, 0]), torch.tensor([[1.], [2.]]))",
+                       "tensor([[2.],\n"
+                       "            [1.]])")}};
 
 static Tensor run_one_hot(const Tensor& input, int64_t classes) {
   check(input.dtype() == DType::Int64, "one_hot is only applicable to index tensor of type LongTensor.");
@@ -339,6 +355,9 @@ static Tensor run_where_method(const Tensor& input, const Tensor& condition, con
 static const Op where_method{OpDef{.schema = "where.self(Tensor input, Tensor condition, Operand other) -> Tensor",
                                    .run = fn<run_where_method>,
                                    .on = Method,
-                                   .composite = true}};
+                                   .composite = true,
+    .doc =
+        "The tensor where the bool condition holds, other elsewhere."
+        TABULA_EXAMPLE("torch.tensor([1, 2]).where(torch.tensor([True, False]), 0)", "tensor([1, 0])")}};
 
 }  // namespace tabula

@@ -206,6 +206,9 @@ static void run_cat(const Op&, const Value* args, Out& out) {
   Tensor result;
   if (out.into) {
     check_cast_result(dtype, out.into->dtype());
+    for (size_t i = 0; i < list.size(); i++)
+      check(list[i].numel() == 0 || list[i].impl()->storage != out.into->impl()->storage,
+            "unsupported operation: the input tensors cannot refer to any of the output memory locations. Found overlap in input tensor ", i);
     resize_output(*out.into, sizes);
     result = *out.into;
     out.wrote_into = true;

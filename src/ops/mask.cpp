@@ -4,6 +4,7 @@
 #include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/gather.h"
 #include "ops/index_basic.h"
@@ -57,7 +58,10 @@ static const Op argwhere{OpDef{.schema = "argwhere(Tensor input) -> Tensor",
                                .run = fn<run_argwhere>,
                                .on = Both,
                                .composite = true,
-                               .doc = "The same as torch.nonzero(input): positions of nonzero elements, one a row."}};
+                               .doc = "The same as torch.nonzero(input): positions of nonzero elements, one a row."
+        TABULA_EXAMPLE("torch.argwhere(torch.tensor([0, 5, 6]))",
+                       "tensor([[1],\n"
+                       "            [2]])")}};
 
 static Tensor run_nonzero_static(const Tensor& input, int64_t size, int64_t fill_value) {
   check(size >= 0, "nonzero_static: 'size' must be an non-negative integer");
@@ -71,7 +75,10 @@ static Tensor run_nonzero_static(const Tensor& input, int64_t size, int64_t fill
 static const Op nonzero_static{OpDef{.schema = "nonzero_static(Tensor input, *, int size, int fill_value=-1) -> Tensor",
                                      .run = fn<run_nonzero_static>,
                                      .on = Usual,
-                                     .doc = "The first `size` rows of torch.nonzero(input), filled up with fill_value."}};
+                                     .doc = "The first `size` rows of torch.nonzero(input), filled up with fill_value."
+        TABULA_EXAMPLE("torch.nonzero_static(torch.tensor([0, 5]), size=2)",
+                       "tensor([[ 1],\n"
+                       "            [-1]])")}};
 
 static std::vector<Tensor> run_where_condition(const Tensor& condition) { return nonzero.list(condition, true); }
 static const Op where_condition{OpDef{.schema = "where.condition(Tensor condition) -> Tensor[]", .run = fn<run_where_condition>, .on = Function, .composite = true}};

@@ -3,6 +3,7 @@
 #include "kernels/gemm.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
@@ -213,10 +214,8 @@ static const Op ger{OpDef{.schema = "ger(Tensor input, Tensor vec2) -> Tensor", 
 
 // ---- products that add to something ----
 
-static Scalar as_type(const Scalar& s, DType d, const char* name) {
-  check(!(is_integral_or_bool(d) && !s.is_integral()), "For integral input tensors, argument ", name, " must not be a floating point number.");
-  return s;
-}
+// Factors of integer products are integers: 2.7 counts as 2.
+static Scalar as_type(const Scalar& s, DType d) { return is_integral_or_bool(d) && !s.is_integral() ? Scalar(s.to_int()) : s; }
 
 static Tensor run_addmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
   check(a.dim() == 2, "mat1 must be a matrix, got ", a.dim(), "-D tensor");
@@ -227,7 +226,7 @@ static Tensor run_addmm(const Tensor& input, const Tensor& a, const Tensor& b, c
   check_product_dtype(a.dtype(), "addmm_impl_cpu_");
   const int64_t out_sizes[2] = {a.sizes()[0], b.sizes()[1]};
   Tensor c = Tensor::empty(out_sizes, a.dtype(), a.device());
-  const Scalar scale = as_type(alpha, a.dtype(), "alpha"), keep = as_type(beta, a.dtype(), "beta");
+  const Scalar scale = as_type(alpha, a.dtype()), keep = as_type(beta, a.dtype());
   const Geometry spread = expanded(input.geometry(), out_sizes);
   if (keep.equals(1) && input.dim() == 1 && !(input.impl()->special & (kConj | kNeg))) {
     Product p;
@@ -262,11 +261,16 @@ const Op addmm{OpDef{.schema = "addmm(Tensor input, Tensor mat1, Tensor mat2, *,
         TABULA_EXAMPLE("torch.addmm(torch.ones(1), torch.tensor([[1., 2.]]), torch.tensor([[3.], [4.]]))",
                        "tensor([[12.]])")}};
 
+// beta * input + alpha * product, where beta 0 keeps NaNs of the input out.
+static Tensor weighted_sum(const Tensor& input, const Tensor& product, const Scalar& beta, const Scalar& alpha) {
+  const Scalar scale = as_type(alpha, product.dtype()), keep = as_type(beta, product.dtype());
+  const Tensor scaled = scale.equals(1) ? product : product * scale;
+  if (keep.equals(0)) return scaled;
+  return add(keep.equals(1) ? input : input * keep, scaled);
+}
+
 static Tensor run_addmv(const Tensor& input, const Tensor& a, const Tensor& x, const Scalar& beta, const Scalar& alpha) {
-  const Tensor product = mv(a, x);
-  const Tensor scaled = alpha.equals(1) ? product : product * alpha;
-  if (beta.equals(0)) return scaled;
-  return add(scaled, beta.equals(1) ? input : input * beta);
+  return weighted_sum(input, mv(a, x), beta, alpha);
 }
 static const Op addmv{OpDef{.schema = "addmv(Tensor input, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addmv>, .on = Pointwise_ | InPlaceFunction, .composite = true,
     .doc =
@@ -274,10 +278,15 @@ static const Op addmv{OpDef{.schema = "addmv(Tensor input, Tensor mat, Tensor ve
         TABULA_EXAMPLE("torch.addmv(torch.ones(1), torch.tensor([[1., 2.]]), torch.tensor([3., 4.]))",
                        "tensor([12.])")}};
 static Tensor run_addr(const Tensor& input, const Tensor& x, const Tensor& y, const Scalar& beta, const Scalar& alpha) {
-  const Tensor product = outer(x, y);
-  const Tensor scaled = alpha.equals(1) ? product : product * alpha;
-  if (beta.equals(0)) return scaled;
-  return add(beta.equals(1) ? input : input * beta, scaled);
+  if (is_integral_or_bool(input.dtype()) && is_integral_or_bool(x.dtype()) && is_integral_or_bool(y.dtype())) {
+    check(beta.is_integral(), "For integral input tensors, argument beta must not be a floating point number.");
+    check(alpha.is_integral(), "For integral input tensors, argument alpha must not be a floating point number.");
+  }
+  if (input.dtype() == DType::Bool && x.dtype() == DType::Bool && y.dtype() == DType::Bool) {
+    const Tensor product = alpha.to_bool() ? outer(x, y) : zeros_like_raw(outer(x, y));
+    return beta.to_bool() ? logical_or(input, product) : product;
+  }
+  return weighted_sum(input, outer(x, y), beta, alpha);
 }
 static const Op addr{OpDef{.schema = "addr(Tensor input, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addr>, .on = Pointwise_, .composite = true,
     .doc =
@@ -288,9 +297,7 @@ static const Op addr{OpDef{.schema = "addr(Tensor input, Tensor vec1, Tensor vec
 
 static Tensor run_baddbmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
   const Tensor product = bmm(a, b);
-  const Tensor scaled = alpha.equals(1) ? product : product * as_type(alpha, a.dtype(), "alpha");
-  if (beta.equals(0)) return scaled;
-  return add(beta.equals(1) ? expand(input, product.sizes()) : expand(input, product.sizes()) * as_type(beta, a.dtype(), "beta"), scaled);
+  return weighted_sum(expand(input, product.sizes()), product, beta, alpha);
 }
 const Op baddbmm{OpDef{.schema = "baddbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_baddbmm>, .on = Pointwise_, .composite = true,
     .doc =
@@ -298,10 +305,7 @@ const Op baddbmm{OpDef{.schema = "baddbmm(Tensor input, Tensor batch1, Tensor ba
         TABULA_EXAMPLE("torch.baddbmm(torch.ones(1), torch.ones(1, 1, 2), torch.ones(1, 2, 1))", "tensor([[[3.]]])")}};
 static Tensor run_addbmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
   const int64_t first = 0;
-  const Tensor product = sum_dim(bmm(a, b), IntList(&first, 1));
-  const Tensor scaled = alpha.equals(1) ? product : product * as_type(alpha, a.dtype(), "alpha");
-  if (beta.equals(0)) return scaled;
-  return add(beta.equals(1) ? input : input * as_type(beta, a.dtype(), "beta"), scaled);
+  return weighted_sum(input, sum_dim(bmm(a, b), IntList(&first, 1)), beta, alpha);
 }
 static const Op addbmm{OpDef{.schema = "addbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addbmm>, .on = Pointwise_, .composite = true,
     .doc =

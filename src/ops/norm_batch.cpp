@@ -4,6 +4,7 @@
 #include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/norm.h"
 #include "ops/reduce.h"
@@ -150,7 +151,10 @@ Tensor run_batch_norm_torch(const Tensor& input, const Tensor& weight, const Ten
 }
 const Op batch_norm_torch{OpDef{.schema = "batch_norm.torch(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, "
                                           "bool cudnn_enabled) -> Tensor",
-                                .run = fn<run_batch_norm_torch>, .on = Function, .composite = true, .doc = "Called by torch.nn.functional.batch_norm, which see."}};
+                                .run = fn<run_batch_norm_torch>, .on = Function, .composite = true, .doc = "Called by torch.nn.functional.batch_norm, which see."
+        TABULA_EXAMPLE("torch.batch_norm(torch.tensor([[1.], [3.]]), None, None, None, None, True, 0.1, 0., True)",
+                       "tensor([[-1.],\n"
+                       "            [ 1.]])")}};
 
 // Statistics are shown in the parameters' dtype, and only where they come from the batch.
 using Three = std::tuple<Tensor, Tensor, Tensor>;
@@ -171,8 +175,10 @@ Three run_native_no_stats(const Tensor& input, const Tensor& weight, const Tenso
 #define NATIVE(name, optional) \
   name "(Tensor input, Tensor? weight, Tensor? bias, Tensor" optional " running_mean, Tensor" optional " running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)"
 const Op native_batch_norm{OpDef{.schema = NATIVE("native_batch_norm", "?"), .run = fn<run_native>, .on = Function | Internal | OutForm, .composite = true,
-                                 .doc = "Batch normalisation with its statistics: the result, and in training the batch's mean and 1 / sqrt(variance + eps). See torch.nn.functional.batch_norm."}};
-const Op legit{OpDef{.schema = NATIVE("_native_batch_norm_legit", ""), .run = fn<run_native>, .on = Function | Internal | OutForm, .composite = true}};
+                                 .doc = "Batch normalisation with its statistics: the result, and in training the batch's mean and 1 / sqrt(variance + eps). See torch.nn.functional.batch_norm."
+        TABULA_EXAMPLE("torch.native_batch_norm(torch.tensor([[1.], [3.]]), None, None, None, None, True, 0.1, 0.)[1:]", "(tensor([2.]), tensor([1.]))")}};
+const Op legit{OpDef{.schema = NATIVE("_native_batch_norm_legit", ""), .run = fn<run_native>, .on = Function | Internal | OutForm, .composite = true,
+                     .doc = "torch.native_batch_norm with running statistics, or without any."}};
 #undef NATIVE
 const Op legit_no_stats{OpDef{.schema = "_native_batch_norm_legit.no_stats(Tensor input, Tensor? weight, Tensor? bias, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
                               .run = fn<run_native_no_stats>, .on = Function | Internal | OutForm, .composite = true}};
@@ -185,17 +191,27 @@ Four run_reserve(const Tensor& input, const Tensor& weight, const Tensor& bias, 
   return {y, mean, rstd, Tensor::empty(Dims{0}, DType::UInt8, input.device())};
 }
 #define RESERVE(name) name "(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor)"
-const Op with_update{OpDef{.schema = RESERVE("_batch_norm_with_update"), .run = fn<run_reserve<true>>, .on = Function | Internal, .composite = true}};
-const Op no_update{OpDef{.schema = RESERVE("_batch_norm_no_update"), .run = fn<run_reserve<false>>, .on = Function | Internal, .composite = true}};
+const Op with_update{OpDef{.schema = RESERVE("_batch_norm_with_update"), .run = fn<run_reserve<true>>, .on = Function | Internal, .composite = true,
+                           .doc = "torch.native_batch_norm in training, with an empty fourth result for the scratch of other libraries."}};
+const Op no_update{OpDef{.schema = RESERVE("_batch_norm_no_update"), .run = fn<run_reserve<false>>, .on = Function | Internal, .composite = true,
+                         .doc = "torch.native_batch_norm by the running statistics, with an empty fourth result for the scratch of other libraries."}};
 #undef RESERVE
 
 // ---- torch.nn.functional ----
+
+// As Python writes a float.
+std::string float_text(double value) {
+  const std::string text = concat(value);
+  return text.find_first_of(".en") == text.npos ? text + ".0" : text;
+}
 
 Tensor run_batch_norm_nn(const Tensor& input, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight, const Tensor& bias, bool training, double momentum, double eps) {
   if (training) {
     const Batch shape(input.sizes());
     check_value(shape.batch * shape.inner != 1, "Expected more than 1 value per channel when training, got input size torch.Size(", shape_text(input.sizes()), ")");
+    check_value(eps > 0, "batch_norm eps must be positive during training, but got ", float_text(eps));
   }
+  check_value(eps >= 0, "batch_norm eps must be non-negative, but got ", float_text(eps));
   return batch_norm_core(input, weight, bias, running_mean, running_var, training, momentum, eps);
 }
 
@@ -233,7 +249,9 @@ Tensor run_instance_norm_torch(const Tensor& input, const Tensor& weight, const 
 }
 const Op instance_norm_torch{OpDef{.schema = "instance_norm.torch(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool use_input_stats, float momentum, "
                                              "float eps, bool cudnn_enabled) -> Tensor",
-                                   .run = fn<run_instance_norm_torch>, .on = Function, .composite = true, .doc = "Called by torch.nn.functional.instance_norm, which see."}};
+                                   .run = fn<run_instance_norm_torch>, .on = Function, .composite = true, .doc = "Called by torch.nn.functional.instance_norm, which see."
+        TABULA_EXAMPLE("torch.instance_norm(torch.tensor([[[1., 3.]]]), None, None, None, None, True, 0.1, 0., True)",
+                       "tensor([[[-1.,  1.]]])")}};
 Tensor run_instance_norm_nn(const Tensor& input, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight, const Tensor& bias, bool use_input_stats, double momentum, double eps) {
   check_value(running_mean.defined() == running_var.defined(), "running_mean and running_var must either both be None or neither be None");
   if (use_input_stats)

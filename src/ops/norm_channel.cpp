@@ -3,6 +3,7 @@
 #include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/norm.h"
 #include "ops/view.h"
 
@@ -114,7 +115,8 @@ const Op group_norm_core{OpDef{.schema = "_group_norm(Tensor input, int groups, 
 
 Tensor run_group_norm_torch(const Tensor& input, int64_t groups, const Tensor& weight, const Tensor& bias, double eps, bool) { return group_norm_core(input, groups, weight, bias, eps); }
 const Op group_norm_torch{OpDef{.schema = "group_norm.torch(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enabled=True) -> Tensor",
-                                .run = fn<run_group_norm_torch>, .on = Function, .composite = true, .doc = "Called by torch.nn.functional.group_norm, which see."}};
+                                .run = fn<run_group_norm_torch>, .on = Function, .composite = true, .doc = "Called by torch.nn.functional.group_norm, which see."
+        TABULA_EXAMPLE("torch.group_norm(torch.tensor([[1., 3.]]), 1, eps=0.)", "tensor([[-1.,  1.]])")}};
 
 // One value per channel has no variance to normalise by.
 Tensor run_group_norm_nn(const Tensor& input, int64_t groups, const Tensor& weight, const Tensor& bias, double eps) {
@@ -133,7 +135,9 @@ std::tuple<Tensor, Tensor, Tensor> run_native_group_norm(const Tensor& input, co
 }
 const Op native_group_norm{OpDef{.schema = "native_group_norm(Tensor input, Tensor? weight, Tensor? bias, int N, int C, int HxW, int group, float eps) -> (Tensor, Tensor, Tensor)",
                                  .run = fn<run_native_group_norm>, .on = Function | Internal, .composite = true,
-                                 .doc = "Group normalisation with its statistics: the result, the mean and 1 / sqrt(variance + eps) of each group. See torch.nn.functional.group_norm."}};
+                                 .doc = "Group normalisation with its statistics: the result, the mean and 1 / sqrt(variance + eps) of each group. See torch.nn.functional.group_norm."
+        TABULA_EXAMPLE("torch.native_group_norm(torch.tensor([[1., 3.]]), None, None, 1, 2, 1, 1, 0.)",
+                       "(tensor([[-1.,  1.]]), tensor([[2.]]), tensor([[1.]]))")}};
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/norm.h"
 #include "ops/reduce.h"
@@ -119,7 +120,8 @@ Tensor run_layer_norm_torch(const Tensor& input, IntList normalized, const Tenso
   return run_layer_norm(input, normalized, weight, bias, eps);
 }
 const Op layer_norm_torch{OpDef{.schema = "layer_norm.torch(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enable=True) -> Tensor",
-                                .run = fn<run_layer_norm_torch>, .on = Function, .composite = true, .doc = "Called by torch.nn.functional.layer_norm, which see."}};
+                                .run = fn<run_layer_norm_torch>, .on = Function, .composite = true, .doc = "Called by torch.nn.functional.layer_norm, which see."
+        TABULA_EXAMPLE("torch.layer_norm(torch.tensor([1., 3.]), [2], eps=0.)", "tensor([-1.,  1.])")}};
 std::tuple<Tensor, Tensor, Tensor> run_native_layer_norm(const Tensor& input, IntList normalized, const Tensor& weight, const Tensor& bias, double eps) {
   auto [y, mean, rstd] = row_norm.many<3>(input, normalized, weight, bias, eps, false);
   const DType shown = weight.defined() ? weight.dtype() : input.dtype();
@@ -127,7 +129,9 @@ std::tuple<Tensor, Tensor, Tensor> run_native_layer_norm(const Tensor& input, In
 }
 const Op native_layer_norm{OpDef{.schema = "native_layer_norm(Tensor input, int[] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)",
                                  .run = fn<run_native_layer_norm>, .on = Function | Internal, .composite = true,
-                                 .doc = "Layer normalisation with its statistics: the result, the mean and 1 / sqrt(variance + eps) of each row. See torch.nn.functional.layer_norm."}};
+                                 .doc = "Layer normalisation with its statistics: the result, the mean and 1 / sqrt(variance + eps) of each row. See torch.nn.functional.layer_norm."
+        TABULA_EXAMPLE("torch.native_layer_norm(torch.tensor([1., 3.]), [2], None, None, 0.)",
+                       "(tensor([-1.,  1.]), tensor([2.]), tensor([1.]))")}};
 
 // ---- RMS norm ----
 

@@ -154,7 +154,7 @@ struct Typed<F, R (*)(A...)> {
 struct Implementation {
   Run run = nullptr;
   const ParamType* params = nullptr;  // null: takes the boxed arguments as they are
-  int arity = -1;
+  int arity = -1;                     // asked instead of `params`: under -fsanitize=undefined an address may be null
 };
 template <auto F>
 inline constexpr Implementation fn{&detail::Typed<F>::run, detail::Typed<F>::params.data(), detail::Typed<F>::arity};
@@ -219,7 +219,7 @@ struct Row {
   consteval Row(OpDef row) : def(row) {
     int count = 0;
     schema::parse(row.schema, [&](ParamType type, std::string_view, std::string_view, bool, bool) {
-      if (row.run.params) {
+      if (row.run.arity >= 0) {
         if (count >= row.run.arity) throw "row: the schema has more parameters than the function";
         const ParamType& have = row.run.params[count];
         if (have.type != type.type) throw "row: a parameter's type differs between schema and function";
@@ -229,7 +229,7 @@ struct Row {
       }
       count++;
     });
-    if (row.run.params && count != row.run.arity) throw "row: the function has more parameters than the schema";
+    if (row.run.arity >= 0 && count != row.run.arity) throw "row: the function has more parameters than the schema";
     if (count > 24) throw "row: too many parameters";
   }
 };

@@ -18,9 +18,12 @@ Tensor run_constant_pad(const Tensor& input, IntList pad, const Scalar& value) {
   check(padded <= nd, "Length of pad should be no more than twice the number of dimensions of the input. Pad length is ", pad.size(), "while the input has ", nd, "dimensions.");
   Dims sizes(input.sizes());
   Geometry from = input.geometry(), into;
-  int64_t skipped[64] = {};
+  Dims skipped(nd, 0);
   for (int64_t p = 0; p < padded; p++) {
-    const int64_t d = nd - 1 - p, before = pad[size_t(2 * p)], after = pad[size_t(2 * p + 1)], left = std::max<int64_t>(0, -before), right = std::max<int64_t>(0, -after);
+    const int64_t d = nd - 1 - p, before = pad[size_t(2 * p)], after = pad[size_t(2 * p + 1)];
+    constexpr int64_t most = int64_t(1) << 61;  // sums of three sizes cannot overflow
+    check(std::max(before, after) < most && std::min(before, after) > -most, "Storage size calculation overflowed with a padding of ", before, " and ", after);
+    const int64_t left = std::max<int64_t>(0, -before), right = std::max<int64_t>(0, -after);
     check(sizes[d] - left - right >= 0, "narrow(): length must be non-negative.");
     from.offset += left * from.strides[d];
     from.sizes[d] = sizes[d] - left - right;

@@ -161,6 +161,7 @@ Tensor run(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, c
     }
     contiguous &= t.is_contiguous();
   }
+  check_type(shaped != nullptr, in.name, "(): at least one argument must be Tensor, not only numbers");
   Dims broadcast;
   IntList sizes;
   Device device{};

@@ -2,6 +2,7 @@
 #include "core/state.h"
 #include "ops/backward.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/gather.h"
 #include "ops/pool_window.h"
@@ -72,7 +73,9 @@ void max_pool_vjp(Backward& b) {
   "(Tensor input, int[" #n "] kernel_size, int[" #n "]" stride_default ", int[" #n "] padding=0, int[" #n "] dilation=1, bool ceil_mode=False"
 #define MAX_POOL_CORE(n, Node)                                                                                                                                                     \
   const Op max_pool##n##d_core{OpDef{.schema = "max_pool" #n "d_with_indices" MAX_POOL_ARGUMENTS(n, " stride=[]") ") -> (Tensor, Tensor)", .run = fn<run_max_pool<n>>,                     \
-                                     .on = n == 1 ? Internal | Function : Internal, .vjp = max_pool_vjp<n>, .save = shape() | out(1), .nondiff = 2, .node = Node}};
+                                     .on = n == 1 ? Internal | Function : Internal, .vjp = max_pool_vjp<n>, .save = shape() | out(1), .nondiff = 2, .node = Node,  \
+                                     .doc = "The greatest elements of windows, and their positions in the input plane; see torch.nn.functional.max_pool" #n "d."  \
+                                            TABULA_EXAMPLE("torch._C._ops.max_pool1d_with_indices(torch.tensor([[1., 3.]]), 2)", "(tensor([[3.]]), tensor([[1]]))")}};
 MAX_POOL_CORE(1, "MaxPool2DWithIndicesBackward0")
 MAX_POOL_CORE(2, "MaxPool2DWithIndicesBackward0")
 MAX_POOL_CORE(3, "MaxPool3DWithIndicesBackward0")
@@ -129,7 +132,11 @@ void aten_backward_vjp(Backward& b) {
 }
 const Op max_pool2d_with_indices_backward{OpDef{.schema = "max_pool2d_with_indices_backward(Tensor grad_output, Tensor input, int[2] kernel_size, int[2] stride, int[2] padding, int[2] dilation, "
                                                           "bool ceil_mode, Tensor indices) -> Tensor",
-                                                .run = fn<run_aten_backward>, .on = Internal | NN | OutForm, .vjp = aten_backward_vjp, .save = shape(1) | in(7)}};
+                                                .run = fn<run_aten_backward>, .on = Internal | NN | OutForm, .vjp = aten_backward_vjp, .save = shape(1) | in(7),
+    .doc =
+        "The gradient of max_pool2d from that of its result and the indices of the maxima."
+        TABULA_EXAMPLE("torch._C._nn.max_pool2d_with_indices_backward(torch.ones(1, 1, 1), torch.tensor([[[1., 2.]]]), [1, 2], [1, 2], [0, 0], [1, 1], False, torch.tensor([[[1]]]))",
+                       "tensor([[[0., 1.]]])")}};
 
 // ---- averages ----
 

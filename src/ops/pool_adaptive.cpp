@@ -23,8 +23,7 @@ Dims output_sizes(Kind kind, int n, const Tensor& input, IntList wanted) {
     check(wanted.size() == 1, name, "() argument 'output_size' should contain one int (got ", wanted.size(), ")");
   } else {
     // an int stands for all dimensions, a tuple is looked up against the input's sizes first
-    const bool spread = std::ranges::all_of(wanted, [&](int64_t size) { return size == wanted[0] && size != kNoInt; });
-    check_value(spread || input.dim() > int64_t(wanted.size()), "Input dimension should be at least ", wanted.size() + 1);
+    check_value(wanted.size() == 1 || input.dim() > int64_t(wanted.size()), "Input dimension should be at least ", wanted.size() + 1);
     check(wanted.size() == 1 || int(wanted.size()) == n, name, max ? "(): internal error: output_size.size() must be " : ": output_size must be ", n);
     check(input.dim() == n + 1 || input.dim() == n + 2, name, "(): Expected ", n + 1, "D or ", n + 2, "D tensor, but got", max ? ": " : " ", shape_text(input.sizes()));
   }
@@ -143,7 +142,7 @@ constexpr const char* kMaxDoc =
     "Example::\n\n    >>> torch.nn.functional.adaptive_max_pool1d(torch.tensor([[1., 3., 2., 4.]]), 2)\n    tensor([[3., 4.]])\n";
 #define MAXIMUM(n, Node)                                                                                                                                                             \
   const Op maximum##n##_core{OpDef{.schema = "adaptive_max_pool" #n "d.core(Tensor input, int?[" #n "] output_size) -> (Tensor, Tensor)", .run = fn<run_max<n>>,                             \
-                                   .on = n == 1 ? Internal | Function : Internal, .vjp = max_vjp<n>, .save = shape() | out(1), .nondiff = 2, .node = Node}};                         \
+                                   .on = n == 1 ? Internal | Function : Internal, .vjp = max_vjp<n>, .save = shape() | out(1), .nondiff = 2, .node = Node, .doc = kMaxDoc}};                         \
   const Op maximum##n##_nn{OpDef{.schema = "adaptive_max_pool" #n "d(Tensor input, int?[" #n "] output_size, bool return_indices=False) -> Tensor", .run = boxed(run_max_nn<n, false>),      \
                                  .on = NN, .composite = true, .doc = kMaxDoc}};                                                                                                      \
   const Op maximum##n##_with_indices_nn{OpDef{.schema = "adaptive_max_pool" #n "d_with_indices(Tensor input, int?[" #n "] output_size, bool return_indices=False) -> (Tensor, Tensor)",     \

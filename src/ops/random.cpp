@@ -5,6 +5,7 @@
 
 #include "ops/backward.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/gather.h"
 #include "ops/scalar_range.h"
@@ -181,7 +182,8 @@ static const Op bernoulli{OpDef{.schema = "bernoulli(Tensor input, *, Generator?
                                 .run = boxed(run_bernoulli),
                                 .on = Usual,
                                 .vjp = overwritten_vjp,
-                                .doc = "Ones with the probabilities in the input (floating dtype, in [0, 1]), zeros otherwise."}};
+                                .doc = "Ones with the probabilities in the input (floating dtype, in [0, 1]), zeros otherwise."
+        TABULA_EXAMPLE("torch.bernoulli(torch.tensor([0., 1.]))", "tensor([0., 1.])")}};
 
 // ---- integers ----
 

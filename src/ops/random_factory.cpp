@@ -4,6 +4,7 @@
 #include "ops/backward.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/factory_options.h"
 #include "ops/promote.h"
@@ -49,11 +50,13 @@ void run_like(const Op&, const Value* args, Out& out) {
 const Op rand_like{OpDef{.schema = "rand_like(Tensor input, *, Generator? generator=None, " LIKE_OPTIONS ") -> Tensor",
                          .run = boxed(run_like<fill_uniform>),
                          .on = Function,
-                         .doc = "As torch.rand, with the input's size, dtype and memory order."}};
+                         .doc = "As torch.rand, with the input's size, dtype and memory order."
+        TABULA_EXAMPLE("torch.rand_like(torch.zeros(2, 3)).shape", "torch.Size([2, 3])")}};
 const Op randn_like{OpDef{.schema = "randn_like(Tensor input, *, Generator? generator=None, " LIKE_OPTIONS ") -> Tensor",
                           .run = boxed(run_like<fill_normal>),
                           .on = Function,
-                          .doc = "As torch.randn, with the input's size, dtype and memory order."}};
+                          .doc = "As torch.randn, with the input's size, dtype and memory order."
+        TABULA_EXAMPLE("torch.randn_like(torch.zeros(2, 3)).shape", "torch.Size([2, 3])")}};
 
 // ---- randint ----
 
@@ -83,7 +86,8 @@ void run_randint_like_low(const Op&, const Value* args, Out& out) { integers_lik
 const Op randint_like{OpDef{.schema = "randint_like(Tensor input, int high, *, Generator? generator=None, " LIKE_OPTIONS ") -> Tensor",
                             .run = boxed(run_randint_like),
                             .on = Function,
-                            .doc = "As torch.randint, with the input's size, dtype and memory order."}};
+                            .doc = "As torch.randint, with the input's size, dtype and memory order."
+        TABULA_EXAMPLE("torch.randint_like(torch.zeros(2), 1)", "tensor([0., 0.])")}};
 const Op randint_like_low{OpDef{.schema = "randint_like.low_dtype(Tensor input, int low, int high, *, Generator? generator=None, " LIKE_OPTIONS ") -> Tensor",
                                 .run = boxed(run_randint_like_low),
                                 .on = Function}};
@@ -136,7 +140,8 @@ const Op normal_tensors{OpDef{.schema = "normal.Tensor_Tensor(Tensor mean, Tenso
                               .on = Function | OutForm,
                               .vjp = no_gradient_vjp,
                               .save = shape(0) | shape(1),
-                              .doc = "Normally distributed numbers; mean and std are numbers or tensors that are broadcast, and with two numbers size gives the shape."}};
+                              .doc = "Normally distributed numbers; mean and std are numbers or tensors that are broadcast, and with two numbers size gives the shape."
+        TABULA_EXAMPLE("torch.normal(torch.tensor([1., 2.]), torch.tensor([0., 0.]))", "tensor([1., 2.])")}};
 void normal_mean_vjp(Backward& b) { b.set(0, zeros_raw(b.sizes(0), b.dtype(0), b.g().device())); }
 void normal_std_vjp(Backward& b) { b.set(1, zeros_raw(b.sizes(1), b.dtype(1), b.g().device())); }
 Tensor run_normal_mean(const Tensor& mean, double std, Generator* generator) {

@@ -4,6 +4,7 @@
 #include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/gather.h"
 #include "ops/scalar_range.h"
@@ -159,7 +160,9 @@ const Op scatter_reduce{OpDef{.schema = "scatter_reduce(Tensor input, int dim, T
                               .vjp = scatter_reduce_vjp,
                               .save = in(0) | in(2) | in(3) | out(),
                               .doc = "As torch.scatter, combining what falls on the same position: reduce is 'sum', 'prod', 'mean', 'amax' or 'amin'. "
-                                     "include_self=False leaves out what was there before."}};
+                                     "include_self=False leaves out what was there before."
+        TABULA_EXAMPLE("torch.scatter_reduce(torch.tensor([1., 2.]), 0, torch.tensor([0, 0]), torch.tensor([3., 5.]), 'sum')",
+                       "tensor([9., 2.])")}};
 
 // ---- whole slices: index_add, index_copy, index_fill, index_reduce ----
 
@@ -268,7 +271,9 @@ const Op index_copy{OpDef{.schema = "index_copy(Tensor input, int dim, Tensor in
                           .on = Pointwise_,
                           .vjp = index_copy_vjp,
                           .save = in(2) | shape(3),
-                          .doc = "The input with its slices along dim, numbered by index, replaced by those of source. Of repeated numbers the last one counts."}};
+                          .doc = "The input with its slices along dim, numbered by index, replaced by those of source. Of repeated numbers the last one counts."
+        TABULA_EXAMPLE("torch.index_copy(torch.zeros(3), 0, torch.tensor([2]), torch.tensor([5.]))",
+                       "tensor([0., 0., 5.])")}};
 
 static void fill_slices(const Value* args, const Scalar& value, Out& out) {
   const Tensor &t = args[0].tensor(), &index = args[2].tensor();
@@ -310,7 +315,8 @@ const Op index_fill{OpDef{.schema = "index_fill.int_Scalar(Tensor input, int dim
                           .on = Both | InPlace,
                           .vjp = index_fill_vjp,
                           .save = in(2),
-                          .doc = "The input with value in the slices along dim whose numbers stand in index (int64, negative ones count from the end)."}};
+                          .doc = "The input with value in the slices along dim whose numbers stand in index (int64, negative ones count from the end)."
+        TABULA_EXAMPLE("torch.index_fill(torch.zeros(3), 0, torch.tensor([0, 2]), 1)", "tensor([1., 0., 1.])")}};
 
 static void run_index_reduce(const Op&, const Value* args, Out& out) {
   const Tensor &t = args[0].tensor(), &index = args[2].tensor(), &given = args[3].tensor();
@@ -337,6 +343,8 @@ const Op index_reduce{OpDef{.schema = "index_reduce(Tensor input, int dim, Tenso
                             .vjp = index_reduce_vjp,
                             .save = in(0) | in(2) | in(3) | out(),
                             .doc = "Combines the slices of source along dim with the slices numbered by index: reduce is 'prod', 'mean', 'amax' or 'amin'. "
-                                   "include_self=False leaves out what was there before."}};
+                                   "include_self=False leaves out what was there before."
+        TABULA_EXAMPLE("torch.index_reduce(torch.tensor([1., 2.]), 0, torch.tensor([0, 0]), torch.tensor([3., 5.]), 'prod')",
+                       "tensor([15.,  2.])")}};
 
 }  // namespace tabula

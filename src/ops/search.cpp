@@ -4,6 +4,7 @@
 #include "kernels/sort.h"
 #include "ops/backward.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/gather.h"
 #include "ops/promote.h"
@@ -137,7 +138,8 @@ static Tensor run_histc(const Tensor& input, int64_t bins, const Scalar& low, co
 static const Op histc{OpDef{.schema = "histc(Tensor input, int bins=100, Scalar min=0, Scalar max=0) -> Tensor",
                             .run = fn<run_histc>,
                             .on = Usual,
-                            .doc = "Counts of the elements in equal bins between min and max (both 0: the range of the data); others are left out."}};
+                            .doc = "Counts of the elements in equal bins between min and max (both 0: the range of the data); others are left out."
+        TABULA_EXAMPLE("torch.histc(torch.tensor([1., 2., 1.]), bins=2, min=1, max=2)", "tensor([2., 1.])")}};
 
 // ---- distinct values ----
 
@@ -198,14 +200,20 @@ static Triple unique_slices(const Tensor& input, int64_t dim, bool inverse, bool
 static Triple run_unique2(const Tensor& input, bool, bool inverse, bool counts) { return unique_values(input, inverse, counts, false); }
 static const Op unique2{OpDef{.schema = "_unique2(Tensor input, bool sorted=True, bool return_inverse=False, bool return_counts=False)" UNIQUE_RETURNS,
                               .run = fn<run_unique2>,
-                              .on = Function}};
+                              .on = Function,
+    .doc =
+        "The different elements, and if asked for the place of each element among them and how often each occurs."
+        TABULA_EXAMPLE("torch._unique2(torch.tensor([2, 1, 2]))[0]", "tensor([1, 2])")}};
 static std::tuple<Tensor, Tensor> run_unique_pair(const Tensor& input, bool, bool inverse) {
   auto [values, where, counts] = unique_values(input, inverse, false, false);
   return {values, where};
 }
 static const Op unique_pair{OpDef{.schema = "_unique(Tensor input, bool sorted=True, bool return_inverse=False) -> (Tensor, Tensor)",
                                   .run = fn<run_unique_pair>,
-                                  .on = Function}};
+                                  .on = Function,
+    .doc =
+        "The different elements, and if asked for the place of each element among them."
+        TABULA_EXAMPLE("torch._unique(torch.tensor([2, 1, 2]))[0]", "tensor([1, 2])")}};
 static Triple run_unique_dim(const Tensor& input, int64_t dim, bool, bool inverse, bool counts) { return unique_slices(input, dim, inverse, counts, false); }
 static const Op unique_dim{OpDef{.schema = "unique_dim(Tensor input, int dim, bool sorted=True, bool return_inverse=False, bool return_counts=False)" UNIQUE_RETURNS,
                                  .run = fn<run_unique_dim>,

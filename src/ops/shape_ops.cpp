@@ -3,6 +3,7 @@
 #include "kernels/index.h"
 #include "ops/backward.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/gather.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
@@ -155,7 +156,8 @@ static const Op tile{OpDef{.schema = "tile(Tensor input, int[] dims) -> Tensor",
                            .run = fn<run_tile>,
                            .on = Both,
                            .composite = true,
-                           .doc = "As Tensor.repeat, with missing leading counts taken as 1."}};
+                           .doc = "As Tensor.repeat, with missing leading counts taken as 1."
+        TABULA_EXAMPLE("torch.tile(torch.tensor([1, 2]), (2,))", "tensor([1, 2, 1, 2])")}};
 
 // ---- repeat_interleave ----
 

@@ -5,6 +5,7 @@
 #include "ops/backward.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/exact_out.h"
 #include "ops/lines.h"
 #include "ops/reduce.h"
@@ -50,7 +51,11 @@ Tensor total_along(const Tensor& x, int64_t dim) { return sum_dim(x, IntList(&di
 // y (g - sum(g y)), linear in g; for y it is G (g - sum(g y)) - g sum(G y)
 void softmax_backward_vjp(Backward& b);
 const Op softmax_backward{OpDef{.schema = "_softmax_backward_data(Tensor grad_output, Tensor output, int dim, dtype input_dtype) -> Tensor", .run = fn<run_softmax_backward>,
-                                .on = Function | Internal | OutForm, .vjp = softmax_backward_vjp, .save = in(0) | in(1)}};
+                                .on = Function | Internal | OutForm, .vjp = softmax_backward_vjp, .save = in(0) | in(1),
+    .doc =
+        "The gradient of softmax from that of its result, and its result."
+        TABULA_EXAMPLE("torch._softmax_backward_data(torch.tensor([1., 0.]), torch.tensor([0.5, 0.5]), 0, torch.float32)",
+                       "tensor([ 0.2500, -0.2500])")}};
 void softmax_backward_vjp(Backward& b) {
   const Tensor &G = b.g(), &g = b.in(0), &y = b.in(1);
   const int64_t dim = b.integer(2);
@@ -68,7 +73,11 @@ void log_softmax_backward_vjp(Backward& b) {
   if (b.needs(1)) b.set(1, neg(G * p * total_along(g, dim)));
 }
 const Op log_softmax_backward{OpDef{.schema = "_log_softmax_backward_data(Tensor grad_output, Tensor output, int dim, dtype input_dtype) -> Tensor", .run = fn<run_log_softmax_backward>,
-                                    .on = Function | Internal | OutForm, .vjp = log_softmax_backward_vjp, .save = in(0) | in(1)}};
+                                    .on = Function | Internal | OutForm, .vjp = log_softmax_backward_vjp, .save = in(0) | in(1),
+    .doc =
+        "The gradient of log_softmax from that of its result, and its result."
+        TABULA_EXAMPLE("torch._log_softmax_backward_data(torch.tensor([1.]), torch.tensor([0.]), 0, torch.float32)",
+                       "tensor([0.])")}};
 void log_softmax_vjp(Backward& b) { b.set(0, log_softmax_backward(b.g(), b.out(), b.integer(1), gradient_dtype(b))); }
 
 Tensor run_softmax(const Tensor& input, int64_t dim, std::optional<DType> dtype) { return forward(false, input, dim, dtype); }
@@ -77,8 +86,14 @@ Tensor run_log_softmax(const Tensor& input, int64_t dim, std::optional<DType> dt
 // half_to_float is for devices whose kernels fuse the cast
 Tensor run_softmax_half(const Tensor& input, int64_t dim, bool half_to_float) { return softmax(input, dim, half_to_float ? std::optional(DType::Float32) : std::nullopt); }
 Tensor run_log_softmax_half(const Tensor& input, int64_t dim, bool half_to_float) { return log_softmax(input, dim, half_to_float ? std::optional(DType::Float32) : std::nullopt); }
-const Op softmax_half{OpDef{.schema = "_softmax(Tensor input, int dim, bool half_to_float) -> Tensor", .run = fn<run_softmax_half>, .on = Function | Internal | OutForm, .composite = true}};
-const Op log_softmax_half{OpDef{.schema = "_log_softmax(Tensor input, int dim, bool half_to_float) -> Tensor", .run = fn<run_log_softmax_half>, .on = Function | Internal | OutForm, .composite = true}};
+const Op softmax_half{OpDef{.schema = "_softmax(Tensor input, int dim, bool half_to_float) -> Tensor", .run = fn<run_softmax_half>, .on = Function | Internal | OutForm, .composite = true,
+    .doc =
+        "torch.softmax as its backward row sees it; half_to_float keeps a float32 result of a half input."
+        TABULA_EXAMPLE("torch._softmax(torch.zeros(2), 0, False)", "tensor([0.5000, 0.5000])")}};
+const Op log_softmax_half{OpDef{.schema = "_log_softmax(Tensor input, int dim, bool half_to_float) -> Tensor", .run = fn<run_log_softmax_half>, .on = Function | Internal | OutForm, .composite = true,
+    .doc =
+        "torch.log_softmax as its backward row sees it; half_to_float keeps a float32 result of a half input."
+        TABULA_EXAMPLE("torch._log_softmax(torch.tensor([0.]), 0, False)", "tensor([0.])")}};
 
 // ---- torch.nn.functional ----
 
@@ -109,7 +124,10 @@ Tensor run_safe_softmax(const Tensor& input, int64_t dim, std::optional<DType> d
   const Tensor masked = input.numel() ? eq(amax(input, IntList(&dim, 1), true), Scalar(-HUGE_VAL)) : eq(input, Scalar(0));
   return where(masked, Scalar(0.0), softmax(where(masked, Scalar(0.0), input), dim, dtype));
 }
-const Op safe_softmax{OpDef{.schema = "_safe_softmax(Tensor input, int dim, dtype? dtype=None) -> Tensor", .run = fn<run_safe_softmax>, .on = Function | Internal, .composite = true}};
+const Op safe_softmax{OpDef{.schema = "_safe_softmax(Tensor input, int dim, dtype? dtype=None) -> Tensor", .run = fn<run_safe_softmax>, .on = Function | Internal, .composite = true,
+    .doc =
+        "softmax with zeros instead of NaN for rows that are all -inf."
+        TABULA_EXAMPLE("torch._safe_softmax(torch.tensor([float('-inf')]), 0)", "tensor([0.])")}};
 
 }  // namespace
 

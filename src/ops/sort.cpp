@@ -8,6 +8,7 @@
 #include "ops/backward.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/gather.h"
 #include "ops/reduce.h"
@@ -101,7 +102,8 @@ static const Op argsort_stable{OpDef{.schema = "argsort.stable(Tensor input, *, 
                                      .run = fn<run_argsort_stable>,
                                      .on = Usual}};
 static Tensor run_msort(const Tensor& input) { return sort(input, int64_t(0)); }
-static const Op msort{OpDef{.schema = "msort(Tensor input) -> Tensor", .run = fn<run_msort>, .on = Usual, .composite = true, .doc = "The input sorted along its first dimension."}};
+static const Op msort{OpDef{.schema = "msort(Tensor input) -> Tensor", .run = fn<run_msort>, .on = Usual, .composite = true, .doc = "The input sorted along its first dimension."
+        TABULA_EXAMPLE("torch.msort(torch.tensor([3, 1, 2]))", "tensor([1, 2, 3])")}};
 
 // ---- selections ----
 
@@ -147,7 +149,11 @@ const Op kthvalue{OpDef{.schema = "kthvalue(Tensor input, int k, int dim=-1, boo
                         .vjp = kthvalue_vjp,
                         .save = out(1) | shape(0),
                         .nondiff = 2,
-                        .doc = "The k-th smallest element along dim (k counts from 1), and its position."}};
+                        .doc = "The k-th smallest element along dim (k counts from 1), and its position."
+        TABULA_EXAMPLE("torch.kthvalue(torch.tensor([3, 1, 2]), 2)",
+                       "torch.return_types.kthvalue(\n"
+                       "    values=tensor(2),\n"
+                       "    indices=tensor(2))")}};
 
 template <bool ignore_nan>
 static Pair run_median_dim(const Tensor& input, int64_t dim, bool keepdim) {
@@ -200,7 +206,8 @@ static const Op nanmedian{OpDef{.schema = "nanmedian(Tensor input) -> Tensor",
                                 .on = Both,
                                 .vjp = median_vjp,
                                 .save = in(0) | out(),
-                                .doc = "As torch.median, leaving out NaN where there is anything else."}};
+                                .doc = "As torch.median, leaving out NaN where there is anything else."
+        TABULA_EXAMPLE("torch.nanmedian(torch.tensor([1., float('nan'), 3.]))", "tensor(1.)")}};
 
 static Pair run_mode(const Tensor& input, int64_t dim, bool keepdim) {
   check_implemented(!is_complex(input.dtype()), "\"mode_cpu\" not implemented for '", dtype_title(input.dtype()), "'");
@@ -216,6 +223,10 @@ const Op mode{OpDef{.schema = "mode(Tensor input, int dim=-1, bool keepdim=False
                     .vjp = median_dim_vjp,
                     .save = out(1) | shape(0),
                     .nondiff = 2,
-                    .doc = "The most frequent element along dim (the smallest of several), and where it stands last."}};
+                    .doc = "The most frequent element along dim (the smallest of several), and where it stands last."
+        TABULA_EXAMPLE("torch.mode(torch.tensor([3, 1, 3]))",
+                       "torch.return_types.mode(\n"
+                       "    values=tensor(3),\n"
+                       "    indices=tensor(2))")}};
 
 }  // namespace tabula

@@ -7,6 +7,7 @@
 #include "ops/arith.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/pointwise.h"
 #include "ops/transcendental.h"
@@ -49,7 +50,7 @@ UNARY(ndtri, kFloating, kSpecial, out(), g * exp(y * y / Scalar(2)) * Scalar(kSq
 UNARY(log_ndtr, kFloating, kSpecial, in(0), g / erfcx(x * Scalar(-1 / kSqrt2)) * Scalar(kSqrt2 / kSqrtPi),
       "The logarithm of the standard normal distribution function." EXAMPLE("special.log_ndtr(torch.tensor([0.]))", "tensor([-0.6931])"))
 UNARY(entr, kFloating, kSpecial, in(0), g * neg(log(x) + Scalar(1)),
-      "-x log(x): 0 at 0, -inf below." EXAMPLE("special.entr(torch.tensor([0., 1.]))", "tensor([0., 0.])"))
+      "-x log(x): 0 at 0, -inf below." EXAMPLE("special.entr(torch.tensor([0., 1.]))", "tensor([0., -0.])"))
 
 // The Bessel quotients have removable singularities at 0.
 static Tensor unless_tiny(const Tensor& x, double limit, Tensor (*slope)(const Tensor& x, const Tensor& y), const Tensor& y) {
@@ -189,7 +190,10 @@ static Tensor run_float_power_in_place(const Tensor& input, const Operand& expon
   Tensor power;
   return pow.in_place(input, widened(exponent, dtype, power));
 }
-static const Op float_power_in_place{OpDef{.schema = "float_power_(Tensor(a!) input, Operand exponent) -> Tensor(a!)", .run = fn<run_float_power_in_place>, .on = Method, .composite = true}};
+static const Op float_power_in_place{OpDef{.schema = "float_power_(Tensor(a!) input, Operand exponent) -> Tensor(a!)", .run = fn<run_float_power_in_place>, .on = Method, .composite = true,
+    .doc =
+        "In-place form of Tensor.float_power, for a float64 or complex128 tensor."
+        TABULA_EXAMPLE("torch.tensor([2.], dtype=torch.float64).float_power_(3)", "tensor([8.], dtype=torch.float64)")}};
 
 // ---- fractions and exponents ----
 
@@ -255,7 +259,7 @@ static const Op angle{angle_row()};
 static void conj_physical_vjp(Backward& b) { b.set(0, conj_of(b.g())); }
 constexpr OpDef conj_physical_row() {
   OpDef row = pointwise_row("conj_physical(Tensor input) -> Tensor", Pointwise::conj_physical, kPromote, kUsual, conj_physical_vjp);
-  row.doc = "The complex conjugate, computed at once (torch.conj waits)." EXAMPLE("conj_physical(torch.tensor([1j]))", "tensor([-0.-1.j])");
+  row.doc = "The complex conjugate, computed at once (torch.conj waits)." EXAMPLE("conj_physical(torch.tensor([1j]))", "tensor([0.-1.j])");
   return row;
 }
 static const Op conj_physical{conj_physical_row()};
@@ -264,22 +268,27 @@ static const Op conj_physical{conj_physical_row()};
 
 template <const Op& op>
 static Tensor same_as(const Tensor& input) { return op(input); }
-#define SPECIAL(name, of) static const Op special_##name{OpDef{.schema = #name ".special(Tensor input) -> Tensor", .run = fn<same_as<of>>, .on = kSpecial, .composite = true, \
-                                                              .doc = "The same function as torch." #of "."}};
-SPECIAL(exp2, exp2)
-SPECIAL(expm1, expm1)
-SPECIAL(log1p, log1p)
-SPECIAL(erf, erf)
-SPECIAL(erfc, erfc)
-SPECIAL(digamma, digamma)
-SPECIAL(psi, digamma)
-SPECIAL(gammaln, lgamma)
+#define SPECIAL(name, of, result)                                                                                    \
+  static const Op special_##name{OpDef{.schema = #name ".special(Tensor input) -> Tensor",                           \
+                                       .run = fn<same_as<of>>, .on = kSpecial, .composite = true,                    \
+                                       .doc = "The same function as torch." #of "."                                  \
+                                              EXAMPLE("special." #name "(torch.tensor([1., 3.]))", result)}};
+SPECIAL(exp2, exp2, "tensor([2., 8.])")
+SPECIAL(expm1, expm1, "tensor([ 1.7183, 19.0855])")
+SPECIAL(log1p, log1p, "tensor([0.6931, 1.3863])")
+SPECIAL(erf, erf, "tensor([0.8427, 1.0000])")
+SPECIAL(erfc, erfc, "tensor([1.5730e-01, 2.2090e-05])")
+SPECIAL(digamma, digamma, "tensor([-0.5772,  0.9228])")
+SPECIAL(psi, digamma, "tensor([-0.5772,  0.9228])")
+SPECIAL(gammaln, lgamma, "tensor([0.0000, 0.6931])")
 #undef SPECIAL
 static Tensor run_special_round(const Tensor& input, int64_t decimals) { return round(input, decimals); }
-static const Op special_round{OpDef{.schema = "round.special(Tensor input, *, int decimals=0) -> Tensor", .run = fn<run_special_round>, .on = kSpecial, .composite = true, .doc = "The same function as torch.round."}};
+static const Op special_round{OpDef{.schema = "round.special(Tensor input, *, int decimals=0) -> Tensor", .run = fn<run_special_round>, .on = kSpecial, .composite = true, .doc = "The same function as torch.round."
+        TABULA_EXAMPLE("torch.special.round(torch.tensor([0.5, 1.5]))", "tensor([0., 2.])")}};
 static Tensor run_special_polygamma(int64_t n, const Tensor& input) { return polygamma(n, input); }
 static const Op special_polygamma{OpDef{.schema = "polygamma.special(int n, Tensor input) -> Tensor", .run = fn<run_special_polygamma>, .on = kSpecial, .composite = true,
-                                        .doc = "The same function as torch.polygamma."}};
+                                        .doc = "The same function as torch.polygamma."
+        TABULA_EXAMPLE("torch.special.polygamma(1, torch.tensor([1.]))", "tensor([1.6449])")}};
 // Tensor.polygamma(n): the tensor comes first
 static void polygamma_method_vjp(Backward& b) { b.set(0, b.g() * polygamma(b.integer(1) + 1, b.in(0))); }
 static void run_polygamma_method(const Op& op, const Value* args, Out& out) {

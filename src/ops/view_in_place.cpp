@@ -1,6 +1,7 @@
 // Operations that give a tensor another geometry, or other memory, in place.
 #include "ops/backward.h"
 #include "ops/copy.h"
+#include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/scalar_range.h"
 #include "ops/view.h"
@@ -17,7 +18,8 @@ Tensor become(const Tensor& input, const Tensor& view) {
 
 #define VIEW_IN_PLACE(variable, text, function, derivative, bits, node_name)                                                                      \
   const Op variable {                                                                                                                             \
-    OpDef { .schema = text " -> Tensor(a!)", .run = fn<function>, .on = Method, .lazy_bits = true, .vjp = derivative, .save = bits, .node = node_name } \
+    OpDef { .schema = text " -> Tensor(a!)", .run = fn<function>, .on = Method, .lazy_bits = true, .vjp = derivative, .save = bits, .node = node_name, \
+            .doc = "In-place form of the view: the tensor itself takes its size and strides, and is returned." } \
   }
 
 void back_to_shape(Backward& b) {
@@ -80,7 +82,11 @@ Tensor run_resize_as_(const Tensor& input, const Tensor& like, std::optional<Mem
 const Op resize_as_{OpDef{.schema = "resize_as_(Tensor(a!) input, Tensor the_template, *, MemoryFormat? memory_format=None) -> Tensor(a!)",
                           .run = fn<run_resize_as_>,
                           .on = Both,
-                          .lazy_bits = true}};
+                          .lazy_bits = true,
+    .doc =
+        "Gives the tensor the size of another over the same memory, which grows where it is too small; new "
+        "elements are uninitialised."
+        TABULA_EXAMPLE("torch.zeros(1).resize_as_(torch.zeros(2, 3)).shape", "torch.Size([2, 3])")}};
 
 // ---- other memory ----
 

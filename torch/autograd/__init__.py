@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 
 from . import forward_ad, grad_mode
@@ -52,13 +54,28 @@ __all__ = [
 _LAZY_MODULES = ("functional", "graph", "profiler", "profiler_util", "variable")
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("gradcheck", "gradgradcheck"):
-        from .gradcheck import gradcheck, gradgradcheck
+class _Package(type(torch)):
+    """``gradcheck`` is a function and a submodule too: importing the latter must not hide the former."""
 
-        # Importing the submodule binds its own name here, and the function must win.
-        globals().update(gradcheck=gradcheck, gradgradcheck=gradgradcheck)
-        return globals()[name]
+    @property
+    def gradcheck(self) -> Any:
+        from .gradcheck import gradcheck
+
+        return gradcheck
+
+    @gradcheck.setter
+    def gradcheck(self, submodule: Any) -> None:
+        pass
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name == "gradgradcheck":
+        from .gradcheck import gradgradcheck
+
+        return gradgradcheck
     if name in _LAZY_MODULES:
         import importlib
 

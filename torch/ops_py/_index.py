@@ -6,19 +6,16 @@ _MODULES = {
     "shapes": """
         atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors cartesian_prod column_stack
         combinations diag diag_embed diagflat dsplit dstack fliplr flipud hsplit hstack meshgrid rot90 row_stack
-        take_along_dim tile trace unravel_index vsplit vstack
+        trace unravel_index vsplit vstack
     """,
     "copies": """
         alias_copy as_strided_copy as_strided_scatter detach_copy diagonal_copy diagonal_scatter expand_copy narrow_copy
         permute_copy select_copy select_scatter slice_copy slice_scatter split_copy split_with_sizes_copy squeeze_copy
         t_copy transpose_copy unbind_copy unfold_copy unsqueeze_copy view_as_complex_copy view_as_real_copy view_copy
     """,
-    "contraction": "addbmm addr chain_matmul einsum inner kron tensordot",
-    "comparison": "allclose cdist cross dist equal isclose isin isreal renorm",
-    "statistics": """
-        aminmax corrcoef count_nonzero cov histogram histogramdd nanmean nanmedian nanquantile nansum quantile std_mean
-        var_mean
-    """,
+    "contraction": "chain_matmul einsum inner kron tensordot",
+    "comparison": "cdist cross isin isreal renorm",
+    "statistics": "corrcoef cov histogram histogramdd nanquantile quantile",
     "calculus": "cumulative_trapezoid diff gradient trapezoid trapz",
     "windows": "bartlett_window blackman_window hamming_window hann_window kaiser_window",
     "short_time": "istft stft",
@@ -50,26 +47,24 @@ FUNCTIONS = _table()
 
 # Those that are methods of Tensor too, and those of these with an in-place form.
 METHODS = """
-    addbmm addr allclose aminmax as_strided_scatter cholesky cholesky_inverse cholesky_solve corrcoef count_nonzero cov
-    cross det diag diag_embed diagflat diagonal_scatter diff dist dsplit equal fliplr flipud geqrf histogram hsplit
-    inner inverse isclose isreal istft kron logdet lu_solve matrix_exp matrix_power nanmean nanmedian nanquantile nansum
-    narrow_copy orgqr ormqr pinverse qr quantile renorm rot90 select_scatter slice_scatter slogdet stft svd
-    take_along_dim tile trace triangular_solve
-    unsafe_chunk unsafe_split unsafe_split_with_sizes vsplit eig lstsq solve symeig
+    as_strided_scatter cholesky cholesky_inverse cholesky_solve corrcoef cov cross det diag diag_embed diagflat
+    diagonal_scatter diff dsplit fliplr flipud geqrf histogram hsplit inner inverse isreal istft kron logdet
+    lu_solve matrix_exp matrix_power nanquantile narrow_copy orgqr ormqr pinverse qr quantile renorm rot90
+    select_scatter slice_scatter slogdet stft svd trace triangular_solve unsafe_chunk unsafe_split
+    unsafe_split_with_sizes vsplit eig lstsq solve symeig
 """.split()
 METHOD_ONLY = {
     "norm": "ops_py.norms:torch_norm",
-    "repeat": "ops_py.shapes",
     "lu": "ops_py.triangular:lu_method",
     **dict.fromkeys(
         """
-        __complex__ __idiv__ __long__ __nonzero__ apply_ ccol_indices col_indices const_data_ptr crow_indices dequantize
-        fill_diagonal_ hash_tensor index int_repr ipu is_distributed is_set_to map2_ map_ mtia pin_memory
+        __complex__ __idiv__ __long__ __nonzero__ apply_ ccol_indices col_indices const_data_ptr crow_indices
+        dequantize fill_diagonal_ hash_tensor index int_repr ipu is_distributed is_set_to map2_ map_ mtia pin_memory
         q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qscheme record_stream
-        resize resize_as resize_as_sparse_ row_indices slice_inverse smm sparse_resize_ sparse_resize_and_clear_ sspaddmm
-        storage_type to_dense to_mkldnn to_padded_tensor xpu
+        resize resize_as resize_as_sparse_ row_indices slice_inverse smm sparse_resize_ sparse_resize_and_clear_
+        sspaddmm storage_type to_dense to_mkldnn to_padded_tensor xpu
         """.split(),
         "ops_py.tensor_methods",
     ),
 }
-IN_PLACE = "addbmm addr renorm".split()
+IN_PLACE = ("renorm",)

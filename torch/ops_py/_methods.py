@@ -47,4 +47,4 @@ def install(tensor_type: Any) -> None:
         if name not in native:
             setattr(tensor_type, name, _Later(name, place, tensor_type))
     if "grad_dtype" not in native:
-        tensor_type.grad_dtype = property(lambda self: self.dtype)
+        tensor_type.grad_dtype = property(lambda self: self.dtype, doc="The dtype that gradients of this tensor have.")

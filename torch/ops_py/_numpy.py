@@ -22,7 +22,9 @@ def numpy(purpose: str) -> Any:
 
 def array(t: Tensor) -> Any:
     """The tensor's elements as an array, without its history."""
-    return t.detach().resolve_conj().resolve_neg().numpy()
+    values = t.detach().resolve_conj().resolve_neg()
+    # A view without elements may start beyond its memory.
+    return (values if values.numel() else torch.zeros(values.shape, dtype=values.dtype)).numpy()
 
 
 def tensor(values: Any, dtype: torch.dtype | None = None) -> Tensor:

@@ -13,52 +13,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
-    """Where ``|input - other| <= atol + rtol * |other|``, or both are equal.
-
-    >>> torch.isclose(torch.tensor([1., 2.]), torch.tensor([1.000001, 3.]))
-    tensor([ True, False])
-    """
-    if input.dtype != other.dtype:
-        raise RuntimeError(f"{scalar_type(input.dtype)} did not match {scalar_type(other.dtype)}")
-    if rtol < 0:
-        raise RuntimeError(f"rtol must be greater than or equal to zero, but got {rtol:g}")
-    if atol < 0:
-        raise RuntimeError(f"atol must be greater than or equal to zero, but got {atol:g}")
-    input, other = input.detach(), other.detach()
-    close = input == other
-    if equal_nan and (input.is_floating_point() or input.is_complex()):
-        close = close | (torch.isnan(input) & torch.isnan(other))
-    if rtol == 0 and atol == 0:
-        return close
-    if not (input.is_floating_point() or input.is_complex()):
-        # Differences of integers can overflow; their reference works in the default dtype too.
-        input, other = input.to(torch.get_default_dtype()), other.to(torch.get_default_dtype())
-    allowed = atol + (rtol * other).abs()
-    distance = (input - other).abs()
-    return close | (torch.isfinite(distance) & (distance <= allowed))
-
-
-def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
-    """Whether all elements are close in the sense of ``isclose``.
-
-    >>> torch.allclose(torch.tensor([1.]), torch.tensor([1.000001]))
-    True
-    """
-    return bool(isclose(input, other, rtol, atol, equal_nan).all().item())
-
-
-def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether two tensors have the same shape and the same elements.
-
-    >>> torch.equal(torch.tensor([1, 2]), torch.tensor([1, 2]))
-    True
-    """
-    if input.device != other.device:
-        raise RuntimeError(f"Cannot compare two tensors on different devices. Got: {input.device} and {other.device}")
-    return input.shape == other.shape and bool((input == other).all().item())
-
-
 def isreal(input: Tensor) -> Tensor:
     """Where elements have no imaginary part.
 
@@ -98,15 +52,6 @@ def isin(
         place = torch.searchsorted(pool, values.contiguous()).clamp_max(pool.numel() - 1)
         found = pool[place] == values
     return into(~found if invert else found, out)
-
-
-def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    """The p-norm of the difference.
-
-    >>> torch.dist(torch.tensor([0., 3.]), torch.tensor([4., 0.]))
-    tensor(5.)
-    """
-    return torch.norm(input - other, p)
 
 
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | None = None) -> Tensor:

@@ -382,7 +382,7 @@ def lstsq(
     """The solution of smallest norm among those that minimise ``|A X - B|``, with residuals, rank and singular values.
 
     >>> torch.linalg.lstsq(torch.tensor([[1.], [1.]]), torch.tensor([[1.], [3.]])).solution
-    tensor([[2.]])
+    tensor([[2.0000]])
     """
     if A.dim() < 2:
         raise RuntimeError("torch.linalg.lstsq: input must have at least 2 dimensions.")

@@ -340,38 +340,6 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     return input[rows]
 
 
-def repeat(self: Tensor, *repeats: Any) -> Tensor:
-    """Copies of the tensor, tiled ``repeats`` times along each dimension.
-
-    >>> torch.tensor([1, 2]).repeat(2, 2)
-    tensor([[1, 2, 1, 2],
-            [1, 2, 1, 2]])
-    """
-    counts = tuple(flat_arguments(repeats))
-    if len(counts) < self.dim():
-        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
-    if any(count < 0 for count in counts):
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(counts)}: {list(counts)}")
-    shape = (1,) * (len(counts) - self.dim()) + tuple(self.shape)
-    apart: list[int] = []
-    grown: list[int] = []
-    for count, size in zip(counts, shape, strict=True):
-        apart += [1, size]
-        grown += [count, size]
-    target = [count * size for count, size in zip(counts, shape, strict=True)]
-    return self.reshape(apart).expand(grown).clone(memory_format=torch.contiguous_format).reshape(target)
-
-
-def tile(input: Tensor, *dims: Any, **kwargs: Any) -> Tensor:
-    """``repeat`` with as many leading ones as are missing among the counts.
-
-    >>> torch.tile(torch.tensor([[1, 2]]), (2,))
-    tensor([[1, 2, 1, 2]])
-    """
-    counts = tuple(kwargs["dims"] if "dims" in kwargs else flat_arguments(dims))
-    return input.repeat((1,) * (input.dim() - len(counts)) + counts)
-
-
 def fliplr(input: Tensor) -> Tensor:
     """Reverse the second dimension.
 
@@ -472,33 +440,6 @@ def trace(input: Tensor) -> Tensor:
     if input.dim() != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.dim()}")
     return input.diagonal().sum()
-
-
-def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
-    """Gather along one dimension while the others broadcast; without ``dim``, from all elements in order.
-
-    >>> x = torch.tensor([[3, 1, 2]])
-    >>> torch.take_along_dim(x, x.argsort(1), 1)
-    tensor([[1, 2, 3]])
-    """
-    if indices.dtype != torch.int64:
-        raise RuntimeError("torch.take_along_dim(): dtype of indices should be Long but got " + str(indices.dtype))
-    if dim is None:
-        return into(input.reshape(-1).gather(0, indices.reshape(-1)), out)
-    if input.dim() != indices.dim():
-        raise RuntimeError(
-            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
-            f"{input.dim()} dimensions for input, and {indices.dim()} dimensions for indices"
-        )
-    dim = wrap_dim(dim, input.dim())
-    source, index = list(input.shape), list(indices.shape)
-    own = source[dim], index[dim]
-    source[dim] = index[dim] = 1
-    shape = list(broadcast_shapes(source, index))
-    source, index = shape.copy(), shape
-    source[dim], index[dim] = own
-    indices = torch.where(indices < 0, indices + own[0], indices)
-    return into(input.expand(source).gather(dim, indices.expand(index)), out)
 
 
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:

@@ -111,94 +111,6 @@ def nanquantile(
     return into(_quantile("nanquantile", input, q, dim, keepdim, interpolation, True), out)
 
 
-def nansum(
-    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
-) -> Tensor:
-    """The sum of the elements that are not NaN.
-
-    >>> torch.nansum(torch.tensor([1., float("nan"), 2.]))
-    tensor(3.)
-    """
-    if input.is_complex():
-        raise RuntimeError("nansum does not support complex inputs")
-    clean = input.masked_fill(input.isnan(), 0) if input.is_floating_point() else input
-    result = clean.sum(dtype=dtype) if dim is None and not keepdim else clean.sum(dim, keepdim, dtype=dtype)
-    return into(result, out)
-
-
-def nanmean(
-    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
-) -> Tensor:
-    """The mean of the elements that are not NaN.
-
-    >>> torch.nanmean(torch.tensor([1., float("nan"), 2.]))
-    tensor(1.5000)
-    """
-    if not (input.is_floating_point() or input.is_complex()):
-        raise RuntimeError(
-            f"nanmean(): expected input to have floating point or complex dtype but got {scalar_type(input.dtype)}"
-        )
-    there = ~input.detach().isnan()
-    count = there.sum() if dim is None and not keepdim else there.sum(dim, keepdim)
-    return into(nansum(input, dim, keepdim, dtype=dtype) / count, out)
-
-
-def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
-    """The median of the elements that are not NaN; with ``dim``, also where it was found.
-
-    >>> torch.nanmedian(torch.tensor([1., float("nan"), 3.]))
-    tensor(1.)
-    """
-    flat = dim is None
-    data = input.reshape(-1) if flat else input
-    axis = 0 if flat else wrap_dim(dim, input.dim())
-    if input.dim() == 0:
-        axis, data = 0, input.reshape(1)
-    ordered, order = torch.sort(data, dim=axis, stable=True)
-    count = (~ordered.isnan()).sum(axis, keepdim=True)
-    middle = torch.div(count - 1, 2, rounding_mode="floor").clamp_min(0)
-    values, indices = ordered.gather(axis, middle), order.gather(axis, middle)
-    if flat:
-        return values.reshape(())
-    if not keepdim or input.dim() == 0:
-        values, indices = values.squeeze(axis), indices.squeeze(axis)
-    values, indices = into_all((values, indices), out)
-    return torch.return_types.nanmedian((values, indices))
-
-
-def std_mean(input: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-    """Standard deviation and mean.
-
-    >>> torch.std_mean(torch.tensor([1., 3.]))
-    (tensor(1.4142), tensor(2.))
-    """
-    deviation = torch.std(input, *args, **kwargs)
-    return deviation, _mean_like(input, args, kwargs)
-
-
-def var_mean(input: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-    """Variance and mean.
-
-    >>> torch.var_mean(torch.tensor([1., 3.]))
-    (tensor(2.), tensor(2.))
-    """
-    variance = torch.var(input, *args, **kwargs)
-    return variance, _mean_like(input, args, kwargs)
-
-
-def _mean_like(input: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """The mean over the dimensions that a call of ``var`` with these arguments reduces."""
-    dim = kwargs.get("dim", kwargs.get("axis"))
-    if args and not isinstance(args[0], bool):
-        dim = args[0]
-    keepdim = kwargs.get("keepdim", args[2] if len(args) > 2 else False)
-    if dim is None and not keepdim:
-        return input.mean()
-    if dim is None:
-        dim = list(range(input.dim()))
-    return input.mean(dim, keepdim)
-
-
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
 ) -> Tensor:
@@ -289,8 +201,8 @@ def corrcoef(input: Tensor) -> Tensor:
     """Correlation coefficients between the rows of a matrix.
 
     >>> torch.corrcoef(torch.tensor([[0., 1., 2.], [0., 2., 4.]]))
-    tensor([[1.0000, 1.0000],
-            [1.0000, 1.0000]])
+    tensor([[1., 1.],
+            [1., 1.]])
     """
     if input.dim() > 2:
         raise RuntimeError(
@@ -409,50 +321,3 @@ def histogramdd(
     if density:
         counts = _densities(counts, edges)
     return torch.return_types.histogramdd((counts, tuple(edges)))
-
-
-_C_NAMES = {
-    "float32": "float", "float64": "double", "uint8": "unsigned char", "int8": "signed char", "int16": "short",
-    "int32": "int", "int64": "long", "bool": "bool", "float16": "c10::Half", "bfloat16": "c10::BFloat16",
-}  # fmt: skip
-
-
-def _c_name(dtype: torch.dtype) -> str:
-    name = str(dtype).rpartition(".")[2]
-    return _C_NAMES.get(name, name)
-
-
-def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
-    """The smallest and the largest element, of all or along one dimension.
-
-    >>> torch.aminmax(torch.tensor([3, 1, 2])).max
-    tensor(3)
-    """
-    if dim is None:
-        if not input.numel():
-            raise RuntimeError(
-                "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
-            )
-        dims: Any = tuple(range(input.dim()))
-    else:
-        dims = wrap_dim(dim, input.dim())
-        if input.dim() and not input.shape[dims]:
-            raise IndexError(f"aminmax(): Expected reduction dim {dims} to have non-zero size.")
-    for target in out or ():
-        if target.dtype != input.dtype:
-            raise RuntimeError(
-                f"Expected out tensor to have dtype {_c_name(input.dtype)}, but got {_c_name(target.dtype)} instead"
-            )
-    low, high = torch.amin(input, dims, keepdim), torch.amax(input, dims, keepdim)
-    low, high = into_all((low, high), out)
-    return torch.return_types.aminmax((low, high))
-
-
-def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
-    """How many elements are not zero.
-
-    >>> torch.count_nonzero(torch.tensor([0, 1, 2]))
-    tensor(2)
-    """
-    there = input != 0
-    return there.sum() if dim is None or dim == () or dim == [] else there.sum(dim)

@@ -140,6 +140,8 @@ def index(self: Tensor, indices: Any) -> Tensor:
 
 
 def __complex__(self: Tensor) -> complex:  # noqa: N807
+    if self.numel() != 1:
+        raise ValueError("only one element tensors can be converted to Python scalars")
     return complex(self.item())
 
 

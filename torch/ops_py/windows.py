@@ -212,7 +212,7 @@ def blackman(M: int, *, sym: bool = True, **options: Any) -> Tensor:  # noqa: N8
     """Two cosines with small side lobes.
 
     >>> torch.signal.windows.blackman(3).sum()
-    tensor(1.0000)
+    tensor(1.)
     """
     _check("blackman", M, options)
     return general_cosine(M, a=[0.42, 0.5, 0.08], sym=sym, **options)

@@ -1,5 +1,6 @@
 #include "kernels/cpu/block_move.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/cpu/isa.h"
@@ -92,6 +93,14 @@ void transpose_columns(T* block, int64_t width, const T* columns, int64_t stride
     for (int k = 0; k < 4; k++) block[i * width + k] = columns[k * stride + i];
 }
 
+// The C library's copy has wider vectors than this file, which is compiled for every processor.
+template <class T>
+void fill_run(T* dst, T value, int64_t n) {
+  int64_t done = std::min<int64_t>(n, 64);
+  for (int64_t i = 0; i < done; i++) dst[i] = value;
+  for (; done < n; done *= 2) std::memcpy(dst + done, dst, size_t(std::min(done, n - done)) * sizeof(T));
+}
+
 // The rectangle's longer walk goes along its shorter stride, so that every cache line of the source is used up.
 template <class T, bool gather>
 void move_block(void* block, void* strided, const Rectangle& r) {
@@ -113,10 +122,7 @@ void move_block(void* block, void* strided, const Rectangle& r) {
         std::memcpy(row, b, size_t(r.cols) * sizeof(T));
     }
   } else if (gather && r.col_stride == 0) {
-    for (int64_t i = 0; i < r.rows; i++, b += r.cols) {
-      const T value = s[i * r.row_stride];
-      for (int64_t j = 0; j < r.cols; j++) b[j] = value;
-    }
+    for (int64_t i = 0; i < r.rows; i++, b += r.cols) fill_run(b, s[i * r.row_stride], r.cols);
   } else if (r.rows > 1 && r.row_stride < r.col_stride) {
     for (int64_t j = 0; j < r.cols; j++) {
       T* const column = s + j * r.col_stride;
@@ -153,8 +159,7 @@ void fill_block(void* dst, const void* value, int64_t n, int64_t bytes) {
   visit_size(bytes, [&]<class T> {
     T v;
     std::memcpy(&v, value, sizeof v);
-    T* const d = static_cast<T*>(dst);
-    for (int64_t i = 0; i < n; i++) d[i] = v;
+    fill_run(static_cast<T*>(dst), v, n);
   });
 }
 
