@@ -286,7 +286,7 @@ class Worker:
     """One worker process and what it said last."""
 
     def __init__(self, calls: int, start: int, memory: int, log: str):
-        self.log = open(log, "w+", encoding="utf-8", errors="replace")
+        self.log = open(log, "a+", encoding="utf-8", errors="replace")
         self.process = subprocess.Popen(
             [sys.executable, __file__, "--work", "--calls", str(calls), "--start", str(start), "--memory", str(memory)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,

@@ -5,8 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-# Source text over x, y (2, 3), p positive, u in (-1, 1), v (3,), s (3, 3) well conditioned, b, d (2, 2, 3), img (1, 2, 4, 4),
-# seq (1, 2, 5), c complex (2, 3): all float64 and wanting gradients; and i, k, t: int64 (2,), bool (2, 3), int64 (2, 3).
+# Source text over x, y (2, 3), p positive, u in (-1, 1), v (3,), s (3, 3) well conditioned, b, d (2, 2, 3), img
+# (1, 2, 4, 4), seq (1, 2, 5), c complex (2, 3): all float64 and wanting gradients; i, k, t: int64 (2,), bool (2, 3),
+# int64 (2, 3).
 CALLS = """
 x + y; x - v; x * y; x / p; y * 2 - 1; x ** 3; p ** y; 2 ** x; 3 / p; -x; torch.add(x, y, alpha=0.5); x.addcmul(x, y, value=2); x.addcdiv(y, p)
 x % 0.7; torch.fmod(x, 0.7); x.exp(); x.expm1(); p.log(); p.log1p(); p.log2(); p.log10(); p.sqrt(); p.rsqrt(); p.reciprocal(); x.square(); x.abs()
@@ -55,7 +56,8 @@ def inputs():
 
     x = randn(2, 3)
     leaves = {
-        "x": x, "y": x.flip(0, 1) * 0.8 + 0.37, "p": x.abs() + 0.4, "u": torch.tanh(randn(2, 3)) * 0.8, "v": randn(3) + 0.2,
+        "x": x, "y": x.flip(0, 1) * 0.8 + 0.37, "p": x.abs() + 0.4, "u": torch.tanh(randn(2, 3)) * 0.8,
+        "v": randn(3) + 0.2,
         "s": randn(3, 3) * 0.3 + torch.eye(3, dtype=torch.float64) * 1.5, "b": randn(2, 2, 3), "d": randn(2, 2, 3),
         "img": randn(1, 2, 4, 4), "seq": randn(1, 2, 5), "c": randn(2, 3, dtype=torch.complex128),
     }  # fmt: skip

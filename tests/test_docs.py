@@ -8,6 +8,7 @@ import types
 import warnings
 
 import pytest
+
 import torch
 
 NATIVE = [torch._C._VariableFunctions, torch._C._nn, torch._C._linalg, torch._C._special, torch._C._fft]
@@ -25,7 +26,9 @@ def members(owner):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in sorted(set(names)):
-            item = None if name.startswith("_") else inspect.getattr_static(owner, name, None) or getattr(owner, name, None)
+            if name.startswith("_"):
+                continue
+            item = inspect.getattr_static(owner, name, None) or getattr(owner, name, None)
             if item is not None and not isinstance(item, types.ModuleType):
                 yield name, item
 

@@ -62,6 +62,45 @@ def test_dlpack():
     assert torch.from_dlpack(np.arange(3)).tolist() == [0, 1, 2]
 
 
+def test_dlpack_keeps_strides_and_types_and_refuses_what_it_cannot_say():
+    np = pytest.importorskip("numpy")
+    tensor = torch.arange(6.0).view(2, 3)
+    assert np.from_dlpack(tensor.t()).strides == (4, 12)
+    assert torch.from_dlpack(np.arange(6).reshape(2, 3).T).stride() == (1, 3)
+    half = torch.tensor([1.5]).half()
+    for example in (torch.tensor(3), torch.empty(0, 3), torch.tensor([True]), torch.tensor([1 + 2j]), half):
+        assert np.from_dlpack(example).tolist() == example.tolist()
+        assert torch.equal(torch.from_dlpack(example), example)
+    assert torch.equal(torch.from_dlpack(torch.ones(2, dtype=torch.bfloat16)), torch.ones(2, dtype=torch.bfloat16))
+    assert torch.from_dlpack(tensor, copy=True).data_ptr() != tensor.data_ptr()
+    assert tensor.__dlpack_device__() == (1, 0)
+    assert "dltensor_versioned" in repr(tensor.__dlpack__(max_version=(1, 0)))
+    assert "dltensor_versioned" not in repr(tensor.__dlpack__())
+    with pytest.raises(BufferError, match="require gradient"):
+        torch.ones(2, requires_grad=True).__dlpack__()
+    with pytest.raises(BufferError, match="conjugate bit"):
+        torch.tensor([1j]).conj().__dlpack__()
+
+
+def test_a_dlpack_capsule_keeps_its_memory_alive():
+    np = pytest.importorskip("numpy")
+    tensor = torch.arange(1000.0)
+    array, expected = np.from_dlpack(tensor), tensor.tolist()
+    back = torch.from_dlpack(array)
+    del tensor, array
+    assert back.tolist() == expected
+
+
+def test_buffers():
+    assert bytes(torch.tensor([1, 2], dtype=torch.uint8)) == b"\1\2"
+    assert torch.tensor(memoryview(b"ab")).tolist() == [97, 98]
+    assert torch.frombuffer(b"abcd", dtype=torch.uint8).tolist() == [97, 98, 99, 100]
+    with pytest.raises(ValueError, match="must be a multiple of element size"):
+        torch.frombuffer(bytearray(3), dtype=torch.int16)
+    with pytest.raises(ValueError, match="must not be 0"):
+        torch.frombuffer(bytearray(), dtype=torch.int16)
+
+
 def test_frombuffer_shares_memory():
     buffer = bytearray(8)
     tensor = torch.frombuffer(buffer, dtype=torch.int16, offset=2)

@@ -20,9 +20,10 @@ import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = """
-    torch torch.autograd torch.autograd.functional torch.distributions torch.fft torch.func torch.linalg torch.nn
-    torch.nn.functional torch.nn.init torch.nn.utils torch.nn.utils.rnn torch.optim torch.optim.lr_scheduler
-    torch.random torch.serialization torch.special torch.testing torch.utils.checkpoint torch.utils.data
+    torch torch.amp torch.autograd torch.autograd.functional torch.compiler torch.cuda torch.distributions torch.fft
+    torch.func torch.futures torch.linalg torch.masked torch.nn torch.nn.functional torch.nn.init torch.nn.utils
+    torch.nn.utils.rnn torch.optim torch.optim.lr_scheduler torch.overrides torch.random torch.serialization
+    torch.signal.windows torch.special torch.testing torch.utils.checkpoint torch.utils.data
 """.split()
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }

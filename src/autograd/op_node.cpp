@@ -74,7 +74,7 @@ size_t payload_bytes(const Value& v) {
 Value owned_value(const Value& v, char*& at) {
   const auto place = [&](const void* data, size_t bytes) {
     char* here = at;
-    std::memcpy(here, data, bytes);
+    if (bytes) std::memcpy(here, data, bytes);
     at += (bytes + 7) / 8 * 8;
     return here;
   };

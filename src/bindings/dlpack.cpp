@@ -193,7 +193,7 @@ PyObject* tensor_to_dlpack(const Tensor& t, bool versioned) {
   if (t.needs_grad()) fail(ErrorKind::Buffer, "Can't export tensors that require gradient, use tensor.detach()");
   if (t.is_conj()) fail(ErrorKind::Buffer, "Can't export tensors with the conjugate bit set");
   if (t.is_neg()) fail(ErrorKind::Buffer, "Can't export tensors with the negative bit set");
-  check_value(t.device().is_cpu(), "Unknown device type ", device_kind_name(t.device().kind), " for Dlpack");
+  if (!t.device().is_cpu()) fail(ErrorKind::Buffer, "Cannot pack tensors on ", t.device().str());
   return versioned ? make_capsule<DLManagedVersioned>(t) : make_capsule<DLManaged>(t);
 }
 

@@ -117,7 +117,7 @@ bool convert(PyObject* o, const ParamType& type, Parsed& parsed, Value& value) {
       }
       return false;
     case Type::Int:
-      if (PyLong_Check(o) || (!PyFloat_Check(o) && PyIndex_Check(o) && !(is_tensor(o) && !is_integral_or_bool(unwrap(o).dtype())))) {
+      if (PyLong_Check(o) || (!PyFloat_Check(o) && PyIndex_Check(o) && !(is_tensor(o) && !(is_integral_or_bool(unwrap(o).dtype()) && unwrap(o).numel() == 1)))) {
         value = Value(unwrap_int(o));
         return true;
       }

@@ -273,7 +273,11 @@ struct Resolve {
 
 template <class T>
 PyRef to_list(const T* data, IntList sizes, IntList strides, Resolve resolve) {
-  if (sizes.empty()) return checked(python_element(resolve(*data)));
+  if constexpr (std::is_same_v<T, bool>) {  // a view of other bytes as bool may hold anything
+    if (sizes.empty()) return checked(python_element(resolve(*reinterpret_cast<const uint8_t*>(data) != 0)));
+  } else {
+    if (sizes.empty()) return checked(python_element(resolve(*data)));
+  }
   PyRef list = checked(PyList_New(sizes[0]));
   for (int64_t i = 0; i < sizes[0]; i++, data += strides[0])
     PyList_SET_ITEM(list.get(), i, to_list(data, sizes.subspan(1), strides.subspan(1), resolve).release());

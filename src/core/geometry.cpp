@@ -48,6 +48,7 @@ Dims contiguous_strides(IntList sizes) {
 
 Dims channels_last_strides(IntList sizes) {
   const int64_t nd = int64_t(sizes.size());
+  check(nd == 4 || nd == 5, "required rank 4 tensor to use channels_last format");
   Dims strides(nd);
   int64_t step = 1;
   const auto place = [&](int64_t d) {

@@ -57,6 +57,20 @@ struct LaneInt<double> {
   using type = int64_t;
 };
 
+// Integer lanes wrap, so their arithmetic is done unsigned: signed overflow is undefined for vectors too.
+template <class T>
+struct Wrapping {
+  using type = T;
+};
+template <>
+struct Wrapping<int32_t> {
+  using type = uint32_t;
+};
+template <>
+struct Wrapping<int64_t> {
+  using type = uint64_t;
+};
+
 template <class T, int bytes>
 struct RawVector {
   typedef T type __attribute__((vector_size(bytes)));
@@ -87,6 +101,7 @@ template <class T>
 struct Vec {
   using Element = T;
   using Raw = typename detail::RawVector<T, TABULA_VECTOR_BYTES>::type;
+  using Lanes = typename detail::RawVector<typename detail::Wrapping<T>::type, TABULA_VECTOR_BYTES>::type;
   using Int = Vec<typename detail::LaneInt<T>::type>;
   static constexpr int size = TABULA_VECTOR_BYTES / int(sizeof(T));
   static constexpr bool is_float = std::is_floating_point_v<T>;
@@ -156,11 +171,11 @@ struct Vec {
 
   TABULA_INLINE T operator[](int i) const { return v[i]; }
 
-  friend TABULA_INLINE Vec operator+(Vec a, Vec b) { return Vec(a.v + b.v); }
-  friend TABULA_INLINE Vec operator-(Vec a, Vec b) { return Vec(a.v - b.v); }
-  friend TABULA_INLINE Vec operator*(Vec a, Vec b) { return Vec(a.v * b.v); }
+  friend TABULA_INLINE Vec operator+(Vec a, Vec b) { return Vec(Raw(Lanes(a.v) + Lanes(b.v))); }
+  friend TABULA_INLINE Vec operator-(Vec a, Vec b) { return Vec(Raw(Lanes(a.v) - Lanes(b.v))); }
+  friend TABULA_INLINE Vec operator*(Vec a, Vec b) { return Vec(Raw(Lanes(a.v) * Lanes(b.v))); }
   friend TABULA_INLINE Vec operator/(Vec a, Vec b) { return Vec(a.v / b.v); }
-  friend TABULA_INLINE Vec operator-(Vec a) { return Vec(-a.v); }
+  friend TABULA_INLINE Vec operator-(Vec a) { return Vec(Raw(-Lanes(a.v))); }
   friend TABULA_INLINE Vec operator+(Vec a, T b) { return a + Vec(b); }
   friend TABULA_INLINE Vec operator-(Vec a, T b) { return a - Vec(b); }
   friend TABULA_INLINE Vec operator*(Vec a, T b) { return a * Vec(b); }

@@ -36,9 +36,13 @@ inline uint8_t special_bits(const Op& op, const Value* args) {
 // Kernels trust that all pointers are of their device. `target`: the argument that is written to, or -1.
 [[gnu::noinline]] void check_devices(const Op& op, const Value* args, int target, const Tensor* into, int count) {
   if (op.def.composite || op.def.devices == Devices::Any) return;
-  const Tensor *on_cpu = nullptr, *elsewhere = nullptr;
+  const Tensor *on_cpu = nullptr, *elsewhere = nullptr, *guest_on_cpu = nullptr;
   const auto look = [&](const Tensor& t, bool guest) {
-    if (!t.defined() || (guest && t.device().is_cpu())) return;
+    if (!t.defined()) return;
+    if (guest && t.device().is_cpu()) {
+      guest_on_cpu = &t;
+      return;
+    }
     const Tensor*& seen = t.device().is_cpu() ? on_cpu : elsewhere;
     const Tensor* other = t.device().is_cpu() ? elsewhere : on_cpu;
     if (seen && seen->device() != t.device()) other = seen;
@@ -58,7 +62,7 @@ inline uint8_t special_bits(const Op& op, const Value* args) {
     }
   }
   for (int i = 0; i < count; i++) {
-    const Tensor* other = into[i].device().is_cpu() ? elsewhere : on_cpu;
+    const Tensor* other = into[i].device().is_cpu() ? elsewhere : on_cpu ? on_cpu : elsewhere ? nullptr : guest_on_cpu;
     check(!other, "Attempting to copy from device ", other ? other->device().str() : "", " to device ", into[i].device().str(),
           ", but cross-device copies are not allowed!");
   }
@@ -73,7 +77,7 @@ void run_resolved(const Op& op, const Value* args, Out& out) {
   std::vector<std::vector<Tensor>> lists;
   const auto lazy = [](const Tensor& t) { return t.defined() && (t.impl()->special & (kConj | kNeg)); };
   for (uint8_t i : op.schema.tensor_params) {
-    if (int(i) == op.schema.mutated || (out.into && i == 0 && out.into == &args[0].tensor())) continue;
+    if (int(i) == op.schema.mutated || (out.into && i == 0 && args[0].is_tensor() && out.into == &args[0].tensor())) continue;
     if (args[i].is_tensor() && lazy(args[i].tensor())) {
       plain[i] = resolved_copy(args[i].tensor());
       resolved[i] = Value(plain[i]);

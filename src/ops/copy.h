@@ -22,6 +22,9 @@ void check_cast_result(DType result, DType into);
 // Makes `t` of these sizes if it is not, as out= does (with PyTorch's warning when it had elements).
 void resize_output(const Tensor& t, IntList sizes);
 void resize_raw(const Tensor& t, IntList sizes);
+// Throw PyTorch's errors for a target whose elements share memory, and for one that overlaps a source.
+void check_writable(const Tensor& target);
+void check_separate(const Tensor& target, const Tensor& source);
 
 // Installed by the bindings: emits a Python UserWarning.
 extern void (*warn_hook)(const std::string& message);

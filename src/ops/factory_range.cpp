@@ -96,6 +96,7 @@ void run_range(const Op&, const Value* args, Out& out) {
   const FactoryOptions options(args + 3);
   bounds.check_them();
   const double steps = std::floor((bounds.end.to_double() - bounds.start.to_double()) / bounds.step.to_double());
+  check(steps >= 0 && steps < 0x1p62, "invalid size, possible overflow?");
   const DType dtype = out.into ? out.into->dtype() : options.dtype.value_or(default_dtype);
   detail::box(out, options.finish(sequence(bounds, int64_t(steps) + 1, dtype, options.device_or_default())));
 }

@@ -153,6 +153,7 @@ Dims joined(Dims lead, std::initializer_list<int64_t> rest) {
 Tensor run_pixel_shuffle(const Tensor& input, int64_t r) {
   check(input.dim() >= 3, "pixel_shuffle expects input to have at least 3 dimensions, but got input with ", input.dim(), " dimension(s)");
   check(r > 0, "pixel_shuffle expects a positive upscale_factor, but got ", r);
+  check_value(r < int64_t(1) << 31, "upscale factor is too large, (upscale_factor)^2 overflowed: upscale_factor=", r);
   const int64_t c = input.size(-3), h = input.size(-2), w = input.size(-1);
   check(c % (r * r) == 0, "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but input.size(-3)=", c, " is not divisible by ", r * r);
   const Dims lead = leading(input);

@@ -23,21 +23,6 @@ Tensor long_index(const Tensor& index) { return index.dtype() == DType::Int32 ? 
 
 Geometry at_least_1d(const Tensor& t) { return t.dim() ? t.geometry() : Geometry{Dims{1}, Dims{1}, t.offset()}; }
 
-void check_writable(const Tensor& target) {
-  for (int64_t d = 0; d < target.dim(); d++)
-    check(target.sizes()[size_t(d)] < 2 || target.strides()[size_t(d)] != 0,
-          "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before "
-          "performing the operation.");
-}
-void check_separate(const Tensor& target, const Tensor& source) {
-  if (target.impl()->storage != source.impl()->storage || target.numel() == 0 || source.numel() == 0) return;
-  const auto begin = [](const Tensor& t) { return t.offset() * item_size(t.dtype()); };
-  const auto end = [&](const Tensor& t) { return begin(t) + span_elements(t.sizes(), t.strides()) * item_size(t.dtype()); };
-  check(begin(target) >= end(source) || begin(source) >= end(target),
-        "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor "
-        "before performing the operation.");
-}
-
 Tensor target_of(const Value* args, Out& out, bool may_overlap) {
   const Tensor& t = args[0].tensor();
   if (!out.into || !out.into->is(t)) return clone_raw(t);

@@ -15,8 +15,6 @@ Geometry at_least_1d(const Tensor& t);
 // with several elements in one place unless that may be.
 Tensor target_of(const Value* args, Out& out, bool may_overlap = false);
 // Refuses to write to a tensor that has several elements in one place, or that shares memory with `source`.
-void check_writable(const Tensor& target);
-void check_separate(const Tensor& target, const Tensor& source);
 // Keeps clear of the memory that is about to be written.
 Tensor apart_from(const Tensor& target, const Tensor& source);
 

@@ -203,12 +203,18 @@ static void run_cat(const Op&, const Value* args, Out& out) {
     total += t.sizes()[size_t(dim)];
   }
   sizes[dim] = total;
+  // an empty out= may be one of the tensors that are passed over: it must not count once it has been resized
+  std::vector<const Tensor*> kept;
+  for (const Tensor& t : list)
+    if (!skipped(t)) kept.push_back(&t);
   Tensor result;
   if (out.into) {
+    for (const Tensor* t : kept)
+      check(!t->is(*out.into), "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. "
+            "Please clone() the tensor before performing the operation.");
     check_cast_result(dtype, out.into->dtype());
-    for (size_t i = 0; i < list.size(); i++)
-      check(list[i].numel() == 0 || list[i].impl()->storage != out.into->impl()->storage,
-            "unsupported operation: the input tensors cannot refer to any of the output memory locations. Found overlap in input tensor ", i);
+    check_writable(*out.into);
+    for (const Tensor& t : list) check_separate(*out.into, t);
     resize_output(*out.into, sizes);
     result = *out.into;
     out.wrote_into = true;
@@ -216,13 +222,12 @@ static void run_cat(const Op&, const Value* args, Out& out) {
     result = Tensor::empty(sizes, dtype, list[0].device());
   }
   int64_t at = 0;
-  for (const Tensor& t : list) {
-    if (skipped(t)) continue;
-    const int64_t length = t.sizes()[size_t(dim)];
+  for (const Tensor* t : kept) {
+    const int64_t length = t->sizes()[size_t(dim)];
     Geometry part = result.geometry();
     part.sizes[dim] = length;
     part.offset += at * part.strides[dim];
-    copy_into(Tensor::alias(result, std::move(part)), t);
+    copy_into(Tensor::alias(result, std::move(part)), *t);
     at += length;
   }
   out.tensors[0] = std::move(result);

@@ -48,13 +48,6 @@ DType compute_dtype(Pointwise op, DType common) {
   return table[size_t(op)][size_t(common)];
 }
 
-bool has_internal_overlap(const Tensor& t) {
-  const IntList sizes = t.sizes(), strides = t.strides();
-  for (size_t d = 0; d < sizes.size(); d++)
-    if (sizes[d] > 1 && strides[d] == 0) return true;
-  return false;
-}
-
 // Writing to `out` while reading `in` is safe only if they are the same elements in the same order, or share nothing.
 bool unsafe_overlap(const Tensor& out, const Tensor& in) {
   if (out.impl()->storage != in.impl()->storage || out.numel() == 0 || in.numel() == 0) return false;
@@ -185,10 +178,12 @@ Tensor run(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, c
     check_cast_result(result_dtype, into->dtype());
     if (!same(into->sizes(), sizes)) {
       if (in_place) fail(ErrorKind::Runtime, "output with shape ", shape_text(into->sizes()), " doesn't match the broadcast shape ", shape_text(sizes));
+      // an operand that is resized under our hands would be read wrongly
+      for (int k = 0; k < in.count; k++)
+        if (in.operands[k].is_tensor()) check_separate(*into, in.operands[k].tensor());
       resize_output(*into, sizes);
     }
-    check(!has_internal_overlap(*into), "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
-          "Please clone() the tensor before performing the operation.");
+    check_writable(*into);
     bool overlap = false;
     for (int k = 0; k < in.count; k++)
       if (in.operands[k].is_tensor()) overlap |= unsafe_overlap(*into, in.operands[k].tensor());

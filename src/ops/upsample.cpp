@@ -30,6 +30,12 @@ double cubic(double x, double a) {
 }
 double sinc(double x) { return x == 0 ? 1 : std::sin(M_PI * x) / (M_PI * x); }
 
+// The whole part of a coordinate, cut to [low, high] before it is converted: scales come from the caller and may be anything.
+template <class R>
+int64_t whole_part(R x, int64_t low, int64_t high) {
+  return x > R(low) ? x < R(high) ? int64_t(x) : high : low;
+}
+
 // Coordinates are computed in R, float or double: which of two neighbours is nearest can depend on it.
 template <class R>
 Taps nearest_taps(int64_t in, int64_t out, bool exact, std::optional<double> scale) {
@@ -44,7 +50,7 @@ Taps nearest_taps(int64_t in, int64_t out, bool exact, std::optional<double> sca
       continue;
     }
     const R at = exact ? (R(i) + R(0.5)) * ratio : R(i) * ratio;
-    taps.add(std::min<int64_t>(int64_t(std::floor(at)), in - 1), 1);
+    taps.add(whole_part(at, 0, in - 1), 1);
     taps.close();
   }
   return taps;
@@ -64,10 +70,10 @@ Taps smooth_taps(int64_t in, int64_t out, bool is_cubic, bool align_corners, std
     R at = align_corners ? R(i) * ratio : ratio * (R(i) + R(0.5)) - R(0.5);
     if (is_cubic) {
       const R base = std::floor(at), t = at - base;
-      for (int k = -1; k <= 2; k++) taps.add(std::clamp<int64_t>(int64_t(base) + k, 0, in - 1), cubic(std::abs(double(t) - k), -0.75));
+      for (int k = -1; k <= 2; k++) taps.add(std::clamp<int64_t>(whole_part(base, -4, in + 4) + k, 0, in - 1), cubic(std::abs(double(t) - k), -0.75));
     } else {
       at = std::max(at, R(0));
-      const int64_t low = std::min<int64_t>(int64_t(at), in - 1);
+      const int64_t low = whole_part(at, 0, in - 1);
       const R t = std::clamp(at - R(low), R(0), R(1));
       taps.add(low, double(R(1) - t));
       taps.add(std::min(low + 1, in - 1), double(t));
@@ -86,7 +92,7 @@ Taps filter_taps(int64_t in, int64_t out, std::string_view kind, bool align_corn
   Taps taps;
   for (int64_t i = 0; i < out; i++) {
     const R center = ratio * (R(i) + R(0.5));
-    const int64_t first = std::max<int64_t>(int64_t(center - support + R(0.5)), 0), last = std::min<int64_t>(int64_t(center + support + R(0.5)), in);
+    const int64_t first = whole_part(center - support + R(0.5), 0, in), last = whole_part(center + support + R(0.5), 0, in);
     const size_t begin = taps.weight.size();
     double total = 0;
     for (int64_t j = first; j < last; j++) {
@@ -133,18 +139,23 @@ Taps transposed(const Taps& taps, int64_t in) {
   return back;
 }
 
-Tensor apply(const Tensor& input, int64_t dim, int64_t size, const Taps& taps, bool copies) {
+// Made before the taps, whose number grows with it too: a size that is too big is refused at once.
+Tensor room_for(const Tensor& input, int64_t dim, int64_t size) {
   Dims sizes(input.sizes());
   sizes[dim] = size;
-  const Tensor result = Tensor::empty(sizes, input.dtype(), input.device());
+  return Tensor::empty(sizes, input.dtype(), input.device());
+}
+
+Tensor apply(const Tensor& input, int64_t dim, const Tensor& result, const Taps& taps, bool copies) {
   if (result.numel() == 0 || result.is_meta()) return result;
+  const IntList sizes = result.sizes();
   const Tensor x = contiguous_raw(input);
   kernels::ResampleCall call;
   call.outer = call.inner = 1;
-  for (int64_t d = 0; d < dim; d++) call.outer *= sizes[d];
-  for (int64_t d = dim + 1; d < sizes.size(); d++) call.inner *= sizes[d];
+  for (int64_t d = 0; d < dim; d++) call.outer *= sizes[size_t(d)];
+  for (int64_t d = dim + 1; d < result.dim(); d++) call.inner *= sizes[size_t(d)];
   call.in = input.sizes()[size_t(dim)];
-  call.out = size;
+  call.out = sizes[size_t(dim)];
   call.start = taps.start.data();
   call.index = taps.index.data();
   call.weight = copies ? nullptr : taps.weight.data();
@@ -158,11 +169,13 @@ Tensor apply(const Tensor& input, int64_t dim, int64_t size, const Taps& taps, b
 Tensor run_axis(const Tensor& input, int64_t dim, int64_t size, std::string_view kind, bool align_corners, std::optional<double> scale, bool antialias) {
   const int64_t d = wrap_dim(dim, input.dim(), false), in = input.sizes()[size_t(d)];
   check(in > 0 && size > 0, "Input and output sizes should be greater than 0, but got input ", in, " and output ", size);
-  return apply(input, d, size, make_taps(input.dtype(), in, size, kind, align_corners, scale, antialias), kind.starts_with("nearest") && !antialias);
+  const Tensor result = room_for(input, d, size);
+  return apply(input, d, result, make_taps(input.dtype(), in, size, kind, align_corners, scale, antialias), kind.starts_with("nearest") && !antialias);
 }
 Tensor run_axis_backward(const Tensor& grad, int64_t dim, int64_t size, std::string_view kind, bool align_corners, std::optional<double> scale, bool antialias) {
   const int64_t d = wrap_dim(dim, grad.dim(), false), out = grad.sizes()[size_t(d)];
-  return apply(grad, d, size, transposed(make_taps(grad.dtype(), size, out, kind, align_corners, scale, antialias), size), false);
+  const Tensor result = room_for(grad, d, size);
+  return apply(grad, d, result, transposed(make_taps(grad.dtype(), size, out, kind, align_corners, scale, antialias), size), false);
 }
 void axis_vjp(Backward& b);
 void axis_backward_vjp(Backward& b);

@@ -234,6 +234,7 @@ static std::vector<Tensor> run_tensor_split(const Tensor& input, int64_t section
   check(sections > 0, "number of sections must be larger than 0, got ", sections);
   const int64_t size = input.sizes()[size_t(dim)];
   std::vector<Tensor> parts;
+  parts.reserve(size_t(sections));  // throws where they are absurdly many
   for (int64_t i = 0, at = 0; i < sections; i++) {
     const int64_t length = size / sections + (i < size % sections);
     parts.push_back(slice(input, dim, at, at + length, 1));
@@ -241,12 +242,6 @@ static std::vector<Tensor> run_tensor_split(const Tensor& input, int64_t section
   }
   return parts;
 }
-static const Op tensor_split{OpDef{.schema = "tensor_split.sections(Tensor(a) input, int sections, int dim=0) -> Tensor[]", .run = fn<run_tensor_split>, .on = Both, .composite = true,
-    .doc =
-        "Exactly so many views along a dimension, whose sizes differ by at most one; or views cut at the given "
-        "indices."
-        TABULA_EXAMPLE("torch.tensor_split(torch.arange(5), 3)", "(tensor([0, 1]), tensor([2, 3]), tensor([4]))")
-        TABULA_STEP("torch.tensor_split(torch.arange(5), (1, 3))", "(tensor([0]), tensor([1, 2]), tensor([3, 4]))")}};
 static std::vector<Tensor> run_tensor_split_at(const Tensor& input, IntList indices, int64_t dim) {
   check(input.dim() > 0, "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims");
   dim = wrap_dim(dim, input.dim());
@@ -259,6 +254,23 @@ static std::vector<Tensor> run_tensor_split_at(const Tensor& input, IntList indi
   parts.push_back(slice(input, dim, at, input.sizes()[size_t(dim)], 1));
   return parts;
 }
+static std::vector<Tensor> run_tensor_split_tensor(const Tensor& input, const Tensor& where, int64_t dim) {
+  check(where.device().is_cpu(), "tensor_split expected tensor_indices_or_sections to be on cpu, but it's on ", where.device().str());
+  check(where.dtype() == DType::Int64, "tensor_split expected tensor_indices_or_sections to have dtype of long, but got ", dtype_title(where.dtype()));
+  check(where.dim() <= 1, "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but got a tensor with ",
+        where.dim(), " dims");
+  if (where.dim() == 0) return run_tensor_split(input, item(where).to_int(), dim);
+  const Tensor plain = contiguous_raw(where);
+  return run_tensor_split_at(input, IntList(plain.data_as<int64_t>(), size_t(plain.numel())), dim);
+}
+// ahead of the overload with an int, which would take a tensor of one element
+static const Op tensor_split_tensor{OpDef{.schema = "tensor_split.tensor_indices_or_sections(Tensor(a) input, Tensor tensor_indices_or_sections, int dim=0) -> Tensor[]", .run = fn<run_tensor_split_tensor>, .on = Both, .composite = true}};
+static const Op tensor_split{OpDef{.schema = "tensor_split.sections(Tensor(a) input, int sections, int dim=0) -> Tensor[]", .run = fn<run_tensor_split>, .on = Both, .composite = true,
+    .doc =
+        "Exactly so many views along a dimension, whose sizes differ by at most one; or views cut at the given "
+        "indices."
+        TABULA_EXAMPLE("torch.tensor_split(torch.arange(5), 3)", "(tensor([0, 1]), tensor([2, 3]), tensor([4]))")
+        TABULA_STEP("torch.tensor_split(torch.arange(5), (1, 3))", "(tensor([0]), tensor([1, 2]), tensor([3, 4]))")}};
 static const Op tensor_split_at{OpDef{.schema = "tensor_split.indices(Tensor(a) input, int[] indices, int dim=0) -> Tensor[]", .run = fn<run_tensor_split_at>, .on = Both, .composite = true}};
 
 }  // namespace tabula

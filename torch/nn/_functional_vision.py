@@ -113,8 +113,8 @@ def interpolate(
             raise NotImplementedError(f"Got {n + 2}D input, but {mode} mode needs {wanted[mode]}D input")
         raise NotImplementedError(
             "Input Error: Only 3D, 4D and 5D input Tensors supported"
-            f" (got {input.dim()}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | lanczos | area | "
-            f"nearest-exact (got {mode})"
+            f" (got {input.dim()}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | lanczos | "
+            f"area | nearest-exact (got {mode})"
         )
     if any(s <= 0 for s in input.shape[2:]) or any(s <= 0 for s in sizes):
         shown = lambda values: ", ".join(f"{'DHW'[3 - n + i]}: {v}" for i, v in enumerate(values))  # noqa: E731

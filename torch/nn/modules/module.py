@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 
 from .._hooks import (
@@ -389,6 +391,9 @@ class Module(ModuleTree, ModuleState, ModuleCall, _Base):
     def __getstate__(self):
         state = self.__dict__.copy()
         state.pop("_compiled_call_impl", None)
+        # PyTorch's modules can't be called without these tables, and its reader doesn't add them.
+        state.setdefault("_backward_hooks", OrderedDict())
+        state.setdefault("_forward_hooks", OrderedDict())
         return state
 
     def _get_name(self) -> str:
