@@ -6,8 +6,8 @@ Not a part of the ordinary tests (pytest collects it only by name). Runs calls i
     python tests/fuzz_calls.py --calls 400 'conv*'   # more of some
     python tests/fuzz_calls.py --show conv2d:17      # one call again, in this process, and say what it is
 
-Whatever a call raises is fine. What is reported: a worker that died, a call that did not come back in time, SystemError,
-and what a sanitizer wrote (under one, set LD_PRELOAD and ASAN_OPTIONS as CONTRIBUTING.md says).
+Whatever a call raises is fine. What is reported: a worker that died, a call that did not come back in time,
+SystemError, and what a sanitizer wrote (under one, set LD_PRELOAD and ASAN_OPTIONS as CONTRIBUTING.md says).
 """
 
 import argparse
@@ -18,7 +18,6 @@ import resource
 import select
 import subprocess
 import sys
-import time
 import warnings
 
 import torch
@@ -27,13 +26,49 @@ PLACES = ("_VariableFunctions", "_nn", "_linalg", "_fft", "_special")
 SKIPPED = {"from_file"}  # writes files
 # their work grows with the value of an argument, in PyTorch too
 SKIPPED |= {"mvlgamma", "mvlgamma_", "multigammaln", "laguerre_polynomial_l", "legendre_polynomial_p"}
-DTYPES = [torch.float32] * 6 + [torch.float64, torch.int64, torch.int64, torch.bool, torch.uint8, torch.int8, torch.int16]
+DTYPES = [torch.float32] * 6 + [
+    torch.float64,
+    torch.int64,
+    torch.int64,
+    torch.bool,
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+]
 DTYPES += [torch.int32, torch.bfloat16, torch.float16, torch.complex64, torch.complex128, torch.uint16]
 SIZES = [0, 1, 1, 2, 2, 3, 3, 4, 5, 7, 17]
 INTS = [0, 1, 1, 2, 2, 3, -1, -1, -2, -3, 4, 5, 7, -5, 100, -100, 2**31, -(2**31) - 1, 2**62, 2**63 - 1, -(2**63)]
 FLOATS = [0.0, 1.0, 0.5, -0.5, 1e-5, 2.0, -3.7, float("nan"), float("inf"), -float("inf"), 1e300, 1e-300]
-WORDS = ["none", "mean", "sum", "prod", "amax", "amin", "reflect", "constant", "replicate", "circular", "same", "valid"]
-WORDS += ["tanh", "linear", "nearest", "bilinear", "ij", "xy", "left", "right", "floor", "trunc", "fro", "nuc", "", "é"]
+WORDS = [
+    "none",
+    "mean",
+    "sum",
+    "prod",
+    "amax",
+    "amin",
+    "reflect",
+    "constant",
+    "replicate",
+    "circular",
+    "same",
+    "valid",
+]
+WORDS += [
+    "tanh",
+    "linear",
+    "nearest",
+    "bilinear",
+    "ij",
+    "xy",
+    "left",
+    "right",
+    "floor",
+    "trunc",
+    "fro",
+    "nuc",
+    "",
+    "é",
+]
 OBJECTS = [None, "text", [], [[1, 2], [3]], object(), 1.5, True, 2**70, torch.float32, torch.device("cpu"), b"x", {}]
 
 
@@ -180,9 +215,15 @@ def targets() -> dict[str, tuple]:
         if schemas := getattr(method, "_schemas", None):
             found[f"Tensor.{name}"] = (method, schemas, True)
         elif callable(method) and not name.startswith("__") and type(method).__name__ == "method_descriptor":
-            found[f"Tensor.{name}"] = (method, ("(Tensor self, int a=0, int b=0, float c=0) -> Tensor",
-                                                "(Tensor self, int[] a=0, int[]? b=0, int? c=0) -> Tensor",
-                                                "(Tensor self, Tensor a=0, dtype b=0) -> Tensor"), True)
+            found[f"Tensor.{name}"] = (
+                method,
+                (
+                    "(Tensor self, int a=0, int b=0, float c=0) -> Tensor",
+                    "(Tensor self, int[] a=0, int[]? b=0, int? c=0) -> Tensor",
+                    "(Tensor self, Tensor a=0, dtype b=0) -> Tensor",
+                ),
+                True,
+            )
     found["Tensor.__getitem__"] = (get_item, ("(Tensor self) -> Tensor",), True)
     found["Tensor.__setitem__"] = (set_item, ("(Tensor self, Operand value) -> Tensor",), True)
     return {name: found[name] for name in sorted(found) if name.rpartition(".")[2] not in SKIPPED}
@@ -346,7 +387,9 @@ class Worker:
 
 def fuzz(patterns: list[str], calls: int, start: int, memory: int, patience: float, log: str) -> int:
     # derivatives' own operations (ops.*) trust their callers, so they are called only when asked for
-    names = [n for n in targets() if any(fnmatch.fnmatch(n, p) for p in patterns) or not (patterns or n.startswith("ops."))]
+    names = [
+        n for n in targets() if any(fnmatch.fnmatch(n, p) for p in patterns) or not (patterns or n.startswith("ops."))
+    ]
     print(f"{len(names)} operations, calls {start} to {start + calls - 1} of each", flush=True)
     found, worker, made, raised = 0, None, 0, 0
     for name in names:
@@ -377,7 +420,8 @@ def show(which: str) -> None:
     print(name, flush=True)
     for key, value in [*enumerate(positional), *named.items()]:
         if isinstance(value, torch.Tensor):
-            about = f"{value.dtype} {list(value.shape)} strides {value.stride()} {value.device} grad {value.requires_grad}"
+            about = f"{value.dtype} {list(value.shape)} strides {value.stride()} {value.device}"
+            about += f" grad {value.requires_grad}"
             print(f"  {key}: tensor {about}", value if value.numel() < 40 else "", flush=True)
         else:
             print(f"  {key}: {value!r}", flush=True)
@@ -392,7 +436,9 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=40, help="calls of each operation")
     parser.add_argument("--start", type=int, default=0, help="number of the first call: other numbers, other calls")
     parser.add_argument("--patience", type=float, default=20.0, help="seconds after which a call counts as hung")
-    parser.add_argument("--memory", type=int, default=4 << 30, help="address space of a worker; 0: any (for sanitizers)")
+    parser.add_argument(
+        "--memory", type=int, default=4 << 30, help="address space of a worker; 0: any (for sanitizers)"
+    )
     parser.add_argument("--log", default=f"/tmp/fuzz-{os.getpid()}.log", help="where workers write their errors")
     parser.add_argument("--show", help="NAME:NUMBER of one call to make in this process")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)

@@ -14,7 +14,8 @@ BASELINE = Path(__file__).resolve().parent.parent / "tests" / "parity-baseline.j
 def main() -> None:
     now = json.loads(Path(sys.argv[1]).read_text())
     lines = [
-        f"{json.dumps(name)}: {json.dumps({'checks': record['checks']})}" for name, record in sorted(now["records"].items())
+        f"{json.dumps(name)}: {json.dumps({'checks': record['checks']})}"
+        for name, record in sorted(now["records"].items())
     ]
     summary = json.dumps(now["summary"])
     BASELINE.write_text('{"summary": ' + summary + ',\n"records": {\n' + ",\n".join(lines) + "\n}}\n")

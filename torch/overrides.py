@@ -64,7 +64,9 @@ def _get_overloaded_args(relevant_args: Iterable[Any], get_type_fn: Callable[[An
     return list(found.values())
 
 
-def handle_torch_function(public_api: Callable[..., Any], relevant_args: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
+def handle_torch_function(
+    public_api: Callable[..., Any], relevant_args: Iterable[Any], *args: Any, **kwargs: Any
+) -> Any:
     """Let the active mode, then each overriding argument, answer the call of ``public_api``."""
     overloaded = _get_overloaded_args(relevant_args)
     types = tuple(map(type, overloaded))
