@@ -120,9 +120,40 @@ void each_group(const ScanCall& call, F f) {
   });
 }
 
+// Each addition of a line waits for the one before; several lines side by side keep the adder busy.
+template <class C, class Op>
+void accumulate_rows(const ScanCall& call) {
+  using A = accumulate_t<C>;
+  constexpr int64_t kLines = 8;
+  const auto* in = reinterpret_cast<const C*>(call.in);
+  auto* out = reinterpret_cast<C*>(call.out);
+  const int64_t n = call.dim, grain = std::max<int64_t>(1, kPiece / n / kLines) * kLines;
+  parallel_for(call.outer, grain, [&](int64_t begin, int64_t end) {
+    for (; begin < end; begin += kLines) {
+      const int64_t lines = std::min(kLines, end - begin);
+      A totals[kLines];
+      for (int64_t j = 0; j < lines; j++) out[(begin + j) * n] = C(totals[j] = A(in[(begin + j) * n]));
+      for (int64_t i = 1; i < n; i++) {
+        if (lines == kLines) {
+          for (int64_t j = 0; j < kLines; j++) {
+            const int64_t at = (begin + j) * n + i;
+            out[at] = C(totals[j] = Op::step(totals[j], A(in[at])));
+          }
+        } else {
+          for (int64_t j = 0; j < lines; j++) {
+            const int64_t at = (begin + j) * n + i;
+            out[at] = C(totals[j] = Op::step(totals[j], A(in[at])));
+          }
+        }
+      }
+    }
+  });
+}
+
 template <class C, class Op>
 void accumulate(const ScanCall& call) {
   using A = accumulate_t<C>;
+  if (call.inner == 1 && call.in_dtype == dtype_of<C> && call.out_dtype == dtype_of<C>) return accumulate_rows<C, Op>(call);
   const Access<C> access(call);
   each_group(call, [&](int64_t first, int64_t lines) {
     C buffer[kBlock], results[kBlock];
