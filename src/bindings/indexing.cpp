@@ -149,11 +149,15 @@ bool list_as_tuple(PyObject* o) {
 struct Items {
   PyObject* const* items;
   Py_ssize_t count;
+  PyRef copy;  // of a list, which an item's __index__ could change
 };
 Items items_of(PyObject*& index) {
-  if (PyTuple_Check(index)) return {PySequence_Fast_ITEMS(index), PyTuple_GET_SIZE(index)};
-  if (list_as_tuple(index)) return {PySequence_Fast_ITEMS(index), PyList_GET_SIZE(index)};
-  return {&index, 1};
+  if (PyTuple_Check(index)) return {PySequence_Fast_ITEMS(index), PyTuple_GET_SIZE(index), {}};
+  if (list_as_tuple(index)) {
+    PyRef copy = checked(PyList_AsTuple(index));
+    return {PySequence_Fast_ITEMS(copy.get()), PyTuple_GET_SIZE(copy.get()), copy};
+  }
+  return {&index, 1, {}};
 }
 
 bool overridden(PyObject* self, PyObject* index, PyObject* value, const char* name, PyObject** result) {

@@ -5,6 +5,12 @@
 namespace tabula::py {
 namespace {
 
+// Converting an item may run Python code that changes the list: it is looked up anew and held each time.
+PyRef item_of(PyObject* sequence, Py_ssize_t i) {
+  check(i < PySequence_Fast_GET_SIZE(sequence), "the list changed its length while it was read");
+  return PyRef::borrow(PySequence_Fast_GET_ITEM(sequence, i));
+}
+
 bool convert_int_list(PyObject* o, const ParamType& type, Parsed& parsed, Value& value) {
   if (PyTuple_Check(o) || PyList_Check(o)) {
     const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
@@ -15,7 +21,10 @@ bool convert_int_list(PyObject* o, const ParamType& type, Parsed& parsed, Value&
       if (!fits) return false;
     }
     int64_t* list = parsed.list<int64_t>(size_t(n));
-    for (Py_ssize_t i = 0; i < n; i++) list[i] = items[i] == Py_None ? kNoInt : unwrap_int(items[i]);
+    for (Py_ssize_t i = 0; i < n; i++) {
+      const PyRef item = item_of(o, i);
+      list[i] = item.get() == Py_None ? kNoInt : unwrap_int(item.get());
+    }
     value = Value(IntList(list, size_t(n)));
     return true;
   }
@@ -54,9 +63,9 @@ bool convert_float_list(PyObject* o, Parsed& parsed, Value& value) {
   const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
   double* list = parsed.list<double>(size_t(n));
   for (Py_ssize_t i = 0; i < n; i++) {
-    PyObject* item = PySequence_Fast_GET_ITEM(o, i);
-    if (!is_number(item)) return false;
-    list[i] = unwrap_scalar(item).to_double();
+    const PyRef item = item_of(o, i);
+    if (!is_number(item.get())) return false;
+    list[i] = unwrap_scalar(item.get()).to_double();
   }
   value = Value(std::span<const double>(list, size_t(n)));
   return true;

@@ -59,6 +59,9 @@ ConvShape conv_shape(const Tensor& weight, IntList stride, IntList padding, IntL
   const int64_t nd = weight.dim() - 2;
   check(nd <= 3, "unsupported ConvNd parameters");
   ConvShape shape{spread(stride, "stride", nd), spread(padding, "padding", nd), spread(dilation, "dilation", nd), spread(output_padding, "output_padding", nd), transposed, groups};
+  constexpr int64_t most = int64_t(1) << 40;  // products with a size stay in range
+  for (const Dims* all : {&shape.padding, &shape.dilation, &shape.stride, &shape.output_padding})
+    for (int64_t value : *all) check(value < most, "a padding, dilation or stride of ", value, " is too large");
   check(!any_below(shape.padding, 0), "negative padding is not supported");
   check(!any_below(shape.output_padding, 0), "negative output_padding is not supported");
   check(!any_below(shape.stride, 1), "non-positive stride is not supported");

@@ -91,6 +91,8 @@ Tensor run_fold(const Tensor& input, IntList output_size, IntList kernel_size, I
   const Dims blocks{block_count(w, 0, image[0]), block_count(w, 1, image[1])};
   const std::string given = concat("Given output_size=", tuple_text(image), ", kernel_size=", tuple_text(w.kernel), ", dilation=", tuple_text(w.dilation), ", padding=", tuple_text(w.padding),
                                    ", stride=", tuple_text(w.stride), ", expected ");
+  constexpr int64_t most = int64_t(1) << 31;  // keeps the product below in range; `columns` is never that large
+  check(std::max(blocks[0], blocks[1]) < most && std::min(blocks[0], blocks[1]) > -most, given, "fewer sliding blocks than ", tuple_text(blocks));
   check(blocks[0] * blocks[1] == columns, given, "size of input's dimension 2 to match the calculated number of sliding blocks ", blocks[0], " * ", blocks[1], " = ", blocks[0] * blocks[1],
         ", but got input.size(2)=", columns, ".");
   check(blocks[0] >= 1 && blocks[1] >= 1, given, "at least one sliding block, but got ", tuple_text(blocks));

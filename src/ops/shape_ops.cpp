@@ -43,6 +43,7 @@ const Op triu{OpDef{.schema = "triu(Tensor input, int diagonal=0) -> Tensor",
 // ---- flip and roll ----
 
 static Tensor run_flip(const Tensor& input, IntList dims) {
+  check(input.dim() <= 64, "only tensors with up to 64 dims are supported");
   uint64_t chosen = 0;
   for (int64_t given : dims) {
     const int64_t d = wrap_dim(given, input.dim());

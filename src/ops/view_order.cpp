@@ -12,12 +12,12 @@ namespace tabula {
 static Tensor run_permute(const Tensor& input, IntList dims) {
   check(int64_t(dims.size()) == input.dim(), "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = ",
         input.dim(), " is not equal to len(dims) = ", dims.size());
-  uint64_t seen = 0;
+  SmallVec<bool, 16> seen(input.dim(), false);
   Geometry g{Dims(input.dim()), Dims(input.dim()), input.offset()};
   for (size_t i = 0; i < dims.size(); i++) {
     const int64_t d = wrap_dim(dims[i], input.dim());
-    check(!(seen >> d & 1), "permute(): duplicate dims are not allowed.");
-    seen |= uint64_t(1) << d;
+    check(!seen[d], "permute(): duplicate dims are not allowed.");
+    seen[d] = true;
     g.sizes[int64_t(i)] = input.sizes()[size_t(d)];
     g.strides[int64_t(i)] = input.strides()[size_t(d)];
   }
@@ -78,6 +78,7 @@ static Tensor run_movedim(const Tensor& input, IntList source, IntList destinati
         shape_text(destination), " dims)");
   const int64_t n = input.dim();
   Dims order(n, -1);
+  check(n <= 64, "only tensors with up to 64 dims are supported");
   uint64_t from_seen = 0, to_seen = 0;
   for (size_t i = 0; i < source.size(); i++) {
     const int64_t from = wrap_dim(source[i], n), to = wrap_dim(destination[i], n);
@@ -158,7 +159,7 @@ static void squeeze_vjp(Backward& b) { b.set(0, reshape(b.g(), b.sizes(0))); }
 static Tensor squeeze_where(const Tensor& input, uint64_t allowed) {
   Geometry g{{}, {}, input.offset()};
   for (int64_t d = 0; d < input.dim(); d++) {
-    if (input.sizes()[size_t(d)] == 1 && (allowed >> d & 1)) continue;
+    if (input.sizes()[size_t(d)] == 1 && (d >= 64 || (allowed >> d & 1))) continue;
     g.sizes.push_back(input.sizes()[size_t(d)]);
     g.strides.push_back(input.strides()[size_t(d)]);
   }

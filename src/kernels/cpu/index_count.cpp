@@ -238,7 +238,7 @@ void repeat_total_cpu(const int64_t* repeats, int64_t n, int64_t& total) {
   total = 0;
   for (int64_t i = 0; i < n; i++) {
     check(repeats[i] >= 0, "repeats can not be negative");
-    total += repeats[i];
+    check(!__builtin_add_overflow(total, repeats[i], &total), "the repeats add up to more than a tensor can hold");
   }
 }
 

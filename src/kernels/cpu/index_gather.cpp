@@ -213,10 +213,11 @@ void roll_cpu(const MoveCall& call, IntList shifts) {
   }
 }
 
-void triangle_cpu(const MoveCall& call, int64_t k, bool upper) {
+void triangle_cpu(const MoveCall& call, int64_t diagonal, bool upper) {
   if (any_zero(call.sizes)) return;
   const size_t rank = call.sizes.size();
   const int64_t rows = call.sizes[rank - 2], columns = call.sizes[rank - 1];
+  const int64_t k = std::clamp(diagonal, -rows, columns);  // beyond, nothing changes
   const int64_t ro = call.out_strides[rank - 2], ri = call.in_strides[rank - 2];
   const int64_t co = call.out_strides[rank - 1], ci = call.in_strides[rank - 1];
   const Walk<2> batch(call.sizes.first(rank - 2), {call.out_strides.first(rank - 2), call.in_strides.first(rank - 2)});
