@@ -152,7 +152,7 @@ void OpNode::save_results(Out& result) {
   for (int i = 0; i < result.count && i < 6; i++)
     if ((op.def.save & out(i)) && result[i].defined()) {
       // a result without a gradient must not come back as one of this node's outputs
-      const bool output = is_differentiable(result[i].dtype()) && !(op.def.nondiff >> i & 1);
+      const bool output = is_differentiable(result[i].dtype()) && !(i < 8 && (op.def.nondiff >> i & 1));
       saved.push_back({kResult, uint8_t(i), SavedTensor(result[i], output)});
     }
 }
@@ -279,7 +279,7 @@ void call_recorded(const Op& op, const Value* args, Out& result) {
   const Ref<Node> base(node.get());
   for (int i = 0; i < result.count; i++) {
     Tensor& t = result[i];
-    if (t.defined() && is_differentiable(t.dtype()) && !(op.def.nondiff >> i & 1)) {
+    if (t.defined() && is_differentiable(t.dtype()) && !(i < 8 && (op.def.nondiff >> i & 1))) {
       set_history(t, base);
       meta(t).slot = uint32_t(i);
     } else if (t.defined()) {

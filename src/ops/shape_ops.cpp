@@ -207,10 +207,10 @@ static Tensor run_repeat_interleave_int(const Tensor& given, int64_t repeats, st
   check(repeats >= 0, "Repeats must be non-negative");
   const Tensor one = input.dim() ? input : reshape(input, IntList(kFlat));
   Dims sizes(one.sizes());
-  check(!output_size || *output_size == sizes[d] * repeats, "repeat_interleave: Invalid output_size, expected ", sizes[d] * repeats, " but got ", output_size.value_or(0));
   Dims wide = sizes;
   wide.insert(d + 1, repeats);
-  sizes[d] *= repeats;
+  check(!__builtin_mul_overflow(sizes[d], repeats, &sizes[d]), "the repeats add up to more than a tensor can hold");
+  check(!output_size || *output_size == sizes[d], "repeat_interleave: Invalid output_size, expected ", sizes[d], " but got ", output_size.value_or(0));
   return reshape(clone(expand(unsqueeze(one, d + 1), wide), MemoryFormat::Contiguous), sizes);
 }
 static const Op repeat_interleave_int{OpDef{.schema = "repeat_interleave.self_int(Tensor input, int repeats, int? dim=None, *, int? output_size=None) -> Tensor",

@@ -1,3 +1,4 @@
+#include "ops/extent.h"
 #include "ops/view.h"
 
 #include "core/state.h"
@@ -134,11 +135,7 @@ static const Op broadcast_to{OpDef{.schema = "broadcast_to(Tensor(a) input, int[
 
 static Tensor run_as_strided(const Tensor& input, IntList size, IntList stride, std::optional<int64_t> offset) {
   check(size.size() == stride.size(), "mismatch in length of strides and shape");
-  check_sizes(size);
-  for (int64_t s : stride) check(s >= 0, "as_strided: Negative strides are not supported at the moment, got strides: ", shape_text(stride));
-  const int64_t start = offset.value_or(input.offset());
-  check(start >= 0, "Tensor: invalid storage offset ", start);
-  const int64_t needed = count_elements(size) ? (start + span_elements(size, stride)) * item_size(input.dtype()) : 0;
+  const int64_t start = offset.value_or(input.offset()), needed = bytes_reached(size, stride, start, input.dtype());
   check(needed <= int64_t(input.storage().bytes()), "setStorage: sizes ", shape_text(size), ", strides ", shape_text(stride), ", storage offset ", start,
         ", and itemsize ", item_size(input.dtype()), " requiring a storage size of ", needed, " are out of bounds for storage of size ", input.storage().bytes());
   return make_view(input, {Dims(size), Dims(stride), start});

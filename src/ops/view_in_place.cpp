@@ -2,6 +2,7 @@
 #include "ops/backward.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
+#include "ops/extent.h"
 #include "ops/factory.h"
 #include "ops/scalar_range.h"
 #include "ops/view.h"
@@ -109,8 +110,7 @@ Tensor run_set_at_(const Tensor& input, const Tensor& source, int64_t offset, In
   check_sizes(size);
   const Dims strides = stride.empty() ? contiguous_strides(size) : Dims(stride);
   check(strides.size() == int64_t(size.size()), "mismatch in length of strides and shape");
-  check(offset >= 0, "Tensor: invalid storage offset ", offset);
-  const int64_t needed = count_elements(size) ? (offset + span_elements(size, strides)) * item_size(input.dtype()) : 0;
+  const int64_t needed = bytes_reached(size, strides, offset, input.dtype());
   if (needed > int64_t(source.storage().bytes())) source.storage().resize(size_t(needed));
   return take_over(input, source, {Dims(size), strides, offset});
 }
