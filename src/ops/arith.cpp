@@ -171,7 +171,7 @@ static void pow_vjp(Backward& b) {
       if (e.equals(0)) {
         b.set(0, zeros_like_raw(b.g()));
       } else {
-        const Scalar less = e.is_complex() ? Scalar(e.to_complex() - 1.0) : e.is_integral() ? Scalar(e.to_int() - 1) : Scalar(e.to_double() - 1);
+        const Scalar less = e.is_complex() ? Scalar(e.to_complex() - 1.0) : e.is_integral() ? Scalar(int64_t(uint64_t(e.to_int()) - 1)) : Scalar(e.to_double() - 1);
         b.set(0, b.g() * conj_of(pow(b.in(0), less) * e));
       }
     } else {

@@ -200,7 +200,7 @@ static void run_cat(const Op&, const Value* args, Out& out) {
     for (int64_t d = 0; d < sizes.size(); d++)
       check(d == dim || t.sizes()[size_t(d)] == sizes[d], "Sizes of tensors must match except in dimension ", dim, ". Expected size ", sizes[d], " but got size ", t.sizes()[size_t(d)],
             " for tensor number ", i, " in the list.");
-    total += t.sizes()[size_t(dim)];
+    check(!__builtin_add_overflow(total, t.sizes()[size_t(dim)], &total), "cat(): the sizes add up to more than a tensor can hold");
   }
   sizes[dim] = total;
   // an empty out= may be one of the tensors that are passed over: it must not count once it has been resized

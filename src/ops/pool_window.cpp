@@ -102,7 +102,7 @@ PoolShape::PoolShape(PoolKind kind, int n, const Tensor& input, IntList kernel_s
   place(call.padding, padding, n, name, "padding", "either be a single int, or a tuple of ");
   place(call.dilation, dilation, n, name, "dilation", "be either a single int, or a tuple of ");
   for (const int64_t* all : {call.kernel, call.stride, call.padding, call.dilation})
-    for (int d = 0; d < 3; d++) check(all[d] == int32_t(all[d]), "integer out of range");
+    for (int d = 0; d < 3; d++) check(all[d] == int32_t(all[d]), "value cannot be converted to type int without overflow");
   if (one)
     check_one_dim(call, input);
   else

@@ -230,7 +230,9 @@ Tensor run_antialiased_vec(const Tensor& input, OptionalInts output_size, bool a
   if (output_size) return run_antialiased<is_cubic>(input, *output_size, align_corners, std::nullopt, std::nullopt);
   check(scale_factors->size() == 2, "Must specify exactly two scale_factors");
   const double h = (*scale_factors)[0], w = (*scale_factors)[1];
-  return run_antialiased<is_cubic>(input, Dims{int64_t(double(input.sizes()[2]) * h), int64_t(double(input.sizes()[3]) * w)}, align_corners, h, w);
+  const double rows = double(input.sizes()[2]) * h, columns = double(input.sizes()[3]) * w;
+  check(std::abs(rows) < 0x1p63 && std::abs(columns) < 0x1p63, "value cannot be converted to type int64_t without overflow");
+  return run_antialiased<is_cubic>(input, Dims{int64_t(rows), int64_t(columns)}, align_corners, h, w);
 }
 #define ANTIALIASED(name, is_cubic)                                                                                                                                               \
   const Op name{OpDef{.schema = "_upsample_" #name "2d_aa(Tensor input, int[] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",            \

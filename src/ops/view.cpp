@@ -1,4 +1,3 @@
-#include "ops/extent.h"
 #include "ops/view.h"
 
 #include "core/state.h"
@@ -6,6 +5,7 @@
 #include "ops/backward.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
+#include "ops/extent.h"
 #include "ops/factory.h"
 #include "ops/index_basic.h"
 #include "ops/reduce.h"

@@ -196,11 +196,12 @@ static std::vector<Tensor> run_split_sizes(const Tensor& input, IntList lengths,
   check(input.dim() > 0, "split_with_sizes expects at least a 1-dimensional tensor");
   dim = wrap_dim(dim, input.dim());
   int64_t total = 0;
+  bool overflow = false;
   for (int64_t length : lengths) {
     check(length >= 0, "split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes=", shape_text(lengths));
-    total += length;
+    overflow |= __builtin_add_overflow(total, length, &total);
   }
-  check(total == input.sizes()[size_t(dim)], "split_with_sizes expects split_sizes to sum exactly to ", input.sizes()[size_t(dim)], " (input tensor's size at dimension ", dim,
+  check(!overflow && total == input.sizes()[size_t(dim)], "split_with_sizes expects split_sizes to sum exactly to ", input.sizes()[size_t(dim)], " (input tensor's size at dimension ", dim,
         "), but got split_sizes=", shape_text(lengths));
   return split_parts(input, lengths, dim);
 }
@@ -216,7 +217,7 @@ static const Op split_list{OpDef{.schema = "split.sizes(Tensor(a) input, int[] s
 static std::vector<Tensor> run_chunk(const Tensor& input, int64_t chunks, int64_t dim) {
   check(input.dim() > 0, "chunk expects at least a 1-dimensional tensor");
   check(chunks > 0, "chunk expects `chunks` to be greater than 0, got: ", chunks);
-  const int64_t size = input.size(dim), length = (size + chunks - 1) / chunks;
+  const int64_t size = input.size(dim), length = size / chunks + (size % chunks != 0);
   if (length == 0) {
     const Dims zeros(chunks, 0);
     return split_sizes.list(input, IntList(zeros), dim);
