@@ -6,6 +6,7 @@
 #include "ops/factory.h"
 #include "ops/index_advanced.h"
 #include "ops/view.h"
+#include "ops/scalar_range.h"
 
 namespace tabula::py {
 namespace {
@@ -225,7 +226,7 @@ int tensor_assign_subscript(PyObject* self, PyObject* index, PyObject* value) {
     }
     if (!is_tensor(value) && is_number(value)) {
       const Scalar s = unwrap_scalar(value);
-      check_fits(s, parts.view.dtype());
+      check_fill(s, parts.view.dtype());
       fill_(parts.view, s);
       return 0;
     }

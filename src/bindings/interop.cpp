@@ -6,6 +6,7 @@
 #include "bindings/helpers.h"
 #include "core/state.h"
 #include "ops/copy.h"
+#include "ops/scalar_range.h"
 
 namespace tabula::py {
 
@@ -212,7 +213,7 @@ PyObject* scalar_tensor(PyObject*, PyObject* const* args, Py_ssize_t count, PyOb
     check_device_available(device);
     refuse_pinning("scalar_tensor", bound[4]);
     const Scalar value = unwrap_scalar(s);
-    check_fits(value, dtype);
+    check_fill(value, dtype);
     Tensor t = Tensor::empty({}, dtype, device);
     if (device.is_cpu()) store_scalar(t.data(), dtype, value);
     if (flag_argument("scalar_tensor", "requires_grad", bound[5], false)) require_grad(t);

@@ -15,9 +15,6 @@ bool is_numpy_scalar(PyObject* o);
 // The element at `data` as a Python number; unlike a Scalar it keeps all of uint64.
 PyObject* wrap_element(const char* data, DType dtype);
 
-// Throws for numbers that a dtype cannot hold, as fill_ and full do too.
-void check_fits(const Scalar& value, DType dtype);
-
 // Nested sequences, numbers, arrays, tensors. Without `copy` the memory is shared where dtype and device allow.
 Tensor tensor_from_data(PyObject* data, std::optional<DType> dtype, Device device, bool copy);
 // A copy of numbers in nested sequences (or a number alone).

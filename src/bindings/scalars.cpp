@@ -92,32 +92,6 @@ Scalar unwrap_scalar(PyObject* o) {
   return Scalar(truth != 0);
 }
 
-void check_fits(const Scalar& value, DType dtype) {
-  if (dtype == DType::Bool) return;
-  const bool narrow = dtype == DType::Float32 || dtype == DType::Complex64;
-  const double real = value.real();
-  bool fits = value.imag() == 0 || is_complex(dtype);
-  if (is_integral(dtype)) {
-    // bounds are powers of two, exact as doubles; 64-bit integers may not be, and need no check
-    const int bits = int(item_size(dtype)) * 8;
-    const double above = std::ldexp(1.0, is_unsigned(dtype) ? bits : bits - 1);
-    // PyTorch lets unsigned types take negative numbers whose magnitude they can hold
-    const bool wraps = is_unsigned(dtype) && value.is_integral();
-    fits &= (bits == 64 && value.is_integral()) ||
-            (real < above && (wraps ? real > -above : real >= (is_unsigned(dtype) ? 0 : -above)));
-  } else if (narrow) {
-    constexpr double largest = std::numeric_limits<float>::max();
-    auto in_range = [](double v) { return !std::isfinite(v) || std::fabs(v) <= largest; };
-    fits &= in_range(real) && in_range(value.imag());
-  }
-  if (fits) return;
-  std::string name = concat(dtype_name(dtype), "_t");
-  if (dtype == DType::Int32) name = "int";
-  if (dtype == DType::Complex64) name = "c10::complex<float>";
-  if (is_floating(dtype)) name = dtype == DType::Float32 ? "float" : "double";
-  fail(ErrorKind::Runtime, "value cannot be converted to type ", name, " without overflow");
-}
-
 PyObject* wrap(const Scalar& s) {
   switch (s.kind()) {
     case Scalar::Kind::Bool: return PyBool_FromLong(s.to_bool());

@@ -112,10 +112,10 @@ TABULA_INLINE Vec<float> log(Vec<float> x) {
 }
 
 TABULA_INLINE Vec<float> tanh(Vec<float> x) {
-  using V = Vec<float>;
 #if TABULA_VECTOR_BYTES == 64
   return copysign(detail::by_pieces(abs(x), tables::kTanhWidth, tables::kTanhPieces), x);
 #else
+  using V = Vec<float>;
   const V a = abs(x), z = a * a;
   const V small = fma(a * z, detail::polynomial(z, tables::kTanhSingle), a);
   const V capped = at_most(a, V(10));  // tanh is one in float long before

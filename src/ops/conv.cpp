@@ -66,7 +66,7 @@ const Op convolution{OpDef{
 
 static const Op conv_weight_grad{OpDef{
     .schema = "conv_weight_grad(Tensor grad_output, Tensor input, int[] weight_size, int[] stride, int[] padding, int[] dilation, int groups) -> Tensor",
-    .run = fn<run_weight_grad>, .on = Internal, .vjp = weight_grad_vjp, .save = in(0) | in(1) | shape(0) | shape(1), .cross_save = true}};
+    .run = fn<run_weight_grad>, .on = Hidden, .vjp = weight_grad_vjp, .save = in(0) | in(1) | shape(0) | shape(1), .cross_save = true}};
 
 namespace {
 

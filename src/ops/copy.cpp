@@ -6,6 +6,7 @@
 #include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/promote.h"
+#include "ops/scalar_range.h"
 #include "ops/view.h"
 
 namespace tabula {
@@ -42,6 +43,7 @@ void copy_into(const Tensor& dst, const Tensor& src) {
 
 void fill_into(const Tensor& dst, const Scalar& value) {
   if (dst.numel() == 0 || dst.is_meta()) return;
+  check_fill(value, dst.dtype());
   alignas(16) char item[16];
   Scalar v = value;
   if (dst.is_neg()) v = -v;

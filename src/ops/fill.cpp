@@ -21,7 +21,7 @@ static void fill_tensor_vjp(Backward& b) {
 static const Op fill_tensor{OpDef{.schema = "fill.Tensor(Tensor input, Tensor value) -> Tensor", .run = fn<run_fill_tensor>, .on = Function | OutForm, .vjp = fill_tensor_vjp}};
 
 static Tensor run_fill(const Tensor& input, const Scalar& value) {
-  check_fits(value, input.dtype());
+  check_fill(value, input.dtype());
   Tensor result = Tensor::empty_like(input, input.dtype());
   fill_into(result, value);
   return result;

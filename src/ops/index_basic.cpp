@@ -155,9 +155,9 @@ void replace_vjp(Backward& b) {
 }
 
 #define GEOMETRIES "int[] base_sizes, int[] base_strides, int base_offset, int[] view_sizes, int[] view_strides, int view_offset"
-const Op index_op{OpDef{.schema = "_index_geometry(Tensor input, " GEOMETRIES ") -> Tensor", .run = fn<run_index>, .on = Internal, .vjp = index_vjp}};
-const Op scatter_op{OpDef{.schema = "_scatter_geometry(Tensor input, " GEOMETRIES ") -> Tensor", .run = fn<run_scatter>, .on = Internal, .vjp = scatter_vjp}};
-const Op replace_op{OpDef{.schema = "_replace_geometry(Tensor input, Tensor? part, " GEOMETRIES ") -> Tensor", .run = fn<run_replace>, .on = Internal, .vjp = replace_vjp}};
+const Op index_op{OpDef{.schema = "_index_geometry(Tensor input, " GEOMETRIES ") -> Tensor", .run = fn<run_index>, .on = Hidden, .vjp = index_vjp}};
+const Op scatter_op{OpDef{.schema = "_scatter_geometry(Tensor input, " GEOMETRIES ") -> Tensor", .run = fn<run_scatter>, .on = Hidden, .vjp = scatter_vjp}};
+const Op replace_op{OpDef{.schema = "_replace_geometry(Tensor input, Tensor? part, " GEOMETRIES ") -> Tensor", .run = fn<run_replace>, .on = Hidden, .vjp = replace_vjp}};
 
 }  // namespace
 

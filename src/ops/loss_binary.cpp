@@ -156,7 +156,7 @@ static const Op bce_with_logits_nn{OpDef{.schema = "binary_cross_entropy_with_lo
                                          .doc = "Binary cross entropy of the sigmoid of the input, without overflow.\n\nArgs: input (logits) and target of one shape; weight and pos_weight (of the positive class), "
                                                 "broadcast over them; reduction. Raises ValueError for other shapes.\n\nExample::\n\n    >>> torch.nn.functional.binary_cross_entropy_with_logits("
                                                 "torch.zeros(2), torch.ones(2))\n    tensor(0.6931)\n"}};
-static const Op bce_with_logits_function{OpDef{.schema = "binary_cross_entropy_with_logits(Tensor input, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, int reduction=1) -> Tensor",
+static const Op bce_with_logits_function{OpDef{.schema = "binary_cross_entropy_with_logits(Tensor input, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, int reduction=0) -> Tensor",
                                                .run = fn<run_bce_with_logits>, .on = Function, .composite = true,
     .doc =
         "The binary cross entropy of sigmoid(input) and target, computed without overflow; pos_weight weighs the "
@@ -167,7 +167,7 @@ static const Op kl_div_nn{OpDef{.schema = "kl_div.nn(Tensor input, Tensor target
                                 .doc = "The Kullback-Leibler divergence y (log y - x), where x are log-probabilities.\n\nArgs: input, target (log-probabilities too with log_target), reduction: 'batchmean' divides by "
                                        "the batch alone. Source: Kullback and Leibler, 1951.\n\nExample::\n\n    >>> x = torch.tensor([[0.5, 0.5]])\n    >>> torch.nn.functional.kl_div(x.log(), x, "
                                        "reduction='batchmean')\n    tensor(0.)\n"}};
-static const Op kl_div_function{OpDef{.schema = "kl_div(Tensor input, Tensor target, int reduction=1, *, bool log_target=False) -> Tensor", .run = fn<run_kl_div>, .on = Function, .composite = true,
+static const Op kl_div_function{OpDef{.schema = "kl_div(Tensor input, Tensor target, int reduction=0, *, bool log_target=False) -> Tensor", .run = fn<run_kl_div>, .on = Function, .composite = true,
     .doc =
         "The Kullback-Leibler divergence target * (log(target) - input), where input is a log-probability, and "
         "with log_target the target as well. reduction: 0 none, 1 mean, 2 sum."

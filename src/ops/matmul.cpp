@@ -371,7 +371,7 @@ static Tensor run_linear(const Tensor& input, const Tensor& weight, const Tensor
   const Tensor product = matmul(input, t(weight));
   return bias.defined() ? product + bias : product;
 }
-const Op linear{OpDef{.schema = "linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", .run = fn<run_linear>, .on = NN, .composite = true,
+const Op linear{OpDef{.schema = "linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", .run = fn<run_linear>, .on = NN | OutForm, .composite = true,
     .doc =
         "input @ weight.T + bias: input [*, in], weight [out, in], bias [out] or None, result [*, out]."
         TABULA_EXAMPLE("torch.nn.functional.linear(torch.tensor([1., 2.]), torch.tensor([[3., 4.]]), torch.tensor([1.]))",

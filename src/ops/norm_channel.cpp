@@ -89,7 +89,7 @@ void group_norm_backward_vjp(Backward& b) {
 }
 const Op group_norm_backward{OpDef{.schema = "_group_norm_backward(Tensor grad_output, Tensor input, Tensor? weight, Tensor mean, Tensor rstd, int groups, bool[3] output_mask, float eps) "
                                              "-> (Tensor, Tensor, Tensor)",
-                                   .run = fn<run_group_norm_backward>, .on = Internal, .vjp = group_norm_backward_vjp, .save = in(0) | in(1) | in(2), .node = "NativeGroupNormBackwardBackward0"}};
+                                   .run = fn<run_group_norm_backward>, .on = Hidden, .vjp = group_norm_backward_vjp, .save = in(0) | in(1) | in(2), .node = "NativeGroupNormBackwardBackward0"}};
 
 // What flows back through the statistics themselves: mean = average(x), rstd = (variance + eps)^(-1/2).
 Tensor through_statistics(Backward& b) {

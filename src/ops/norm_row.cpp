@@ -101,7 +101,7 @@ void row_norm_backward_vjp(Backward& b) {
 }
 const Op row_norm_backward{OpDef{.schema = "_row_norm_backward(Tensor grad_output, Tensor input, Tensor? weight, Tensor? mean, Tensor rstd, int[] normalized_shape, bool[3] output_mask, float eps, "
                                            "bool rms) -> (Tensor, Tensor, Tensor)",
-                                 .run = fn<run_row_norm_backward>, .on = Internal, .vjp = row_norm_backward_vjp, .save = in(0) | in(1) | in(2), .node = "NativeLayerNormBackwardBackward0"}};
+                                 .run = fn<run_row_norm_backward>, .on = Hidden, .vjp = row_norm_backward_vjp, .save = in(0) | in(1) | in(2), .node = "NativeLayerNormBackwardBackward0"}};
 
 void row_norm_vjp(Backward& b) {
   const bool mask[3] = {b.needs(0), b.needs(2), b.needs(3)};

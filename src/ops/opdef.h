@@ -174,6 +174,7 @@ constexpr uint32_t shape(int i = 0) { return 1u << (18 + i); }
 
 // Where Python finds an operation.
 enum Surface : uint16_t {
+  Hidden = 0,            // nowhere: only derivatives call it, with arguments they have made themselves
   Function = 1,          // torch.name
   Method = 2,            // Tensor.name
   InPlace = 4,           // Tensor.name_ , derived

@@ -118,8 +118,8 @@ const Op constant_pad_nd{OpDef{.schema = "constant_pad_nd(Tensor input, int[] pa
                                       "dimension on; value. Raises RuntimeError for too many numbers or a negative size.\n\nExample::\n\n    >>> torch.constant_pad_nd(torch.ones(2), [1, 2])\n    "
                                       "tensor([0., 1., 1., 0., 0.])\n"}};
 
-static const Op mapped_pad{OpDef{.schema = "mapped_pad(Tensor input, int[] pad, int mode) -> Tensor", .run = fn<run_mapped>, .on = Internal, .vjp = mapped_vjp, .save = shape(0)}};
-static const Op mapped_pad_backward{OpDef{.schema = "mapped_pad_backward(Tensor grad_output, int[] size, int[] pad, int mode) -> Tensor", .run = fn<run_mapped_backward>, .on = Internal,
+static const Op mapped_pad{OpDef{.schema = "mapped_pad(Tensor input, int[] pad, int mode) -> Tensor", .run = fn<run_mapped>, .on = Hidden, .vjp = mapped_vjp, .save = shape(0)}};
+static const Op mapped_pad_backward{OpDef{.schema = "mapped_pad_backward(Tensor grad_output, int[] size, int[] pad, int mode) -> Tensor", .run = fn<run_mapped_backward>, .on = Hidden,
                                           .vjp = mapped_backward_vjp}};
 
 namespace {

@@ -20,6 +20,7 @@ const char* c_name(DType dtype) {
     case DType::Float16: return "c10::Half";
     case DType::BFloat16: return "c10::BFloat16";
     case DType::Float32: return "float";
+    case DType::Float64: return "double";
     case DType::Complex64: return "c10::complex<float>";
     default: return dtype_name(dtype);
   }
@@ -42,8 +43,9 @@ double largest(DType dtype) {
   }
 }
 
-bool fits(double v, DType dtype) {
+bool fits(double v, DType dtype, bool integral) {
   const double limit = largest(dtype);
+  if (is_unsigned(dtype) && !integral && v < 0) return false;
   if (!is_integral(dtype)) return !std::isfinite(v) || std::abs(v) <= limit;
   return v <= limit && v >= (is_unsigned(dtype) ? -limit : -limit - 1);
 }
@@ -74,8 +76,16 @@ const char* c_type_name(DType dtype) {
 
 void check_fits(const Scalar& value, DType dtype) {
   if (dtype == DType::Bool || is_float8(dtype)) return;
-  const bool ok = fits(value.real(), dtype) && (is_complex(dtype) ? fits(value.imag(), dtype) : value.imag() == 0);
+  const bool integral = value.is_integral();
+  const bool ok = fits(value.real(), dtype, integral) && (is_complex(dtype) ? fits(value.imag(), dtype, integral) : value.imag() == 0);
   check(ok, "value cannot be converted to type ", c_name(dtype), " without overflow");
+}
+
+void check_fill(const Scalar& value, DType dtype) {
+  if (is_reduced_float(dtype))
+    check(value.imag() == 0, "value cannot be converted to type double without overflow");
+  else
+    check_fits(value, dtype);
 }
 
 }  // namespace tabula

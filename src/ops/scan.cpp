@@ -42,7 +42,8 @@ static DType scan_dtype(const Tensor& t, std::optional<DType> dtype) { return dt
 template <Scan kind>
 static void run_cumulative(const Op& op, const Value* args, Out& out) {
   const Tensor& x = args[0].tensor();
-  std::optional<DType> dtype = args[2].is_none() ? std::nullopt : std::optional(args[2].dtype());
+  std::optional<DType> dtype;
+  if (!args[2].is_none()) dtype = args[2].dtype();
   if (out.into) {
     const DType into = out.into->dtype();
     const auto spoken = [](DType d) { return d == DType::Float32 ? "float" : d == DType::Float64 ? "double" : d == DType::Int32 ? "int" : d == DType::Int64 ? "long int" : dtype_name(d); };

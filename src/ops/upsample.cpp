@@ -182,7 +182,7 @@ void axis_backward_vjp(Backward& b);
 
 #define AXIS "int dim, int size, str kind, bool align_corners=False, float? scale=None, bool antialias=False) -> Tensor"
 const Op resample_axis{OpDef{.schema = "resample_axis(Tensor input, " AXIS, .run = fn<run_axis>, .on = Internal, .vjp = axis_vjp, .save = shape(0)}};
-const Op resample_axis_backward{OpDef{.schema = "resample_axis_backward(Tensor grad_output, " AXIS, .run = fn<run_axis_backward>, .on = Internal, .vjp = axis_backward_vjp, .save = shape(0)}};
+const Op resample_axis_backward{OpDef{.schema = "resample_axis_backward(Tensor grad_output, " AXIS, .run = fn<run_axis_backward>, .on = Hidden, .vjp = axis_backward_vjp, .save = shape(0)}};
 #undef AXIS
 
 void follow(Backward& b, const Op& op) {

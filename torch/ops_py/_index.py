@@ -30,6 +30,9 @@ _MODULES = {
         affine_grid_generator as_strided_ detach_ embedding_bag grid_sampler grid_sampler_2d grid_sampler_3d ldexp_
         native_channel_shuffle unsafe_chunk unsafe_split unsafe_split_with_sizes
     """,
+    "losses": """
+        cosine_embedding_loss ctc_loss hinge_embedding_loss margin_ranking_loss poisson_nll_loss triplet_margin_loss
+    """,
     "removed": "eig lstsq matrix_rank solve symeig",
 }
 

@@ -32,6 +32,19 @@ def affine_grid_generator(theta: Tensor, size: Sequence[int], align_corners: boo
     return torch.nn.functional.affine_grid(theta, size, align_corners)
 
 
+def _largest_rows(weight: Tensor, indices: Tensor, bag: Tensor, bags: int, counted: Tensor) -> Tensor:
+    """Return, per bag and column, the row of ``weight`` that holds the maximum; 0 for an empty bag."""
+    count, columns = indices.numel(), weight.shape[1]
+    rows = weight.detach()[indices].masked_fill(~counted.unsqueeze(1), -torch.inf)
+    spread = bag.long().unsqueeze(1).expand(count, columns)
+    lowest = torch.full((bags, columns), -torch.inf, dtype=rows.dtype)
+    best = lowest.scatter_reduce(0, spread, rows, "amax")
+    places = torch.arange(count).unsqueeze(1).expand(count, columns)
+    places = places.masked_fill((rows != best[bag.long()]) | ~counted.unsqueeze(1), count)
+    first = torch.full((bags, columns), count).scatter_reduce(0, spread, places, "amin")
+    return torch.cat([indices, indices.new_zeros(1)])[first]
+
+
 def embedding_bag(
     weight: Tensor,
     indices: Tensor,
@@ -42,12 +55,45 @@ def embedding_bag(
     per_sample_weights: Tensor | None = None,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
-) -> Tensor:
-    """``torch.nn.functional.embedding_bag`` with the weight first and the mode as a number; the bags alone."""
-    return torch.nn.functional.embedding_bag(
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Sums (mode 0), means (1) or maxima (2) of rows of ``weight``, with what they were made of.
+
+    Returns the bags (B, D); the bag of each index; how many rows each bag has; and for maxima the row (B, D) that each
+    came from, the sizes again otherwise. Sums keep no record: their counts are zeros, and plain sums of floating rows
+    leave the bags of the indices out as well. Raises RuntimeError for another mode.
+
+    Example::
+
+        >>> indices, offsets = torch.tensor([0, 1, 1]), torch.tensor([0, 2])
+        >>> bags, of, sizes, _ = torch.embedding_bag(torch.eye(2), indices, offsets, mode=1)
+        >>> bags
+        tensor([[0.5000, 0.5000],
+                [0.0000, 1.0000]])
+        >>> of.tolist(), sizes.tolist()
+        ([0, 0, 1], [2, 1])
+    """
+    if mode not in (0, 1, 2):
+        raise RuntimeError("`mode` must be sum, mean, or max.")
+    result = torch.nn.functional.embedding_bag(
         indices, weight, offsets, None, 2.0, scale_grad_by_freq, _BAG_MODES[mode], sparse, per_sample_weights,
         include_last_offset, padding_idx,
     )  # fmt: skip
+    if mode == 0 and padding_idx is None and weight.dtype != torch.float64:
+        sizes = torch.zeros_like(offsets)
+        return result, indices.new_empty(0), sizes, sizes.clone()
+    bags = result.shape[0]
+    bag = torch.searchsorted(offsets[:bags].contiguous(), torch.arange(indices.numel()), right=True) - 1
+    bag = bag.to(indices.dtype)
+    if mode == 0:
+        sizes = offsets.new_zeros(bags)
+        return result, bag, sizes, sizes.clone()
+    counted = torch.ones_like(indices, dtype=torch.bool)
+    if padding_idx is not None:
+        counted = indices != padding_idx % weight.shape[0]
+    sizes = offsets.new_zeros(bags).index_add(0, bag, counted.to(offsets.dtype))
+    if mode == 1:
+        return result, bag, sizes, sizes.clone()
+    return result, bag, sizes, _largest_rows(weight, indices, bag, bags, counted)
 
 
 def native_channel_shuffle(input: Tensor, groups: int) -> Tensor:
