@@ -7,11 +7,19 @@
 
 namespace tabula {
 
+// What a thread has switched on over the choke point, as bits.
+enum Interpreter : uint8_t {
+  kVmapping = 1,       // inside vmap's function: random operations must know
+  kDispatchMode = 2,   // a TorchDispatchMode
+  kAutocast = 4,
+  kTracing = 8,
+};
+
 struct ThreadState {
   bool grad_enabled = true;
   bool inference = false;      // torch.inference_mode
   bool below_autograd = false; // inside an operation's own implementation: nothing is recorded
-  uint8_t interpreters = 0;    // number of active interpreters over the choke point
+  uint8_t interpreters = 0;    // Interpreter bits
   uint8_t torch_function_disabled = 0;
 };
 

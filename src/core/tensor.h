@@ -27,12 +27,19 @@ enum Special : uint8_t {
   kNeg = 4,         // lazily negated
   kView = 8,        // differentiable view of view_base: consult it too
   kDispatch = 16,   // a Python subclass with __torch_dispatch__
-  kSparse = 32,     // layout other than strided
+  kParts = 32,      // has no elements of its own: see TensorParts
   kOffCpu = 64,     // on another device than the CPU
+  kDual = 128,      // carries a forward-mode tangent
 };
 
 // How a view came about, which decides whether it may be written to in place.
 enum class ViewKind : uint8_t { Plain, NoGrad, Inference, MultiOutput, CustomFunction };
+
+// What a tensor without strided elements of its own consists of (the indices and values of a sparse one, the batch
+// behind one that vmap's function sees). Opaque here. Its tensor has sizes, a dtype and a storage of zero bytes.
+struct TensorParts {
+  virtual ~TensorParts() = default;
+};
 
 class Tensor;
 
@@ -56,6 +63,7 @@ class TensorImpl : public RefCounted {
   Ref<VersionCounter> own_version;  // of tensors made by `.data`; others count in the storage
   Ref<TensorImpl> view_base;        // root of the differentiable view chain
   std::unique_ptr<AutogradMeta> autograd;
+  std::unique_ptr<TensorParts> parts;  // with kParts
   void* python = nullptr;         // the one Python object, not owned
   void* python_state = nullptr;   // its class and __dict__ while no Python object exists (owned by the bindings)
 

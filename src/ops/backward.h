@@ -49,7 +49,27 @@ extern AutogradHooks autograd_hooks;
 void run_below(const Op& op, const Value* args, Out& out);
 void run_in_place(const Op& op, const Value* args, Out& out);
 
-// Operations' calls over active interpreters (trace, vmap, ...): installed by the interp layer.
-extern void (*interpreter_hook)(const Op& op, const Value* args, Out& out);
+// The layers over the choke point (src/interp, and Python's dispatch in the bindings) see a call before it runs.
+enum class Form : uint8_t {
+  Plain,
+  InPlace,  // writes to the argument that the schema marks, or to the first
+  Into,     // out=: `into` has `count` tensors
+};
+struct Call {
+  const Op& op;
+  const Value* args;
+  Out& out;
+  Form form = Form::Plain;
+  Tensor* into = nullptr;
+  int count = 0;
+};
+// True: the call is done, `call.out` has its results. Null where no such layer is loaded.
+struct CallHooks {
+  // Before autograd, where an argument has kParts or an interpreter other than kDispatchMode is on.
+  bool (*above_autograd)(const Call& call, uint8_t bits) = nullptr;
+  // After autograd, where an argument has kDispatch or kDispatchMode is on.
+  bool (*below_autograd)(const Call& call, uint8_t bits) = nullptr;
+};
+extern CallHooks call_hooks;
 
 }  // namespace tabula

@@ -8,9 +8,23 @@
 namespace tabula {
 
 AutogradHooks autograd_hooks;
-void (*interpreter_hook)(const Op& op, const Value* args, Out& out) = nullptr;
+CallHooks call_hooks;
 
 namespace {
+
+constexpr uint8_t kAboveAutograd = uint8_t(~kDispatchMode);
+
+// Did a layer above autograd, or below it, take the call?
+inline bool taken_above(const Call& call, uint8_t bits) {
+  if (!((bits & kParts) | (thread_state.interpreters & kAboveAutograd))) [[likely]]
+    return false;
+  return call_hooks.above_autograd && call_hooks.above_autograd(call, bits);
+}
+inline bool taken_below(const Call& call, uint8_t bits) {
+  if (!((bits & kDispatch) | (thread_state.interpreters & kDispatchMode))) [[likely]]
+    return false;
+  return call_hooks.below_autograd && call_hooks.below_autograd(call, bits);
+}
 
 inline uint8_t special_bits(const Tensor& t) {
   const TensorImpl* impl = t.impl();
@@ -93,11 +107,13 @@ void run_resolved(const Op& op, const Value* args, Out& out) {
 }
 
 [[gnu::noinline]] void call_special(const Op& op, const Value* args, Out& out, uint8_t bits) {
+  if (taken_above({op, args, out}, bits)) return;
   if (bits & kOffCpu) check_devices(op, args, -1, nullptr, 0);
   if ((bits & kNeedsGrad) && thread_state.grad_enabled && !thread_state.below_autograd && !op.def.composite) {
     autograd_hooks.call(op, args, out);
     return;
   }
+  if (!op.def.composite && taken_below({op, args, out}, bits)) return;
   if ((bits & (kConj | kNeg)) && !op.def.lazy_bits && !op.def.composite)
     run_resolved(op, args, out);
   else
@@ -134,10 +150,8 @@ const std::vector<const Op*>& all_ops() { return registry(); }
 
 void call(const Op& op, const Value* args, Out& out) {
   if (op.schema.mutated >= 0) return call_in_place(op, args, out);
-  if (thread_state.interpreters) [[unlikely]]
-    return interpreter_hook(op, args, out);
   const uint8_t bits = special_bits(op, args) & ~kView;
-  if (bits) [[unlikely]]
+  if (bits | thread_state.interpreters) [[unlikely]]
     call_special(op, args, out, bits);
   else
     op.def.run.run(op, args, out);
@@ -145,7 +159,9 @@ void call(const Op& op, const Value* args, Out& out) {
 
 void run_below(const Op& op, const Value* args, Out& out) {
   BelowAutograd guard;
-  if ((special_bits(op, args) & (kConj | kNeg)) && !op.def.lazy_bits)
+  const uint8_t bits = special_bits(op, args);
+  if (taken_below({op, args, out}, bits)) return;
+  if ((bits & (kConj | kNeg)) && !op.def.lazy_bits)
     run_resolved(op, args, out);
   else
     op.def.run.run(op, args, out);
@@ -159,6 +175,10 @@ void run_in_place(const Op& op, const Value* args, Out& out) {
   const Tensor keep = target;
   if (op.schema.mutated < 0) out.into = const_cast<Tensor*>(&keep);
   const uint8_t bits = special_bits(op, args);
+  if (!op.def.composite && taken_below({op, args, out, Form::InPlace}, bits)) {
+    out.into = nullptr;
+    return;
+  }
   if (bits & kOffCpu) check_devices(op, args, op.schema.mutated >= 0 ? op.schema.mutated : 0, nullptr, 0);
   if ((bits & (kConj | kNeg)) && !op.def.lazy_bits) {
     run_resolved(op, args, out);
@@ -178,9 +198,8 @@ void run_in_place(const Op& op, const Value* args, Out& out) {
 }
 
 void call_in_place(const Op& op, const Value* args, Out& out) {
-  if (thread_state.interpreters) [[unlikely]]
-    return interpreter_hook(op, args, out);
   const uint8_t bits = special_bits(op, args);
+  if (taken_above({op, args, out, Form::InPlace}, bits)) return;
   if (!(bits & kNeedsGrad) || !thread_state.grad_enabled || thread_state.below_autograd) {
     run_in_place(op, args, out);
   } else if (!op.def.composite) {
@@ -207,12 +226,14 @@ void call_in_place(const Op& op, const Value* args, Out& out) {
 void call_out(const Op& op, const Value* args, Out& out, Tensor* into, int count) {
   uint8_t all_bits = special_bits(op, args);
   for (int i = 0; i < count; i++) all_bits |= special_bits(into[i]);
+  if (taken_above({op, args, out, Form::Into, into, count}, all_bits)) return;
   if (all_bits & kOffCpu) check_devices(op, args, -1, into, count);
   if (thread_state.grad_enabled && !thread_state.below_autograd) {
     check(!(all_bits & kNeedsGrad), op.schema.base_name,
           "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.");
   }
   BelowAutograd guard;
+  if (!op.def.composite && taken_below({op, args, out, Form::Into, into, count}, all_bits)) return;
   out.into = into;
   const uint8_t bits = special_bits(op, args);
   if ((bits & (kConj | kNeg)) && !op.def.lazy_bits && !op.def.composite)
