@@ -8,7 +8,6 @@ if TYPE_CHECKING:
 
 _TORCHSCRIPT = "TorchScript has no part in Tabula; run the Python function itself, or use torch.compile"
 _QUANTIZED = "quantised tensors are not supported"
-_SPARSE = "sparse tensors are not supported"
 _BACKEND = "it belongs to a library that Tabula does not use; call the operation's public form"
 _INTERNAL = "it is an internal helper of PyTorch"
 
@@ -26,11 +25,6 @@ _FUNCTIONS = {
         quantize_per_tensor quantize_per_tensor_dynamic quantized_batch_norm quantized_gru quantized_gru_cell
         quantized_lstm quantized_lstm_cell quantized_max_pool1d quantized_max_pool2d quantized_max_pool3d
         quantized_rnn_relu_cell quantized_rnn_tanh_cell
-    """,
-    _SPARSE: """
-        ccol_indices_copy col_indices_copy crow_indices_copy row_indices_copy indices_copy values_copy dsmm hsmm hspmm
-        resize_as_sparse_ saddmm smm sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor sparse_coo_tensor
-        sparse_csc_tensor sparse_csr_tensor spmm sspaddmm
     """,
     _BACKEND: """
         batch_norm_backward_elemt batch_norm_backward_reduce batch_norm_elemt batch_norm_gather_stats

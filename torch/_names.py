@@ -63,6 +63,20 @@ NAMES = {
         ShortTensor
         """,
     ),
+    **_at(
+        "sparse._make",
+        """
+        sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor sparse_coo_tensor sparse_csc_tensor
+        sparse_csr_tensor
+        """,
+    ),
+    **_at("sparse._products", "dsmm hsmm hspmm saddmm smm spmm sspaddmm"),
+    **_at(
+        "sparse._methods",
+        """
+        ccol_indices_copy col_indices_copy crow_indices_copy indices_copy resize_as_sparse_ row_indices_copy values_copy
+        """,
+    ),
     **_at("_streams", "AcceleratorError Event FatalError Stream"),
     **_at(
         "amp._state",

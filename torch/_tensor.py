@@ -479,7 +479,6 @@ def _unsupported(name: str, reason: str) -> Any:
 
 
 _NO_NAMES = "named tensors are not supported; address dimensions by index"
-_NO_SPARSE = "sparse tensors are not supported"
 
 # These replace what a native type inherits or defines for itself.
 _REQUIRED: dict[str, Any] = {
@@ -536,13 +535,6 @@ _OPTIONAL: dict[str, Any] = {
     "unflatten": _unflatten,
     "unique": _unique,
     "unique_consecutive": _unique_consecutive,
-    **{
-        name: _unsupported(name, _NO_SPARSE)
-        for name in (
-            "to_sparse", "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc",
-            "coalesce", "indices", "values", "sparse_mask",
-        )  # fmt: skip
-    },
 }
 
 

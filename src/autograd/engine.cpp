@@ -160,7 +160,10 @@ void accumulate(Tensor& slot, Tensor grad) {
   }
   const TensorImpl& impl = *slot.impl();
   // nobody else sees the buffer: add into it
-  if (!thread_state.grad_enabled && impl.use_count() == 1 && impl.storage->use_count() == 1 && impl.contiguous && !(impl.special & (kConj | kNeg)))
+  const bool own = impl.use_count() == 1 && impl.storage->use_count() == 1 && impl.contiguous && !(impl.special & (kConj | kNeg));
+  if (impl.special & kParts && !(grad.impl()->special & kParts))
+    slot = add(grad, slot);  // the sum of a sparse and a dense one is dense
+  else if (!thread_state.grad_enabled && own)
     add.in_place(slot, grad);
   else
     slot = add(slot, grad);

@@ -288,7 +288,9 @@ void AccumulateGrad::apply(std::vector<Tensor>& grads, std::vector<Tensor>&) {
   if (!m.grad.defined()) {
     const bool same_layout = same(grad.strides(), variable.strides()) || (grad.is_contiguous() && variable.is_contiguous());
     const bool sole = grad.impl()->use_count() == 1 && grad.impl()->storage->use_count() == 1 && !grad.impl()->wrapped_number;
-    if (thread_state.grad_enabled)
+    if (grad.impl()->special & kParts)
+      m.grad = thread_state.grad_enabled ? grad : clone(detach(grad));
+    else if (thread_state.grad_enabled)
       m.grad = sole && same_layout ? grad : clone(grad);
     else if (sole && same_layout && !(grad.impl()->special & (kConj | kNeg | kView)))
       m.grad = std::move(grad);
@@ -299,6 +301,8 @@ void AccumulateGrad::apply(std::vector<Tensor>& grads, std::vector<Tensor>&) {
                    : Tensor::empty(variable.sizes(), grad.dtype(), grad.device());
       copy_into(m.grad, grad.impl()->special & (kConj | kNeg) ? resolved_copy(grad) : grad);
     }
+  } else if ((m.grad.impl()->special & kParts) && !(grad.impl()->special & kParts)) {
+    m.grad = add(grad, m.grad);  // the sum of a sparse and a dense one is dense
   } else if (thread_state.grad_enabled) {
     m.grad = add(m.grad, grad);
   } else {

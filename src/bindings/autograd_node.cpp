@@ -96,33 +96,13 @@ PyObject* wrap_saved(Node& node, SavedTensor* saved) {
   return reinterpret_cast<PyObject*>(self);
 }
 
-PyObject* value_object(const Value& v) {
-  const auto tuple_of = [](const auto& list, auto&& convert) -> PyObject* {
-    PyRef result = checked(PyTuple_New(Py_ssize_t(list.size())));
-    for (size_t i = 0; i < list.size(); i++) PyTuple_SET_ITEM(result.get(), Py_ssize_t(i), checked(convert(list[i])).release());
-    return result.release();
-  };
-  switch (v.tag()) {
-    case Value::Tag::Scalar: return wrap(v.scalar());
-    case Value::Tag::Ints: return tuple_of(v.ints(), [](int64_t i) { return PyLong_FromLongLong(i); });
-    case Value::Tag::Floats: return tuple_of(v.floats(), [](double d) { return PyFloat_FromDouble(d); });
-    case Value::Tag::Bools: return tuple_of(v.bools(), [](bool b) { return PyBool_FromLong(b); });
-    case Value::Tag::Str: return wrap_string(v.str());
-    case Value::Tag::DType: return wrap(v.dtype());
-    case Value::Tag::Device: return wrap(v.device());
-    case Value::Tag::Layout: return wrap(v.layout());
-    case Value::Tag::MemoryFormat: return wrap(v.memory_format());
-    default: return Py_NewRef(Py_None);
-  }
-}
-
 // `_saved_NAME` and `_raw_saved_NAME`; null without an error if the node keeps nothing of that name.
 PyObject* saved_attribute(Node& node, std::string_view name, bool raw) {
   const Ref<Node> owner(&node);
   PyRef list;
   for (const SavedItem& item : node.saved_items()) {
     if (item.name != name) continue;
-    if (!item.tensor) return raw ? nullptr : value_object(*item.value);
+    if (!item.tensor) return raw ? nullptr : wrap_value(*item.value);
     PyRef one = checked(raw ? wrap_saved(node, item.tensor) : wrap(item.tensor->unpack(owner)));
     if (!item.in_list) return one.release();
     if (!list) list = checked(PyList_New(0));

@@ -78,6 +78,7 @@ int tensor_getbuffer(PyObject* tensor, Py_buffer* view, int flags) {
       if (!holds) fail(ErrorKind::Buffer, text);
     };
     const char* format = format_of(t.dtype());
+    require(!(t.impl()->special & kParts), "only tensors with elements in memory have a buffer");
     require(t.device().is_cpu(), "only tensors in CPU memory have a buffer");
     require(!t.needs_grad(), "tensors that require grad have no buffer: use tensor.detach()");
     require(!t.is_conj() && !t.is_neg(), "tensors with the conjugate or negative bit set have no buffer");

@@ -190,6 +190,7 @@ PyObject* from_dlpack(PyObject*, PyObject* const* args, Py_ssize_t count, PyObje
 }  // namespace
 
 PyObject* tensor_to_dlpack(const Tensor& t, bool versioned) {
+  if (t.impl()->special & kParts) fail(ErrorKind::Buffer, "Can't export tensors with layout other than torch.strided");
   if (t.needs_grad()) fail(ErrorKind::Buffer, "Can't export tensors that require gradient, use tensor.detach()");
   if (t.is_conj()) fail(ErrorKind::Buffer, "Can't export tensors with the conjugate bit set");
   if (t.is_neg()) fail(ErrorKind::Buffer, "Can't export tensors with the negative bit set");

@@ -13,6 +13,7 @@ namespace tabula::py {
 Tensor moved(const Tensor& t, DType dtype, Device device) {
   if (t.device().kind == device.kind) {
     if (t.dtype() == dtype) return t;
+    if (t.impl()->special & kParts) return to_dtype(detach(t), dtype);
     return t.is_meta() ? Tensor::empty_like(t, dtype) : cast_raw(t, dtype);
   }
   if (device.is_meta())
@@ -41,6 +42,7 @@ Tensor tensor_from_data(PyObject* data, std::optional<DType> dtype, Device devic
   if (copy && (source.is_conj() || source.is_neg())) source = resolved_copy(source);
   Tensor result = moved(source, dtype.value_or(source.dtype()), device);
   if (!copy || !result.is(source)) return result;
+  if (source.impl()->special & kParts) return clone(detach(source));
   return source.is_meta() ? Tensor::empty_like(source, source.dtype()) : clone_raw(source);
 }
 

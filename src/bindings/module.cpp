@@ -170,6 +170,7 @@ extern "C" __attribute__((visibility("default"))) PyObject* PyInit__C() {
     checked(PyModule_AddObjectRef(m, "_return_types", checked(return_types_module_dict()).get()));
     add_optim(m);
     add_gpu(m);
+    add_sparse(m);
     add_module_base(m);
     warn_hook = python_warning;
     default_device_hook = [] { return default_device(); };

@@ -96,6 +96,7 @@ PyObject* wrap(Device d);
 PyObject* wrap(Layout l);
 PyObject* wrap(MemoryFormat f);
 PyObject* wrap(const Scalar& s);       // bool, int, float or complex
+PyObject* wrap_value(const Value& v);  // an argument of an operation; lists become tuples
 PyObject* wrap_size(IntList sizes);    // torch.Size
 inline PyObject* wrap_string(std::string_view s) { return PyUnicode_FromStringAndSize(s.data(), Py_ssize_t(s.size())); }
 
@@ -127,6 +128,7 @@ void add_optim(PyObject* module);
 void add_module_base(PyObject* module);
 void add_generator(PyObject* module);
 void add_gpu(PyObject* module);
+void add_sparse(PyObject* module);
 void add_storage(PyObject* module);
 void add_functions(PyObject* module, PyMethodDef* methods);
 

@@ -4,6 +4,7 @@
 #include "bindings/tensor_type.h"
 #include "core/state.h"
 #include "ops/copy.h"
+#include "ops/sparse.h"
 #include "ops/view.h"
 
 namespace tabula::py {
@@ -22,10 +23,15 @@ using autograd::meta_if_any;
 GET(get_shape, wrap_size(t.sizes()))
 GET(get_dtype, wrap(t.dtype()))
 GET(get_device, wrap(t.device()))
-GET(get_layout, wrap(Layout::Strided))
+GET(get_layout, wrap(layout_of(t)))
 GET(get_ndim, PyLong_FromLongLong(t.dim()))
 GET(get_itemsize, PyLong_FromLongLong(item_size(t.dtype())))
-GET(get_nbytes, PyLong_FromLongLong(t.numel() * item_size(t.dtype())))
+GET(get_nbytes, (check(layout_of(t) != Layout::SparseCoo,
+                       "nbytes is not defined for sparse tensors.  If you want the size of the constituent tensors, add the nbytes of the indices and values.  "
+                       "If you want the size of the  equivalent dense tensor, multiply numel() by element_size()"),
+                 PyLong_FromLongLong(t.numel() * item_size(t.dtype()))))
+GET(get_is_sparse, PyBool_FromLong(layout_of(t) == Layout::SparseCoo))
+GET(get_is_sparse_csr, PyBool_FromLong(layout_of(t) == Layout::SparseCsr))
 GET(get_requires_grad, PyBool_FromLong(t.needs_grad()))
 GET(get_is_leaf, PyBool_FromLong(autograd::is_leaf(t)))
 GET(get_grad_fn, node_object(autograd::grad_fn(t).get()))
@@ -131,7 +137,7 @@ PyGetSetDef getset[] = {
     {"shape", get_shape, nullptr, "torch.Size of the dimensions", nullptr},
     {"dtype", get_dtype, nullptr, "torch.dtype of the elements", nullptr},
     {"device", get_device, nullptr, "torch.device that holds the elements", nullptr},
-    {"layout", get_layout, nullptr, "torch.strided", nullptr},
+    {"layout", get_layout, nullptr, "torch.strided, or the sparse layout", nullptr},
     {"ndim", get_ndim, nullptr, "number of dimensions", nullptr},
     {"itemsize", get_itemsize, nullptr, "bytes of one element", nullptr},
     {"nbytes", get_nbytes, nullptr, "bytes of all elements", nullptr},
@@ -157,8 +163,8 @@ PyGetSetDef getset[] = {
     {"is_cuda", get_is_cuda, nullptr, "True if a CUDA device holds the elements", nullptr},
     {"is_cpu", get_is_cpu, nullptr, "True if the memory of the CPU holds the elements", nullptr},
     {"is_meta", get_is_meta, nullptr, "True on the meta device: a shape and dtype without elements", nullptr},
-    {"is_sparse", get_false, nullptr, "False: there are no sparse layouts", nullptr},
-    {"is_sparse_csr", get_false, nullptr, "False: there are no sparse layouts", nullptr},
+    {"is_sparse", get_is_sparse, nullptr, "True for the layout torch.sparse_coo", nullptr},
+    {"is_sparse_csr", get_is_sparse_csr, nullptr, "True for the layout torch.sparse_csr", nullptr},
     {"is_quantized", get_false, nullptr, "False: there are no quantized dtypes", nullptr},
     {"is_nested", get_false, nullptr, "False: there are no nested tensors", nullptr},
     {"is_mkldnn", get_false, nullptr, "False: not in an MKL-DNN layout", nullptr},

@@ -8,6 +8,7 @@
 #include "ops/backward.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
+#include "ops/sparse.h"
 #include "ops/view.h"
 
 namespace tabula::py {
@@ -15,9 +16,23 @@ namespace {
 
 // ---- facts ----
 
+// Compressed sparse tensors refuse what COO ones, which have no use for it either, answer.
+void check_strided(const Tensor& t, const char* fact) {
+  const SparseParts* parts = sparse_parts(t);
+  if (!parts || !parts->compressed()) return;
+  std::string name = layout_title(parts->layout) + std::string_view("Sparse").size();
+  for (char& c : name) c = char(std::toupper(c));
+  fail(ErrorKind::Runtime, "Sparse ", name, " tensors do not have ", fact);
+}
+const Tensor& with_memory(const Tensor& t) {
+  check(!(t.impl()->special & kParts), "Cannot access data pointer of Tensor that doesn't have storage");
+  return t;
+}
+
 PyObject* sized(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames, bool strides) {
   return guarded([&]() -> PyObject* {
     const Tensor& t = unwrap(self);
+    if (strides) check_strided(t, "strides");
     const Py_ssize_t given = n + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
     check_type(given <= 1, strides ? "stride" : "size", "() takes at most one argument");
     if (given == 0 || args[0] == Py_None) {
@@ -45,7 +60,7 @@ FACT(dim, PyLong_FromLongLong(t.dim()))
 FACT(numel, PyLong_FromLongLong(t.numel()))
 FACT(element_size, PyLong_FromLongLong(item_size(t.dtype())))
 FACT(storage_offset, PyLong_FromLongLong(t.offset()))
-FACT(data_ptr, PyLong_FromVoidPtr(t.is_meta() || t.storage().bytes() == 0 ? nullptr : t.data()))
+FACT(data_ptr, PyLong_FromVoidPtr(with_memory(t).is_meta() || t.storage().bytes() == 0 ? nullptr : t.data()))
 FACT(is_floating, PyBool_FromLong(is_floating(t.dtype())))
 FACT(is_complex_dtype, PyBool_FromLong(is_complex(t.dtype())))
 FACT(is_signed_dtype, PyBool_FromLong(is_signed(t.dtype())))
@@ -56,11 +71,12 @@ FACT(is_view, PyBool_FromLong(t.impl()->special & kView ? 1 : 0))
 FACT(is_pinned, Py_NewRef(Py_False))
 FACT(get_device, PyLong_FromLong(t.device().is_cpu() ? -1 : std::max<int>(t.device().index, 0)))
 FACT(get_item, wrap(item(t)))
-FACT(tolist, tensor_tolist(t))
-FACT(untyped_storage, wrap_storage(t.impl()->storage))
-FACT(dense_dim, PyLong_FromLongLong(t.dim()))
-FACT(sparse_dim, PyLong_FromLong(0))
-FACT(is_coalesced, (fail(ErrorKind::Runtime, "is_coalesced expected sparse coordinate tensor layout but got Strided"), nullptr))
+FACT(tolist, tensor_tolist(with_memory(t)))
+FACT(untyped_storage, (check_elements(t), wrap_storage(t.impl()->storage)))
+FACT(dense_dim, PyLong_FromLongLong(sparse_parts(t) ? sparse_parts(t)->dense_dim() : t.dim()))
+FACT(sparse_dim, PyLong_FromLongLong(sparse_parts(t) ? sparse_parts(t)->sparse_dim() : 0))
+FACT(is_coalesced, PyBool_FromLong((check(layout_of(t) == Layout::SparseCoo, "is_coalesced expected sparse coordinate tensor layout but got ", layout_title(layout_of(t))),
+                                    sparse_parts(t)->coalesced)))
 FACT(is_nonzero, PyBool_FromLong((check(t.numel() != 0, "Boolean value of Tensor with no values is ambiguous"),
                                   check(t.numel() == 1, "Boolean value of Tensor with more than one value is ambiguous"), item(t).to_bool())))
 FACT(is_zerotensor, Py_NewRef(Py_False))
@@ -69,6 +85,7 @@ FACT(is_zerotensor, Py_NewRef(Py_False))
 PyObject* is_contiguous(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
   return guarded([&]() -> PyObject* {
     const Tensor& t = unwrap(self);
+    check_strided(t, "is_contiguous");
     const Py_ssize_t given = n + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
     const MemoryFormat format = given ? unwrap_memory_format(args[0]) : MemoryFormat::Contiguous;
     switch (format) {
@@ -112,7 +129,7 @@ Tensor converted(const Tensor& t, const Target& to) {
   const DType dtype = to.dtype.value_or(t.dtype());
   const Device device = to.device ? device_or_default(to.device) : t.device();
   const bool same_place = dtype == t.dtype() && device.kind == t.device().kind;
-  const bool same_format = !to.format || *to.format == MemoryFormat::Preserve ||
+  const bool same_format = !to.format || *to.format == MemoryFormat::Preserve || (t.impl()->special & kParts) ||
                            (*to.format == MemoryFormat::Contiguous ? t.is_contiguous() : is_channels_last(t.sizes(), t.strides()));
   if (same_place && same_format && !to.copy) return t;
   return to_dtype(t, dtype, device, to.format);
@@ -182,7 +199,9 @@ PyObject* cuda(PyObject*, PyObject* const*, Py_ssize_t, PyObject*) {
 }
 
 std::string legacy_name(const Tensor& t) {
-  return concat("torch.", t.device().is_cpu() ? "" : concat(device_kind_name(t.device().kind), "."), dtype_title(t.dtype()), "Tensor");
+  const SparseParts* parts = sparse_parts(t);
+  check(!parts || !parts->compressed(), "Unimplemented backend SparseCsr", t.device().is_cpu() ? "CPU" : "Meta");
+  return concat(parts ? "torch.sparse." : "torch.", t.device().is_cpu() ? "" : concat(device_kind_name(t.device().kind), "."), dtype_title(t.dtype()), "Tensor");
 }
 
 // x.type() names the legacy class; x.type(torch.float64), x.type('torch.DoubleTensor') converts
@@ -200,7 +219,7 @@ PyObject* type(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kw
       name = concat(PyUnicode_AsUTF8(module.get()), ".", PyUnicode_AsUTF8(own.get()));
     }
     for (int d = 0; d < kDTypes; d++)
-      if (name == concat("torch.", dtype_title(DType(d)), "Tensor")) return wrap(converted(t, {.dtype = DType(d)}));
+      if (name == concat(sparse_parts(t) ? "torch.sparse." : "torch.", dtype_title(DType(d)), "Tensor")) return wrap(converted(t, {.dtype = DType(d)}));
     if (name == "torch.Tensor") return wrap(converted(t, {.dtype = default_dtype}));
     fail(ErrorKind::Value, "invalid type: '", name, "'");
   });
@@ -283,8 +302,8 @@ PyMethodDef own_methods[] = {
     {"item", get_item, METH_NOARGS, "the only element as a Python number"},
     {"tolist", tolist, METH_NOARGS, "the elements as nested lists of Python numbers"},
     {"untyped_storage", untyped_storage, METH_NOARGS, "the memory of the tensor"},
-    {"dense_dim", dense_dim, METH_NOARGS, "number of dimensions of the elements: all of them, for there are no sparse ones"},
-    {"sparse_dim", sparse_dim, METH_NOARGS, "number of sparse dimensions: 0"},
+    {"dense_dim", dense_dim, METH_NOARGS, "number of dimensions of the elements that a sparse tensor keeps; all of a strided one"},
+    {"sparse_dim", sparse_dim, METH_NOARGS, "number of sparse dimensions; 0 of a strided tensor"},
     {"is_coalesced", is_coalesced, METH_NOARGS, "True if a sparse tensor has no repeated index; a RuntimeError for others"},
     {"is_contiguous", FAST(is_contiguous), METH_FASTCALL | METH_KEYWORDS, "True if the elements lie in row-major order, or in the given memory format"},
     {"numpy", FAST(numpy), METH_VARARGS | METH_KEYWORDS, "NumPy array over the same memory"},

@@ -109,13 +109,35 @@ MemoryFormat unwrap_memory_format(PyObject* o) {
 void add_dtype_types(PyObject* module) {
   dtype_type = add_named_type(module, "torch.dtype", dtype_methods, dtype_properties,
                               "The type of a tensor's elements, such as torch.float32.\n\n>>> torch.float32.itemsize\n4");
-  layout_type = add_named_type(module, "torch.layout", named_methods, nullptr, "How elements lie in memory: torch.strided for all tensors here.");
+  layout_type = add_named_type(module, "torch.layout", named_methods, nullptr, "How a tensor keeps its elements: torch.strided, or one of the sparse layouts.");
   memory_format_type = add_named_type(module, "torch.memory_format", named_methods, nullptr,
                                       "The order of dimensions in memory, such as torch.channels_last.");
   for (int i = 0; i < kDTypes; i++) dtypes[i] = make_named(module, dtype_type, dtype_name(DType(i)), i);
   for (int i = 0; i < kLayouts; i++) layouts[i] = make_named(module, layout_type, kLayoutNames[i], i);
   for (int i = 0; i < kMemoryFormats; i++)
     memory_formats[i] = make_named(module, memory_format_type, kMemoryFormatNames[i], i);
+}
+
+PyObject* wrap_value(const Value& v) {
+  const auto tuple_of = [](const auto& list, auto&& convert) -> PyObject* {
+    PyRef result = checked(PyTuple_New(Py_ssize_t(list.size())));
+    for (size_t i = 0; i < list.size(); i++) PyTuple_SET_ITEM(result.get(), Py_ssize_t(i), checked(convert(list[i])).release());
+    return result.release();
+  };
+  switch (v.tag()) {
+    case Value::Tag::Tensor: return wrap(v.tensor());
+    case Value::Tag::TensorList: return wrap_tuple(v.tensors());
+    case Value::Tag::Scalar: return wrap(v.scalar());
+    case Value::Tag::Ints: return tuple_of(v.ints(), [](int64_t i) { return PyLong_FromLongLong(i); });
+    case Value::Tag::Floats: return tuple_of(v.floats(), [](double d) { return PyFloat_FromDouble(d); });
+    case Value::Tag::Bools: return tuple_of(v.bools(), [](bool b) { return PyBool_FromLong(b); });
+    case Value::Tag::Str: return wrap_string(v.str());
+    case Value::Tag::DType: return wrap(v.dtype());
+    case Value::Tag::Device: return wrap(v.device());
+    case Value::Tag::Layout: return wrap(v.layout());
+    case Value::Tag::MemoryFormat: return wrap(v.memory_format());
+    default: return Py_NewRef(Py_None);
+  }
 }
 
 void add_types(PyObject* module) {

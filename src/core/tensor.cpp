@@ -75,7 +75,25 @@ Tensor Tensor::over(Ref<Storage> storage, DType dtype, Geometry geometry) {
   return Tensor(std::move(impl));
 }
 
+Tensor Tensor::of_parts(std::unique_ptr<TensorParts> parts, IntList sizes, DType dtype, Device device) {
+  check_sizes(sizes);
+  Ref<TensorImpl> impl = TensorImpl::make(Storage::make(0, device), dtype);
+  impl->sizes.assign(sizes.data(), int64_t(sizes.size()));
+  impl->strides = Dims(int64_t(sizes.size()));
+  impl->numel = 1;
+  for (int64_t size : sizes) impl->numel = int64_t(uint64_t(impl->numel) * uint64_t(size));  // may be beyond any memory
+  impl->contiguous = false;
+  impl->parts = std::move(parts);
+  impl->special |= kParts;
+  return Tensor(std::move(impl));
+}
+
+void fail_no_elements(const Tensor& t) {
+  fail(ErrorKind::NotImplemented, "Cannot access storage of ", t.impl()->parts->kind());
+}
+
 Tensor Tensor::alias(const Tensor& of, Geometry geometry) {
+  check_elements(of);
   const TensorImpl& source = *of.impl();
   Ref<TensorImpl> impl = TensorImpl::make(source.storage, source.dtype);
   impl->device = source.device;
@@ -98,6 +116,10 @@ Tensor Tensor::alias(const Tensor& of) {
   impl->offset = source.offset;
   impl->numel = source.numel;
   impl->contiguous = source.contiguous;
+  if (source.parts) {
+    impl->parts = source.parts->copy();
+    impl->special |= kParts;
+  }
   return Tensor(std::move(impl));
 }
 
@@ -140,6 +162,7 @@ void store_scalar(char* data, DType dtype, const Scalar& value) {
 Scalar item(const Tensor& tensor) {
   check(tensor.numel() == 1, "a Tensor with ", tensor.numel(), " elements cannot be converted to Scalar");
   check(!tensor.is_meta(), "Tensor.item() cannot be called on meta tensors");
+  check_elements(tensor);
   Scalar value = load_scalar(tensor.data(), tensor.dtype());
   if (tensor.is_conj()) value = Scalar(std::conj(value.to_complex()));
   return tensor.is_neg() ? -value : value;

@@ -39,6 +39,8 @@ enum class ViewKind : uint8_t { Plain, NoGrad, Inference, MultiOutput, CustomFun
 // behind one that vmap's function sees). Opaque here. Its tensor has sizes, a dtype and a storage of zero bytes.
 struct TensorParts {
   virtual ~TensorParts() = default;
+  virtual std::unique_ptr<TensorParts> copy() const = 0;  // for an alias of the tensor
+  virtual const char* kind() const = 0;                   // as messages name it: "SparseTensorImpl"
 };
 
 class Tensor;
@@ -98,6 +100,8 @@ class Tensor {
   static Tensor alias(const Tensor& of, Geometry geometry);
   static Tensor alias(const Tensor& of);
   static Tensor over(Ref<Storage> storage, DType dtype, Geometry geometry);
+  // Without elements of its own.
+  static Tensor of_parts(std::unique_ptr<TensorParts> parts, IntList sizes, DType dtype, Device device);
   // A 0-d tensor that promotes like the Python number it was.
   static Tensor wrapped(const Scalar& value);
 
@@ -138,6 +142,13 @@ class Tensor {
 };
 
 using TensorList = std::span<const Tensor>;
+
+// For code that reaches elements without passing the choke point: throws for a tensor that has none of its own.
+[[noreturn]] void fail_no_elements(const Tensor& t);
+inline void check_elements(const Tensor& t) {
+  if (t.impl()->special & kParts) [[unlikely]]
+    fail_no_elements(t);
+}
 
 // The first element as a number. Throws for tensors with another count of elements than one, or on the meta device.
 Scalar item(const Tensor& tensor);

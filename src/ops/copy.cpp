@@ -23,6 +23,8 @@ void copy_into(const Tensor& dst, const Tensor& src) {
     const Dims broadcast = broadcast_sizes(dst.sizes(), src.sizes());
     fail(ErrorKind::Runtime, "output with shape ", shape_text(dst.sizes()), " doesn't match the broadcast shape ", shape_text(broadcast));
   }
+  check_elements(dst);
+  check_elements(src);
   if (dst.numel() == 0 || dst.is_meta()) return;
   check_implemented(!src.is_meta(), "Cannot copy out of meta tensor; no data!");
   const Geometry g = src.dim() == dst.dim() && same(src.sizes(), dst.sizes()) ? src.geometry() : expanded(src.geometry(), dst.sizes());
@@ -42,6 +44,7 @@ void copy_into(const Tensor& dst, const Tensor& src) {
 }
 
 void fill_into(const Tensor& dst, const Scalar& value) {
+  check_elements(dst);
   if (dst.numel() == 0 || dst.is_meta()) return;
   check_fill(value, dst.dtype());
   alignas(16) char item[16];
@@ -81,6 +84,7 @@ void check_cast_result(DType result, DType into) {
 void check_cast_result(const Tensor& result, const Tensor& into) { check_cast_result(result.dtype(), into.dtype()); }
 
 void resize_raw(const Tensor& t, IntList sizes) {
+  check_elements(t);
   check_sizes(sizes);
   if (same(t.sizes(), sizes)) return;
   Dims strides = contiguous_strides(sizes);

@@ -50,7 +50,8 @@ static void give(Out& out, const FactoryOptions& options, Tensor t) {
   out.count = 1;
 }
 
-static void run_empty(const Op&, const Value* args, Out& out) {
+static void run_empty(const Op& op, const Value* args, Out& out) {
+  if (made_sparse(op, args, out, 2)) return;
   const FactoryOptions options(args + 1);
   const IntList size = args[0].ints();
   const DType dtype = options.dtype.value_or(default_dtype);
@@ -74,7 +75,8 @@ static const Op empty_strided{OpDef{.schema = "empty_strided(int[] size, int[] s
         "A tensor with arbitrary content, of this shape and these strides in elements."
         TABULA_EXAMPLE("torch.empty_strided((2, 3), (1, 2)).stride()", "(1, 2)")}};
 
-static void run_zeros(const Op&, const Value* args, Out& out) {
+static void run_zeros(const Op& op, const Value* args, Out& out) {
+  if (made_sparse(op, args, out, 2)) return;
   const FactoryOptions options(args + 1);
   give(out, options, zeros_raw(args[0].ints(), options.dtype.value_or(default_dtype), options.device_or_default()));
 }
@@ -109,7 +111,8 @@ static const Op full{OpDef{.schema = "full(int[] size, Scalar fill_value, " FACT
 
 #define LIKE_TAIL FACTORY_TAIL ", MemoryFormat? memory_format=None"
 
-static void run_empty_like(const Op&, const Value* args, Out& out) {
+static void run_empty_like(const Op& op, const Value* args, Out& out) {
+  if (made_sparse(op, args, out, 2)) return;
   const FactoryOptions options(args + 1);
   give(out, options, empty_like_options(args[0].tensor(), options, args[6]));
 }
@@ -125,7 +128,9 @@ static const Op empty_like{OpDef{.schema = "empty_like(Tensor input, " LIKE_TAIL
         "A tensor with arbitrary content, and the shape, dtype, device and strides of the input unless told "
         "otherwise."
         TABULA_EXAMPLE("torch.empty_like(torch.zeros(2, 3)).shape", "torch.Size([2, 3])")}};
-static void run_zeros_like(const Op&, const Value* args, Out& out) { filled_like(args, out, Scalar(0), 1); }
+static void run_zeros_like(const Op& op, const Value* args, Out& out) {
+  if (!made_sparse(op, args, out, 2)) filled_like(args, out, Scalar(0), 1);
+}
 static const Op zeros_like{OpDef{.schema = "zeros_like(Tensor input, " LIKE_TAIL ") -> Tensor", .run = boxed(run_zeros_like), .on = Function,
     .doc =
         "Zeros with the shape, dtype and device of the input unless told otherwise."
@@ -171,7 +176,9 @@ static const Op new_full{OpDef{.schema = "new_full(Tensor input, int[] size, Sca
     .doc =
         "One number in a tensor of this shape, with the dtype and device of this tensor unless told otherwise."
         TABULA_EXAMPLE("torch.zeros(2).new_full((3,), 5)", "tensor([5., 5., 5.])")}};
-static void run_new_zeros(const Op&, const Value* args, Out& out) { new_filled(args, out, Scalar(0), 2); }
+static void run_new_zeros(const Op& op, const Value* args, Out& out) {
+  if (!made_sparse(op, args, out, 3)) new_filled(args, out, Scalar(0), 2);
+}
 static const Op new_zeros{OpDef{.schema = "new_zeros(Tensor input, int[] size, " FACTORY_TAIL ") -> Tensor", .run = boxed(run_new_zeros), .on = Method,
     .doc =
         "Zeros of this shape, with the dtype and device of this tensor unless told otherwise."

@@ -12,6 +12,12 @@ FactoryOptions::FactoryOptions(const Value* args) {
   requires_grad = !args[4].is_none() && args[4].flag();
 }
 
+bool made_sparse(const Op& op, const Value* args, Out& out, int layout) {
+  if (args[layout].is_none() || args[layout].layout() == Layout::Strided) [[likely]]
+    return false;
+  return call_hooks.above_autograd && call_hooks.above_autograd({op, args, out}, kParts);
+}
+
 Device FactoryOptions::device_or(Device otherwise) const { return device ? tabula::device_or_default(device) : otherwise; }
 Device FactoryOptions::device_or_default() const { return tabula::device_or_default(device); }
 

@@ -19,6 +19,9 @@ struct FactoryOptions {
   Tensor finish(Tensor t) const;
 };
 
+// A sparse layout is asked for: the layer that makes such tensors takes the call.
+bool made_sparse(const Op& op, const Value* args, Out& out, int layout);
+
 // Uninitialised, shaped and laid out like t.
 Tensor empty_like_options(const Tensor& t, const FactoryOptions& options, const Value& memory_format);
 

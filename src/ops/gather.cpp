@@ -13,6 +13,7 @@
 #include "ops/scalar_range.h"
 #include "ops/scatter.h"
 #include "ops/search.h"
+#include "ops/sparse.h"
 #include "ops/view.h"
 
 namespace tabula {
@@ -63,6 +64,7 @@ static void run_gather(const Op&, const Value* args, Out& out) {
   detail::box(out, std::move(result));
 }
 static void gather_vjp(Backward& b) {
+  if (b.flag(3)) return b.set(0, sparse_gathered(b.g(), b.integer(1), b.in(2), b.sizes(0)));
   const Tensor zeros = zeros_raw(b.sizes(0), b.g().dtype(), b.g().device());
   b.set(0, scatter_add(zeros, b.arg(1), b.in(2), b.g()));
 }
@@ -249,7 +251,10 @@ static const Op embedding_dense_backward{
           .vjp = embedding_backward_vjp,
           .save = in(1)}};
 static void embedding_vjp(Backward& b) {
-  check_implemented(!b.flag(4), "embedding: sparse gradients are not supported");
+  if (b.flag(4)) {
+    check(!b.flag(3), "embedding_backward: scale_grad_by_freq not supported with sparse gradients");
+    return b.set(0, sparse_rows(b.g(), b.in(1), b.sizes(0), b.integer(2)));
+  }
   b.set(0, embedding_dense_backward(b.g(), b.in(1), b.sizes(0)[0], b.arg(2), b.arg(3)));
 }
 const Op embedding{OpDef{.schema = "embedding(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",

@@ -202,6 +202,7 @@ struct OpDef {
   bool composite = false;     // made of other operations: needs no derivative of its own
   bool view = false;          // the result shares memory with argument 0
   bool lazy_bits = false;     // sees lazily conjugated and negated inputs itself
+  bool parts = false;         // sees sparse inputs itself
   Devices devices = Devices::Same;
   Vjp vjp = nullptr;          // null: the results never require grad
   uint32_t save = 0;          // in(i) | out(i) | shape(i)

@@ -223,7 +223,7 @@ static void alias_vjp(Backward& b) { b.set(0, b.g()); }
 const Op alias_view{OpDef{.schema = "alias(Tensor(a) input) -> Tensor(a)", .run = fn<run_alias>, .on = Internal, .view = true, .lazy_bits = true, .vjp = alias_vjp}};
 
 static Tensor run_detach(const Tensor& input) { return Tensor::alias(input); }
-const Op detach{OpDef{.schema = "detach(Tensor(a) input) -> Tensor(a)", .run = fn<run_detach>, .on = Both, .lazy_bits = true,
+const Op detach{OpDef{.schema = "detach(Tensor(a) input) -> Tensor(a)", .run = fn<run_detach>, .on = Both, .lazy_bits = true, .parts = true,
     .doc =
         "The same memory without history: gradients don't flow through it."
         TABULA_EXAMPLE("torch.detach(torch.ones(2, requires_grad=True)).requires_grad", "False")}};
@@ -243,9 +243,18 @@ void set_tensor_data(const Tensor& x, const Tensor& data) {
   to.storage = from.storage;
   to.dtype = from.dtype;
   to.device = from.device;
-  constexpr uint8_t taken = kConj | kNeg | kOffCpu;
+  constexpr uint8_t taken = kConj | kNeg | kOffCpu | kParts;
   to.special = uint8_t((to.special & ~taken) | (from.special & taken));
-  to.set_geometry(from.sizes, from.strides, from.offset);
+  to.parts = from.parts ? from.parts->copy() : nullptr;
+  if (from.parts) {
+    to.sizes = from.sizes;
+    to.strides = from.strides;
+    to.offset = from.offset;
+    to.numel = from.numel;
+    to.contiguous = from.contiguous;
+  } else {
+    to.set_geometry(from.sizes, from.strides, from.offset);
+  }
 }
 
 // ---- for derivatives ----

@@ -61,13 +61,20 @@ METHOD_ONLY = {
     "lu": "ops_py.triangular:lu_method",
     **dict.fromkeys(
         """
-        __complex__ __idiv__ __long__ __nonzero__ apply_ ccol_indices col_indices const_data_ptr crow_indices
-        dequantize fill_diagonal_ hash_tensor index int_repr ipu is_distributed is_set_to map2_ map_ mtia pin_memory
-        q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qscheme record_stream
-        resize resize_as resize_as_sparse_ row_indices slice_inverse smm sparse_resize_ sparse_resize_and_clear_
-        sspaddmm storage_type to_dense to_mkldnn to_padded_tensor xpu
+        __complex__ __idiv__ __long__ __nonzero__ apply_ const_data_ptr dequantize fill_diagonal_ hash_tensor index
+        int_repr ipu is_distributed is_set_to map2_ map_ mtia pin_memory q_per_channel_axis q_per_channel_scales
+        q_per_channel_zero_points q_scale q_zero_point qscheme record_stream resize resize_as slice_inverse storage_type
+        to_mkldnn to_padded_tensor xpu
         """.split(),
         "ops_py.tensor_methods",
+    ),
+    **dict.fromkeys(
+        """
+        _coalesced_ _dimI _dimV _indices _nnz _values ccol_indices coalesce col_indices crow_indices indices
+        resize_as_sparse_ row_indices smm sparse_mask sparse_resize_ sparse_resize_and_clear_ sspaddmm to_dense
+        to_sparse to_sparse_bsc to_sparse_bsr to_sparse_coo to_sparse_csc to_sparse_csr values
+        """.split(),
+        "sparse._methods",
     ),
 }
 IN_PLACE = ("renorm",)

@@ -14,16 +14,29 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def _copy(tensor: Tensor) -> Tensor:
+    dense = tensor.layout is torch.strided
+    return tensor.clone(memory_format=torch.contiguous_format if dense else torch.preserve_format)
+
+
+def _narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    if input.layout is torch.strided:
+        return input.narrow(dim, start, length)
+    from ..sparse._shape import narrow_copy
+
+    return narrow_copy(input, dim, start, length)
+
+
 def _copying(name: str, view: Callable[..., Any]) -> Callable[..., Any]:
     def function(input: Tensor, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         result = view(input, *args, **kwargs)
         if isinstance(result, (tuple, list)):
-            copies = tuple(one.clone(memory_format=torch.contiguous_format) for one in result)
+            copies = tuple(_copy(one) for one in result)
             if out is None:
                 return copies
             into_all(copies, out)
             return None
-        return into(result.clone(memory_format=torch.contiguous_format), out)
+        return into(_copy(result), out)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"Like ``{name.removesuffix('_copy')}``, but the result has memory of its own."
@@ -31,13 +44,14 @@ def _copying(name: str, view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _METHODS = (
-    "as_strided", "detach", "diagonal", "expand", "narrow", "permute", "select", "split", "split_with_sizes", "squeeze",
+    "as_strided", "detach", "diagonal", "expand", "permute", "select", "split", "split_with_sizes", "squeeze",
     "t", "transpose", "unbind", "unfold", "unsqueeze", "view",
 )  # fmt: skip
 for _name in _METHODS:
     globals()[f"{_name}_copy"] = _copying(f"{_name}_copy", getattr(torch.Tensor, _name))
 for _name in ("view_as_complex", "view_as_real"):
     globals()[f"{_name}_copy"] = _copying(f"{_name}_copy", getattr(torch, _name))
+narrow_copy = _copying("narrow_copy", _narrow)
 alias_copy = _copying("alias_copy", lambda input: input)
 
 

@@ -114,6 +114,10 @@ def torch_norm(
     >>> torch.norm(torch.tensor([3., 4.]))
     tensor(5.)
     """
+    if input.layout is not torch.strided:
+        from ..sparse._reduce import norm
+
+        return into(norm(input, p, dim, keepdim, dtype), out)
     dims = None if dim is None else wrap_dims([dim] if isinstance(dim, int) else dim, input.dim())
     if isinstance(p, str):
         if p == "nuc":

@@ -1,4 +1,4 @@
-"""Methods of Tensor that few programs call: element by element loops, storage types, and layouts that do not exist."""
+"""Methods of Tensor that few programs call: element by element loops, storage types, and what does not exist."""
 
 from __future__ import annotations
 
@@ -92,11 +92,6 @@ def storage_type(self: Tensor) -> Any:
     return self.storage()._get_legacy_storage_class()
 
 
-def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
-    """The tensor itself, which is dense."""
-    return self if dtype is None else self.to(dtype)
-
-
 def dequantize(self: Tensor) -> Tensor:
     """The elements as float32; there are no quantised ones."""
     return self.to(torch.float32)
@@ -167,19 +162,11 @@ def _refusing(name: str, message: str, error: type[Exception] = RuntimeError) ->
     return method
 
 
-_LAYOUTS = {
-    "ccol_indices": "sparse column compressed", "row_indices": "sparse column compressed",
-    "crow_indices": "sparse row compressed", "col_indices": "sparse row compressed",
-}  # fmt: skip
-for _name, _layout in _LAYOUTS.items():
-    globals()[_name] = _refusing(_name, f"{_name} expected {_layout} tensor layout but got Strided")
 for _name in (
     "int_repr", "q_per_channel_axis", "q_per_channel_scales", "q_per_channel_zero_points", "q_scale", "q_zero_point",
     "qscheme",
 ):  # fmt: skip
     globals()[_name] = _refusing(_name, f"Tensor.{_name}: quantised tensors are not supported", NotImplementedError)
-for _name in ("resize_as_sparse_", "smm", "sparse_resize_", "sparse_resize_and_clear_", "sspaddmm"):
-    globals()[_name] = _refusing(_name, f"Tensor.{_name}: sparse tensors are not supported", NotImplementedError)
 for _name in ("hash_tensor", "slice_inverse"):
     globals()[_name] = _refusing(_name, f"Tensor.{_name} is not part of Tabula yet", NotImplementedError)
 to_padded_tensor = _refusing(
