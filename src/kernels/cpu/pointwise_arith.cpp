@@ -7,27 +7,31 @@ inline namespace TABULA_ISA {
 namespace {
 
 // A factor of one, the usual alpha, costs no multiplication.
-template <class T, class Plain, class Scaled>
-void alpha_block(int64_t n, char* const* out, const char* const* in, const double* params, const int64_t* iparams) {
+template <class T, class Plain, class Scaled, class E = T>
+void alpha_block(int64_t n, char* const* out, const char* const* in, const double* params, const int64_t* iparams,
+                 uint32_t repeated) {
   if (params[0] == 1)
-    vector_block<T, 2, Plain>(n, out, in, params, iparams);
+    vector_block<T, 2, Plain, E>(n, out, in, params, iparams, repeated);
   else
-    vector_block<T, 2, Scaled>(n, out, in, params, iparams);
+    vector_block<T, 2, Scaled, E>(n, out, in, params, iparams, repeated);
 }
 template <class T, class Plain, class Scaled>
 void define_alpha(BlockTable& table, Pointwise op, Plain, Scaled) {
   table.at[int(op)][int(dtype_of<T>)] = alpha_block<T, Plain, Scaled>;
+  table.takes_repeated[int(op)][int(dtype_of<T>)] = true;
+  if constexpr (std::is_same_v<T, float>) table.bfloat16[int(op)] = alpha_block<T, Plain, Scaled, BFloat16>;
 }
 
 template <class T, class Plain, class Up, class Down>
-void round_block(int64_t n, char* const* out, const char* const* in, const double* params, const int64_t* iparams) {
+void round_block(int64_t n, char* const* out, const char* const* in, const double* params, const int64_t* iparams,
+                 uint32_t repeated) {
   const double ten[kMaxParams] = {std::pow(10.0, std::fabs(params[0]))};
   if (params[0] == 0)
-    vector_block<T, 1, Plain>(n, out, in, ten, iparams);
+    vector_block<T, 1, Plain>(n, out, in, ten, iparams, repeated);
   else if (params[0] > 0)
-    vector_block<T, 1, Up>(n, out, in, ten, iparams);
+    vector_block<T, 1, Up>(n, out, in, ten, iparams, repeated);
   else
-    vector_block<T, 1, Down>(n, out, in, ten, iparams);
+    vector_block<T, 1, Down>(n, out, in, ten, iparams, repeated);
 }
 template <class T, class Plain, class Up, class Down>
 void define_round(BlockTable& table, Plain, Up, Down) {
@@ -53,6 +57,7 @@ void define_for(BlockTable& table) {
       [](const auto& p, auto x) TABULA_ALWAYS { return round_down_scaled(x, p[0]); });
 
   arith_rows(Definer<T>{table});
+  if constexpr (std::is_same_v<T, float>) arith_rows(DefinerBFloat16{table});
 
   TABULA_ROW1_TO(bool, isnan, x != x);
   TABULA_ROW1_TO(bool, isinf, isinf(x));

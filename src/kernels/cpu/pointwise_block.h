@@ -1,9 +1,11 @@
 // How a formula becomes a block kernel, and how a family of them enters the table.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu/block_table.h"
+#include "kernels/simd_bf16.h"
 #include "kernels/scalar_math.h"
 
 namespace tabula::kernels {
@@ -11,6 +13,8 @@ namespace tabula::kernels {
 inline namespace TABULA_ISA {
 
 inline constexpr int kMaxParams = 3;
+inline constexpr int kAhead = 2048;  // bytes: the hardware's own prefetching ends with each page of 4 KB
+inline constexpr int64_t kAlignFrom = 512;  // elements from which on aligning the stores pays
 
 // The parameters in the type that a formula computes in.
 template <class V>
@@ -29,22 +33,36 @@ struct Params {
   TABULA_INLINE V operator[](int k) const { return at[k]; }
 };
 
-// f(parameters, vectors...) over floats: one call site, so that long formulas are still expanded in place
-template <class T, int inputs, class F>
-void vector_block(int64_t n, char* const* out, const char* const* in, const double* params, const int64_t* iparams) {
+// f(parameters, vectors...) over floats that lie in memory as E: one call site, so that long formulas are still expanded
+// in place
+template <class T, int inputs, class F, class E = T>
+void vector_block(int64_t n, char* const* out, const char* const* in, const double* params, const int64_t* iparams,
+                  uint32_t repeated) {
   using V = Vec<T>;
+  using Memory = Elements<T, E>;
   const F f{};
   const Params<V> p(params, iparams);
-  T* const o = reinterpret_cast<T*>(out[0]);
-  const T* x[inputs];
-  for (int k = 0; k < inputs; k++) x[k] = reinterpret_cast<const T*>(in[k]);
-  for (int64_t i = 0; i < n; i += V::size) {
-    const int64_t left = n - i;
+  E* const o = reinterpret_cast<E*>(out[0]);
+  const E* x[inputs];
+  int64_t moves[inputs];  // all ones, or zero for an input that stays where it is
+  for (int k = 0; k < inputs; k++) {
+    x[k] = reinterpret_cast<const E*>(in[k]);
+    moves[k] = inputs > 1 && (repeated >> k & 1) ? 0 : -1;
+  }
+  // Stores that straddle cache lines are dear: a long block begins with what is missing to the next line.
+  const int64_t beyond = int64_t(reinterpret_cast<uintptr_t>(o) / sizeof(E) % V::size);
+  int64_t step = n > kAlignFrom && beyond ? V::size - beyond : V::size;
+  for (int64_t i = 0; i < n; i += step, step = V::size) {
+    const int64_t left = std::min(n - i, step);
     V v[inputs], r;
-    if (left >= V::size) [[likely]] {
-      for (int k = 0; k < inputs; k++) v[k] = V::load(x[k] + i);
+    if (left == V::size) [[likely]] {
+      for (int k = 0; k < inputs; k++) {
+        const E* const at = x[k] + (i & moves[k]);
+        __builtin_prefetch(reinterpret_cast<const char*>(at) + kAhead);
+        v[k] = Memory::load(at);
+      }
     } else {
-      for (int k = 0; k < inputs; k++) v[k] = V::load_partial(x[k] + i, left);
+      for (int k = 0; k < inputs; k++) v[k] = Memory::load_partial(x[k] + (i & moves[k]), left);
     }
     if constexpr (inputs == 1)
       r = f(p, v[0]);
@@ -52,17 +70,18 @@ void vector_block(int64_t n, char* const* out, const char* const* in, const doub
       r = f(p, v[0], v[1]);
     else
       r = f(p, v[0], v[1], v[2]);
-    if (left >= V::size) [[likely]]
-      r.store(o + i);
+    if (left == V::size) [[likely]]
+      Memory::store(o + i, r);
     else
-      r.store_partial(o + i, left);
+      Memory::store_partial(o + i, r, left);
   }
 }
 
 // The same one element at a time; the compiler vectorises it where it pays. An output that is also an input is no
 // obstacle to that: each element is read before it is written.
 template <class T, class R, int inputs, class F>
-void scalar_block(int64_t n, char* const* out, const char* const* in, const double* params, const int64_t* iparams) {
+void scalar_block(int64_t n, char* const* out, const char* const* in, const double* params, const int64_t* iparams,
+                  uint32_t) {
   const F f{};
   const Params<T> p(params, iparams);
   R* const o = reinterpret_cast<R*>(out[0]);
@@ -85,6 +104,7 @@ void scalar_block(int64_t n, char* const* out, const char* const* in, const doub
 // Enters one formula into the table: as vectors for T = float or double, else element by element.
 template <class T, int inputs, class F>
 void define(BlockTable& table, Pointwise op, F) {
+  table.takes_repeated[int(op)][int(dtype_of<T>)] = LaneFloat<T> && inputs > 1;
   if constexpr (LaneFloat<T>)
     table.at[int(op)][int(dtype_of<T>)] = vector_block<T, inputs, F>;
   else
@@ -102,6 +122,13 @@ struct Definer {
   template <int inputs, class F>
   void operator()(Pointwise op, std::integral_constant<int, inputs>, F f) const {
     define<T, inputs>(table, op, f);
+  }
+};
+struct DefinerBFloat16 {
+  BlockTable& table;
+  template <int inputs, class F>
+  void operator()(Pointwise op, std::integral_constant<int, inputs>, F) const {
+    table.bfloat16[int(op)] = vector_block<float, inputs, F, BFloat16>;
   }
 };
 
@@ -123,7 +150,7 @@ struct Definer {
 
 // where and masked_fill only move values
 template <class T>
-void where_block(int64_t n, char* const* out, const char* const* in, const double*, const int64_t*) {
+void where_block(int64_t n, char* const* out, const char* const* in, const double*, const int64_t*, uint32_t) {
   T* const o = reinterpret_cast<T*>(out[0]);
   const uint8_t* const c = reinterpret_cast<const uint8_t*>(in[0]);
   const T* const x = reinterpret_cast<const T*>(in[1]);
@@ -136,7 +163,7 @@ void where_block(int64_t n, char* const* out, const char* const* in, const doubl
 }
 template <class T>
 void masked_fill_block(int64_t n, char* const* out, const char* const* in, const double* params,
-                       const int64_t* iparams) {
+                       const int64_t* iparams, uint32_t) {
   const T value = Params<T>(params, iparams)[0];
   T* const o = reinterpret_cast<T*>(out[0]);
   const T* const x = reinterpret_cast<const T*>(in[0]);

@@ -79,12 +79,13 @@ TABULA_INLINE T shift_right(T x, T by) {
 }
 
 template <class T, class F>
-void division_block(int64_t n, char* const* out, const char* const* in, const double* params, const int64_t* iparams) {
+void division_block(int64_t n, char* const* out, const char* const* in, const double* params, const int64_t* iparams,
+                    uint32_t repeated) {
   const T* const divisor = reinterpret_cast<const T*>(in[1]);
   bool zero = false;
   for (int64_t i = 0; i < n; i++) zero |= divisor[i] == 0;
   check(!zero, "ZeroDivisionError");
-  scalar_block<T, T, 2, F>(n, out, in, params, iparams);
+  scalar_block<T, T, 2, F>(n, out, in, params, iparams, repeated);
 }
 template <class T, class F>
 void define_division(BlockTable& table, Pointwise op, F) {

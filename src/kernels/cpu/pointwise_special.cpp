@@ -25,7 +25,7 @@ void define_for(BlockTable& table) {
 
 // The next of the 16-bit floats, whose encodings are in the order of their magnitudes: the float32 next to one is not.
 template <class T, int infinity>
-void nextafter_block(int64_t n, char* const* out, const char* const* in, const double*, const int64_t*) {
+void nextafter_block(int64_t n, char* const* out, const char* const* in, const double*, const int64_t*, uint32_t) {
   uint16_t* const o = reinterpret_cast<uint16_t*>(out[0]);
   const uint16_t* const from = reinterpret_cast<const uint16_t*>(in[0]);
   const uint16_t* const to = reinterpret_cast<const uint16_t*>(in[1]);

@@ -43,6 +43,8 @@ class StridedWalk {
   bool is_constant(int k) const {
     return std::all_of(strides_[k], strides_[k] + ndim_, [](int64_t s) { return s == 0; });
   }
+  // every block sees one value of operand k
+  bool is_row_constant(int k) const { return is_constant(k) || (strides_[k][0] == 0 && rows_ == 1); }
   // every block of operand k is one run of memory
   bool is_direct(int k) const {
     return (strides_[k][0] == 1 || sizes_[0] == 1) &&
