@@ -177,6 +177,7 @@ void stream_block(void* dst, const void* block, int64_t bytes) {
   s += head;
   bytes -= head;
   for (; bytes >= 64; bytes -= 64, d += 64, s += 64) {
+    __builtin_prefetch(s + kPrefetchAhead);
     for (int k = 0; k < 4; k++)
       _mm_stream_si128(reinterpret_cast<__m128i*>(d) + k, _mm_loadu_si128(reinterpret_cast<const __m128i*>(s) + k));
   }

@@ -78,8 +78,14 @@ void copy_cpu(const CopyCall& call) {
   const int64_t n = elements(call.ndim, call.sizes);
   if (n == 0) return;
 
+  const bool stream = bypasses_cache(call.dst.data, n * to_size);
   if (!flip && same_layout(call)) {
     parallel_for(n, kPieceBytes / std::max(to_size, from_size), [&](int64_t begin, int64_t end) {
+      if (stream && to == from) {
+        stream_block(call.dst.data + begin * to_size, call.src.data + begin * from_size, (end - begin) * to_size);
+        stream_fence();
+        return;
+      }
       cast_block(to, call.dst.data + begin * to_size, from, call.src.data + begin * from_size, end - begin);
     });
     return;
@@ -100,7 +106,7 @@ void copy_cpu(const CopyCall& call) {
       char* const src = call.src.data + cursor.offset[1] * from_size;
       const char* have = src;
       if (!src_direct) {
-        const bool straight = dst_direct && !flip && !cast;
+        const bool straight = dst_direct && !flip && !cast && !stream;
         gather_block(straight ? dst : source, src, walk.rectangle(cursor, 1), from_size);
         have = straight ? dst : source;
       } else if (flip) {
@@ -109,39 +115,46 @@ void copy_cpu(const CopyCall& call) {
       }
       if (flip) resolve(from, source, m, conj, call.neg);
       if (cast) {
-        cast_block(to, dst_direct ? dst : result, from, have, m);
-        have = dst_direct ? dst : result;
+        const bool straight = dst_direct && !stream;
+        cast_block(to, straight ? dst : result, from, have, m);
+        have = straight ? dst : result;
       }
       if (!dst_direct)
         scatter_block(dst, have, walk.rectangle(cursor, 0), to_size);
+      else if (stream)
+        stream_block(dst, have, m * to_size);
       else if (have != dst)
         std::memcpy(dst, have, size_t(m * to_size));
       if (++block == end) break;
       walk.next(cursor);
     }
+    if (stream) stream_fence();
   });
 }
 
 void fill_cpu(const FillCall& call) {
-  const int64_t size = item_size(call.dst.dtype);
-  if (elements(call.ndim, call.sizes) == 0) return;
+  const int64_t size = item_size(call.dst.dtype), n = elements(call.ndim, call.sizes);
+  if (n == 0) return;
   const int64_t* const strides[] = {call.dst.strides};
   const StridedWalk<1> walk(call.ndim, call.sizes, 1, strides, kBlockBytes / size, kBlockBytes / size);
-  const bool direct = walk.is_direct(0);
+  const bool direct = walk.is_direct(0), stream = direct && bypasses_cache(call.dst.data, n * size);
   parallel_for(walk.blocks(), kPieceBytes / kBlockBytes, [&](int64_t begin, int64_t end) {
     alignas(64) char block[kBlockBytes];
-    if (!direct) fill_block(block, call.value, walk.block_elements(), size);
+    if (!direct || stream) fill_block(block, call.value, walk.block_elements(), size);
     StridedWalk<1>::Cursor cursor;
     walk.seek(cursor, begin);
     for (int64_t at = begin;;) {
       char* const dst = call.dst.data + cursor.offset[0] * size;
-      if (direct)
+      if (stream)
+        stream_block(dst, block, cursor.rows * cursor.cols * size);
+      else if (direct)
         fill_block(dst, call.value, cursor.rows * cursor.cols, size);
       else
         scatter_block(dst, block, walk.rectangle(cursor, 0), size);
       if (++at == end) break;
       walk.next(cursor);
     }
+    if (stream) stream_fence();
   });
 }
 

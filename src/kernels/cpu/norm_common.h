@@ -98,7 +98,10 @@ Spread spread_of(DType dtype, const char* base, int64_t first, int64_t n) {
   for (int64_t i = 0; i < n; i += kNormBlock) {
     const int64_t m = std::min(kNormBlock, n - i);
     const C* x = block_of(dtype, base, first + i, m, buffer);
-    const double mean = sum_vectors<C>(m, [&](int64_t k, int64_t left) { return take(x + k, left); }) / double(m);
+    const double mean = sum_vectors<C>(m, [&](int64_t k, int64_t left) {
+      __builtin_prefetch(reinterpret_cast<const char*>(x + k) + kPrefetchAhead);
+      return take(x + k, left);
+    }) / double(m);
     const C centre = C(mean);
     const double squares = sum_vectors<C>(m, [&](int64_t k, int64_t left) {
       const V<C> d = (left >= kLanes<C> ? load(x + k) : load_part(x + k, left, centre)) - centre;

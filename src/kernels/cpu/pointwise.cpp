@@ -32,10 +32,6 @@ constexpr int64_t kBlockElements = 1024;  // a few staged operands of them fit t
 constexpr int64_t kTileElements = 4096;   // in a block that reads an operand across its memory order
 constexpr int64_t kBlockBytes = 16384;    // room for either, in the widest type
 constexpr int64_t kGrain = 32768;        // elements in a piece of parallel work
-// Results this large bypass the cache, in the allocator's huge pages: relu takes 2/3 of the time, a chain of four 1.2 times
-// as long. In small pages it does not pay.
-constexpr int64_t kStreamBytes = 16 << 20;
-constexpr uintptr_t kPage = 4096;
 
 const BlockTable& block_table = *[] {
   auto* table = new BlockTable();
@@ -126,8 +122,7 @@ bool needs_no_staging(const Run& run, uint32_t& repeated) {
 
 bool bypasses_cache(const Run& run, int64_t n) {
   const PointwiseCall& call = run.call;
-  if (n * item_size(run.result) < kStreamBytes || call.nout != 1) return false;
-  if (reinterpret_cast<uintptr_t>(call.out[0].data) % kPage != 0) return false;
+  if (call.nout != 1 || !kernels::bypasses_cache(call.out[0].data, n * item_size(run.result))) return false;
   // in place, the lines are there already
   for (int k = 0; k < call.nin; k++)
     if (call.in[k].data == call.out[0].data) return false;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/cpu/block_move.h"
 #include "kernels/cpu/block_table.h"
 #include "kernels/simd_bf16.h"
 #include "kernels/scalar_math.h"
@@ -13,7 +14,6 @@ namespace tabula::kernels {
 inline namespace TABULA_ISA {
 
 inline constexpr int kMaxParams = 3;
-inline constexpr int kAhead = 2048;  // bytes: the hardware's own prefetching ends with each page of 4 KB
 inline constexpr int64_t kAlignFrom = 512;  // elements from which on aligning the stores pays
 
 // The parameters in the type that a formula computes in.
@@ -58,7 +58,7 @@ void vector_block(int64_t n, char* const* out, const char* const* in, const doub
     if (left == V::size) [[likely]] {
       for (int k = 0; k < inputs; k++) {
         const E* const at = x[k] + (i & moves[k]);
-        __builtin_prefetch(reinterpret_cast<const char*>(at) + kAhead);
+        __builtin_prefetch(reinterpret_cast<const char*>(at) + kPrefetchAhead);
         v[k] = Memory::load(at);
       }
     } else {

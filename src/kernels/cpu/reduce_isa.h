@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "core/dtype.h"
+#include "kernels/cpu/block_move.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -42,6 +43,12 @@ template <class T>
   V<T> v;
   std::memcpy(&v, p, sizeof v);
   return v;
+}
+// For one pass over long memory.
+template <class T>
+[[gnu::always_inline]] inline V<T> load_ahead(const T* p) {
+  __builtin_prefetch(reinterpret_cast<const char*>(p) + kPrefetchAhead);
+  return load(p);
 }
 template <class T>
 [[gnu::always_inline]] inline void store(T* p, V<T> v) {
@@ -177,12 +184,30 @@ inline int64_t widen_halves(const Half*, int64_t, float*) { return 0; }
 inline int64_t narrow_to_halves(const float*, int64_t, Half*) { return 0; }
 #endif
 
+// The same for bfloat16, with prefetching.
+inline int64_t widen_bfloat16(const BFloat16* src, int64_t n, float* dst) {
+  typedef uint16_t Narrow __attribute__((vector_size(kVecBytes / 2)));
+  typedef uint32_t Wide __attribute__((vector_size(kVecBytes)));
+  constexpr int64_t L = kLanes<float>;
+  int64_t i = 0;
+  for (; i + 2 * L <= n; i += 2 * L) {
+    __builtin_prefetch(reinterpret_cast<const char*>(src + i) + kPrefetchAhead);
+    Narrow a, b;
+    std::memcpy(&a, src + i, sizeof a);
+    std::memcpy(&b, src + i + L, sizeof b);
+    store(dst + i, (V<float>)(__builtin_convertvector(a, Wide) << 16));
+    store(dst + i + L, (V<float>)(__builtin_convertvector(b, Wide) << 16));
+  }
+  return i;
+}
+
 // dst[i] = convert(src[i * stride]).
 template <class S, class C>
 inline void read_block(const S* src, int64_t stride, int64_t n, C* dst) {
   if (stride == 1) {
     int64_t i = 0;
     if constexpr (std::is_same_v<S, Half> && std::is_same_v<C, float>) i = widen_halves(src, n, dst);
+    if constexpr (std::is_same_v<S, BFloat16> && std::is_same_v<C, float>) i = widen_bfloat16(src, n, dst);
     for (; i < n; i++) dst[i] = convert<C>(src[i]);
   } else {
     for (int64_t i = 0; i < n; i++) dst[i] = convert<C>(src[i * stride]);

@@ -48,10 +48,10 @@ C best_of(const C* p, int64_t n) {
   auto get = [](V<C> x) { return prepare<C, absolute>(x); };
   int64_t i = 0;
   for (; i + 4 * L <= n; i += 4 * L) {
-    a = pick(a, get(load(p + i)));
-    b = pick(b, get(load(p + i + L)));
-    c = pick(c, get(load(p + i + 2 * L)));
-    d = pick(d, get(load(p + i + 3 * L)));
+    a = pick(a, get(load_ahead(p + i)));
+    b = pick(b, get(load_ahead(p + i + L)));
+    c = pick(c, get(load_ahead(p + i + 2 * L)));
+    d = pick(d, get(load_ahead(p + i + 3 * L)));
   }
   for (; i + L <= n; i += L) a = pick(a, get(load(p + i)));
   if (i < n) b = pick(b, get(load_part(p + i, n - i, p[i])));

@@ -94,10 +94,10 @@ struct FoldOp {
       V<C> a = splat(fill), b = a, c = a, d = a;
       int64_t i = 0;
       for (; i + 4 * L <= m; i += 4 * L) {
-        a = f(a, Map::map(load(p + i)));
-        b = f(b, Map::map(load(p + i + L)));
-        c = f(c, Map::map(load(p + i + 2 * L)));
-        d = f(d, Map::map(load(p + i + 3 * L)));
+        a = f(a, Map::map(load_ahead(p + i)));
+        b = f(b, Map::map(load_ahead(p + i + L)));
+        c = f(c, Map::map(load_ahead(p + i + 2 * L)));
+        d = f(d, Map::map(load_ahead(p + i + 3 * L)));
       }
       for (; i + L <= m; i += L) a = f(a, Map::map(load(p + i)));
       if (i < m) b = f(b, Map::map(load_part(p + i, m - i, fill)));

@@ -124,7 +124,7 @@ void each_group(const ScanCall& call, F f) {
 template <class C, class Op>
 void accumulate_rows(const ScanCall& call) {
   using A = accumulate_t<C>;
-  constexpr int64_t kLines = 8;
+  constexpr int64_t kLines = 4;
   const auto* in = reinterpret_cast<const C*>(call.in);
   auto* out = reinterpret_cast<C*>(call.out);
   const int64_t n = call.dim, grain = std::max<int64_t>(1, kPiece / n / kLines) * kLines;

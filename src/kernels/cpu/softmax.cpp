@@ -73,16 +73,40 @@ double row_exp(const C* p, int64_t n, C top, C* out) {
   return total;
 }
 
+// A row that `count` vectors hold.
+template <class C, int count>
+[[gnu::always_inline]] inline void short_row(const C* x, int64_t n, C* y, bool log) {
+  constexpr int L = kLanes<C>;
+  V<C> v[count], e[count];
+  V<C> most{}, total{};
+  for (int k = 0; k < count; k++) {
+    __builtin_prefetch(reinterpret_cast<const char*>(x + k * L) + kPrefetchAhead);
+    v[k] = k + 1 < count ? load(x + k * L) : take(x + k * L, n - k * L, -std::numeric_limits<C>::infinity());
+    most = k == 0 ? v[k] : V<C>(greater<C>(most, v[k]));
+  }
+  const C top = fold_lanes<C, kVecBytes>(most, [](auto a, auto b) { return greater<C>(a, b); });
+  for (int k = 0; k < count; k++) {
+    v[k] -= top;
+    e[k] = exp_v<C>(v[k]);
+    total = k == 0 ? e[k] : total + e[k];
+  }
+  const C sum = sum_lanes<C>(total);
+  const C change = log ? C(std::log(sum)) : C(1) / sum;
+  for (int k = 0; k < count; k++) {
+    const V<C> result = log ? v[k] - change : e[k] * change;
+    if (k + 1 < count)
+      store(y + k * L, result);
+    else
+      put(y + k * L, result, n - k * L);
+  }
+}
+
 template <class C>
 void forward_row(const C* x, int64_t n, C* y, bool log) {
-  if (n <= kLanes<C>) {  // one vector holds the row
-    const V<C> v = take(x, n, -std::numeric_limits<C>::infinity());
-    const C top = fold_lanes<C, kVecBytes>(v, [](auto a, auto b) { return greater<C>(a, b); });
-    const V<C> shifted = v - top, e = exp_v<C>(shifted);
-    const C sum = sum_lanes<C>(e);
-    put(y, V<C>(log ? shifted - C(std::log(sum)) : e * (C(1) / sum)), n);
-    return;
-  }
+  constexpr int L = kLanes<C>;
+  if (n <= L) return short_row<C, 1>(x, n, y, log);
+  if (n <= 2 * L) return short_row<C, 2>(x, n, y, log);
+  if (n <= 4 * L && n > 3 * L) return short_row<C, 4>(x, n, y, log);
   const C top = row_max(x, n);
   if (log) {
     const C shift = C(std::log(row_exp<C>(x, n, top, nullptr)));
