@@ -197,7 +197,8 @@ void each_run(const Loops& over, int64_t begin, int64_t end, F&& f) {
 // Reduces elements [begin, end) of one output's row into its state.
 void reduce_row(const Work& w, const char* row, int64_t begin, int64_t end, char* state) {
   const int64_t stride = w.over.empty() ? 1 : w.over.back().in;
-  const bool plain = w.direct && (stride == 1 || w.over.back().size == 1);
+  const bool dense = stride == 1 || w.over.back().size == 1, plain = w.direct && dense;
+  const bool bfloat16 = dense && w.call->in_dtype == DType::BFloat16 && w.compute == DType::Float32 && w.ops.bfloat16_row;
   alignas(64) char buffer[kStaged * 16];
   const int64_t width = item_size(w.compute);
   int64_t filled = 0;
@@ -210,6 +211,11 @@ void reduce_row(const Work& w, const char* row, int64_t begin, int64_t end, char
     if (plain && run >= kShortRun) {
       flush(index);
       w.ops.rows(p, 1, 0, run, index, state, w.call->params);
+      return;
+    }
+    if (bfloat16 && run >= kShortRun) {
+      flush(index);
+      w.ops.bfloat16_row(p, run, state);
       return;
     }
     while (run > 0) {

@@ -184,20 +184,27 @@ inline int64_t widen_halves(const Half*, int64_t, float*) { return 0; }
 inline int64_t narrow_to_halves(const float*, int64_t, Half*) { return 0; }
 #endif
 
-// The same for bfloat16, with prefetching.
-inline int64_t widen_bfloat16(const BFloat16* src, int64_t n, float* dst) {
+// bfloat16 as floats, by the same names.
+[[gnu::always_inline]] inline V<float> load(const BFloat16* p) {
   typedef uint16_t Narrow __attribute__((vector_size(kVecBytes / 2)));
   typedef uint32_t Wide __attribute__((vector_size(kVecBytes)));
+  Narrow bits;
+  std::memcpy(&bits, p, sizeof bits);
+  return (V<float>)(__builtin_convertvector(bits, Wide) << 16);
+}
+[[gnu::always_inline]] inline V<float> load_ahead(const BFloat16* p) {
+  __builtin_prefetch(reinterpret_cast<const char*>(p) + kPrefetchAhead);
+  return load(p);
+}
+[[gnu::always_inline]] inline V<float> load_part(const BFloat16* p, int64_t count, float fill) {
+  V<float> v = splat(fill);
+  for (int64_t i = 0; i < count; i++) v[i] = float(p[i]);
+  return v;
+}
+inline int64_t widen_bfloat16(const BFloat16* src, int64_t n, float* dst) {
   constexpr int64_t L = kLanes<float>;
   int64_t i = 0;
-  for (; i + 2 * L <= n; i += 2 * L) {
-    __builtin_prefetch(reinterpret_cast<const char*>(src + i) + kPrefetchAhead);
-    Narrow a, b;
-    std::memcpy(&a, src + i, sizeof a);
-    std::memcpy(&b, src + i + L, sizeof b);
-    store(dst + i, (V<float>)(__builtin_convertvector(a, Wide) << 16));
-    store(dst + i + L, (V<float>)(__builtin_convertvector(b, Wide) << 16));
-  }
+  for (; i + L <= n; i += L) store(dst + i, load_ahead(src + i));
   return i;
 }
 

@@ -29,6 +29,10 @@ ReduceOps make_ops() {
     const C* p = static_cast<const C*>(data);
     for (int64_t r = 0; r < rows; r++) Op::absorb(static_cast<State*>(states)[r], p + r * row_stride, n, base, params);
   };
+  if constexpr (requires(State& state, const BFloat16* p) { Op::absorb_elements(state, p, int64_t(0)); })
+    ops.bfloat16_row = [](const void* data, int64_t n, void* state) {
+      Op::absorb_elements(*static_cast<State*>(state), static_cast<const BFloat16*>(data), n);
+    };
   ops.tile = [](const void* data, int64_t rows, int64_t row_stride, int64_t width, int64_t base, void* states,
                 const double* params) {
     Op::tile(static_cast<const C*>(data), rows, row_stride, width, base, static_cast<State*>(states), params);

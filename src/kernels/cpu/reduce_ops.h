@@ -22,6 +22,8 @@ struct ReduceOps {
   // states[r] absorbs the n contiguous elements at data + r * row_stride; `base` is the index of the first one.
   void (*rows)(const void* data, int64_t rows, int64_t row_stride, int64_t n, int64_t base, void* states,
                const double* params) = nullptr;
+  // One state absorbs n contiguous bfloat16 elements, without a block of floats between; null where there is no such way.
+  void (*bfloat16_row)(const void* data, int64_t n, void* state) = nullptr;
   // states[j] absorbs column j of a tile; `base` is the index of its first row.
   void (*tile)(const void* data, int64_t rows, int64_t row_stride, int64_t width, int64_t base, void* states,
                const double* params) = nullptr;

@@ -85,7 +85,10 @@ struct FoldOp {
   static State identity() { return State(Combine::identity); }
   static void merge(State& a, const State& b) { a = Combine()(a, b); }
 
-  static void absorb(State& state, const C* p, int64_t n, int64_t, const double*) {
+  static void absorb(State& state, const C* p, int64_t n, int64_t, const double*) { absorb_elements(state, p, n); }
+  template <class E>
+    requires std::is_same_v<E, C> || (std::is_same_v<E, BFloat16> && std::is_same_v<C, float>)
+  static void absorb_elements(State& state, const E* p, int64_t n) {
     constexpr int L = kLanes<C>;
     const C fill = C(Combine::identity);
     const Combine f;
