@@ -38,7 +38,11 @@ void forward(const RowNormCall& call) {
         const C* x = block_of(call.dtype, call.x, first + i, m, buffer);
         C* y = target(call.dtype, call.y, first + i, results);
         const C *w = weight.data() + i, *b = bias.data() + i;
-        for (int64_t k = 0; k < m; k++) y[k] = (x[k] - mean) * rstd * w[k] + b[k];
+        for (int64_t k = 0; k < m; k += kLanes<C>) {
+          const int64_t left = m - k;
+          __builtin_prefetch(reinterpret_cast<const char*>(y + k) + kPrefetchAhead, 1);
+          put(y + k, mad<C>((take(x + k, left) - mean) * rstd, take(w + k, left), take(b + k, left)), left);
+        }
         commit(call.dtype, call.y, first + i, m, results);
       }
     }
