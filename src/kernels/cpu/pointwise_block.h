@@ -56,6 +56,7 @@ void vector_block(int64_t n, char* const* out, const char* const* in, const doub
     const int64_t left = std::min(n - i, step);
     V v[inputs], r;
     if (left == V::size) [[likely]] {
+      __builtin_prefetch(reinterpret_cast<const char*>(o + i) + kPrefetchAhead, 1);
       for (int k = 0; k < inputs; k++) {
         const E* const at = x[k] + (i & moves[k]);
         __builtin_prefetch(reinterpret_cast<const char*>(at) + kPrefetchAhead);
