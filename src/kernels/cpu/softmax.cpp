@@ -13,7 +13,6 @@ namespace {
 constexpr int64_t kPiece = 16384;  // elements of a piece of parallel work
 constexpr int64_t kWidth = 256;    // columns of a tile
 constexpr int64_t kSumBlock = 4096;
-constexpr int64_t kStreamed = 2048;  // elements of results that wait in the L1 cache on their way past it
 
 // A NaN may get lost here: its exponential makes the sum, and with it every result, a NaN all the same.
 template <class C>
@@ -160,20 +159,7 @@ template <class C>
 void forward_rows(const SoftmaxCall& call) {
   const int64_t n = call.dim;
   const bool direct_out = call.out_dtype == dtype_of<C>;
-  const bool stream = direct_out && call.in_dtype == call.out_dtype && n <= kStreamed / 8 && bypasses_cache(call.out, call.outer * n * int64_t(sizeof(C)));
   parallel_for(call.outer, std::max<int64_t>(1, kPiece / n), [&](int64_t begin, int64_t end) {
-    if (stream) {
-      alignas(64) C block[kStreamed];
-      const int64_t group = kStreamed / n;
-      for (int64_t r = begin; r < end; r += group) {
-        const int64_t rows = std::min(group, end - r);
-        for (int64_t k = 0; k < rows; k++)
-          forward_row(reinterpret_cast<const C*>(call.in) + (r + k) * n, n, block + k * n, call.log);
-        stream_block(reinterpret_cast<C*>(call.out) + r * n, block, rows * n * int64_t(sizeof(C)));
-      }
-      stream_fence();
-      return;
-    }
     std::unique_ptr<C[]> in, out;
     if (call.in_dtype != dtype_of<C>) in = std::make_unique_for_overwrite<C[]>(size_t(n));
     if (!direct_out) out = std::make_unique_for_overwrite<C[]>(size_t(n));
