@@ -1,6 +1,7 @@
 # The pointwise kernels.
 tabula_isa_sources(
     src/kernels/cpu/block_cast.cpp
+    src/kernels/cpu/block_transpose.cpp
     src/kernels/cpu/optim.cpp
     src/kernels/cpu/pointwise_activation.cpp
     src/kernels/cpu/pointwise_arith.cpp

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/cpu/block_transpose.h"
 #include "kernels/cpu/isa.h"
 
 #if defined(__SSE2__)
@@ -11,15 +12,18 @@
 
 namespace tabula::kernels {
 
-// Conversions that have a vector form of their own, one set per instruction set; block_cast.cpp.
+// What has a vector form of its own, per instruction set: block_cast.cpp and block_transpose.cpp.
 namespace baseline {
 void define_casts(CastTable& table);
+void define_transposes(TransposeTable& table);
 }
 namespace avx2 {
 void define_casts(CastTable& table);
+void define_transposes(TransposeTable& table);
 }
 namespace avx512 {
 void define_casts(CastTable& table);
+void define_transposes(TransposeTable& table);
 }
 
 namespace {
@@ -52,6 +56,13 @@ CastTable make_table() {
   return table;
 }
 
+const TransposeTable transposes = [] {
+  TransposeTable table;
+  choose_isa([&] { baseline::define_transposes(table); }, [&] { avx2::define_transposes(table); },
+             [&] { avx512::define_transposes(table); });
+  return table;
+}();
+
 // Asks for n elements of the block that most often comes next: rows and columns of a block are too short for the
 // hardware to see their pattern.
 template <class T>
@@ -61,36 +72,6 @@ inline void prefetch_run(const T* p, int64_t n, bool write) {
     for (int64_t i = 0; i < n; i += line) __builtin_prefetch(p + i, 1);
   else
     for (int64_t i = 0; i < n; i += line) __builtin_prefetch(p + i, 0);
-}
-
-// Four columns of `rows` 4-byte elements, each a run of memory, become four columns of a row-major block. The same
-// columns of the next block are asked for one line at a time: in a burst they would stall the loads.
-template <class T>
-void transpose_columns(T* block, int64_t width, const T* columns, int64_t stride, int64_t rows) {
-  typedef uint32_t Quad __attribute__((vector_size(16)));
-  const auto load = [](const T* p) {
-    Quad q;
-    std::memcpy(&q, p, sizeof q);
-    return q;
-  };
-  const auto store = [](T* p, Quad q) { std::memcpy(p, &q, sizeof q); };
-  int64_t i = 0;
-  for (; i + 4 <= rows; i += 4) {
-    const T* const c = columns + i;
-    __builtin_prefetch(columns + (width + (i / 4) % 4) * stride + i / 16 * 16);
-    const Quad a0 = load(c), a1 = load(c + stride), a2 = load(c + 2 * stride), a3 = load(c + 3 * stride);
-    const Quad low01 = __builtin_shufflevector(a0, a1, 0, 4, 1, 5);
-    const Quad high01 = __builtin_shufflevector(a0, a1, 2, 6, 3, 7);
-    const Quad low23 = __builtin_shufflevector(a2, a3, 0, 4, 1, 5);
-    const Quad high23 = __builtin_shufflevector(a2, a3, 2, 6, 3, 7);
-    T* const out = block + i * width;
-    store(out, __builtin_shufflevector(low01, low23, 0, 1, 4, 5));
-    store(out + width, __builtin_shufflevector(low01, low23, 2, 3, 6, 7));
-    store(out + 2 * width, __builtin_shufflevector(high01, high23, 0, 1, 4, 5));
-    store(out + 3 * width, __builtin_shufflevector(high01, high23, 2, 3, 6, 7));
-  }
-  for (; i < rows; i++)
-    for (int k = 0; k < 4; k++) block[i * width + k] = columns[k * stride + i];
 }
 
 // The C library's copy has wider vectors than this file, which is compiled for every processor.
@@ -123,18 +104,13 @@ void move_block(void* block, void* strided, const Rectangle& r) {
     }
   } else if (gather && r.col_stride == 0) {
     for (int64_t i = 0; i < r.rows; i++, b += r.cols) fill_run(b, s[i * r.row_stride], r.cols);
+  } else if (gather && r.row_stride == 1 && (sizeof(T) == 4 || sizeof(T) == 8)) {
+    (sizeof(T) == 4 ? transposes.four : transposes.eight)(block, strided, r);
   } else if (r.rows > 1 && r.row_stride < r.col_stride) {
     for (int64_t j = 0; j < r.cols; j++) {
       T* const column = s + j * r.col_stride;
-      if constexpr (gather && sizeof(T) == 4) {
-        if (r.row_stride == 1 && j + 4 <= r.cols) {
-          transpose_columns(b + j, r.cols, column, r.col_stride, r.rows);
-          j += 3;
-          continue;
-        }
-      }
       prefetch_run(column + r.cols * r.col_stride, r.row_stride == 1 ? r.rows : 0, !gather);
-        for (int64_t i = 0; i < r.rows; i++) move(b[i * r.cols + j], column[i * r.row_stride]);
+      for (int64_t i = 0; i < r.rows; i++) move(b[i * r.cols + j], column[i * r.row_stride]);
     }
   } else {
     for (int64_t i = 0; i < r.rows; i++, b += r.cols) {

@@ -186,7 +186,7 @@ void run_strided(const Run& run, int64_t n) {
   const StridedWalk<kMaxOperands> walk(call.ndim, call.sizes, count, strides,
                                        std::min(kBlockElements, kBlockBytes / widest),
                                        std::min(kTileElements, kBlockBytes / widest));
-  enum class Access : uint8_t { Direct, Contiguous, Strided, Constant, RowConstant };
+  enum class Access : uint8_t { Direct, Contiguous, Rows, Strided, Constant, RowConstant };
   Access access[kMaxOperands];
   uint32_t repeated = 0;
   for (int k = 0; k < count; k++) {
@@ -199,8 +199,10 @@ void run_strided(const Run& run, int64_t n) {
     else if (walk.is_direct(k))
       access[k] = operand[k].dtype == wanted[k] ? Access::Direct : Access::Contiguous;
     else
-      access[k] = Access::Strided;
+      access[k] = operand[k].dtype == wanted[k] && walk.has_long_rows(k) ? Access::Rows : Access::Strided;
   }
+  // where an operand's rows are used as they lie, the kernel is called for each
+  const bool by_rows = std::find(access, access + count, Access::Rows) != access + count;
 
   const bool stream = access[0] == Access::Direct && bypasses_cache(run, n);
 
@@ -223,7 +225,7 @@ void run_strided(const Run& run, int64_t n) {
       for (int k = 0; k < count; k++) {
         char* const data = operand[k].data + cursor.offset[k] * item_size(operand[k].dtype);
         const bool input = k >= call.nout;
-        if (access[k] == Access::Direct) {
+        if (access[k] == Access::Direct || access[k] == Access::Rows) {
           if (input || !stream) place[k] = data;
         } else if (access[k] == Access::RowConstant) {
           repeat(staged[k], wanted[k], operand[k], data, kRepeatedBytes / item_size(wanted[k]));
@@ -235,11 +237,19 @@ void run_strided(const Run& run, int64_t n) {
           if (!same_type) cast_block(wanted[k], staged[k], operand[k].dtype, raw, n);
         }
       }
-      run(n, place, const_cast<const char* const*>(place + call.nout), repeated);
+      for (int64_t row = 0; row < (by_rows ? cursor.rows : 1); row++) {
+        char* at[kMaxOperands];
+        for (int k = 0; k < count; k++) {
+          const bool stays = k >= call.nout && (repeated >> (k - call.nout) & 1);
+          const int64_t step = stays ? 0 : access[k] == Access::Rows ? walk.row_stride(k) : cursor.cols;
+          at[k] = place[k] + row * step * item_size(wanted[k]);
+        }
+        run(by_rows ? cursor.cols : n, at, const_cast<const char* const*>(at + call.nout), repeated);
+      }
       for (int k = 0; k < call.nout; k++) {
         char* const data = operand[k].data + cursor.offset[k] * item_size(operand[k].dtype);
         if (stream) stream_block(data, staged[k], n * item_size(wanted[k]));
-        if (access[k] == Access::Direct) continue;
+        if (access[k] == Access::Direct || access[k] == Access::Rows) continue;
         if (access[k] == Access::Contiguous) {
           cast_block(operand[k].dtype, data, wanted[k], staged[k], n);
           continue;

@@ -40,6 +40,9 @@ class StridedWalk {
   int64_t blocks() const { return blocks_; }
   int64_t block_elements() const { return rows_ * cols_; }
   int64_t inner_stride(int k) const { return strides_[k][0]; }
+  int64_t row_stride(int k) const { return strides_[k][1]; }
+  // every row of a block of several is a run of memory of operand k, long enough for a call of its own
+  bool has_long_rows(int k) const { return strides_[k][0] == 1 && rows_ > 1 && cols_ >= 32; }
   bool is_constant(int k) const {
     return std::all_of(strides_[k], strides_[k] + ndim_, [](int64_t s) { return s == 0; });
   }
@@ -124,8 +127,8 @@ class StridedWalk {
         if (strides_[k][d] != 0 && strides_[k][d] < strides_[k][fast] && sizes_[d] >= 4) fast = d;
       if (fast == 0) continue;
       if (fast != 1) swap_dims(1, fast);
-      // two cache lines of the one that is read across, longer runs of the others; measured
-      cols_ = std::min(sizes_[0], std::max<int64_t>(1, tile / 32));
+      // squares, as long a run of the one that is read across as of the others; measured
+      cols_ = std::min(sizes_[0], std::max<int64_t>(1, tile / 64));
       rows_ = std::min(sizes_[1], tile / cols_);
       return;
     }
