@@ -206,7 +206,7 @@ def multi_margin_loss(
 
         raise RuntimeError(f"expected scalar type Long but found {_scalar_name(target.dtype)}")
     scores, index = input.reshape(rows, classes), target.reshape(rows, 1)
-    if rows and (int(index.min()) < 0 or int(index.max()) >= classes):
+    if rows and torch._C._vmap_parts(index) is None and (int(index.min()) < 0 or int(index.max()) >= classes):
         raise RuntimeError("target out of range")
     loss = (margin - scores.gather(1, index) + scores).clamp_min(0)
     if p == 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ._common import factory_options, flat_arguments, into, promote, sizes, wrap_dim
+from ._common import flat_arguments, into, promote, sizes, wrap_dim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -402,7 +402,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     shape = list(input.shape[:-1])
     for dim in sorted((first, second)):
         shape.insert(dim, side)
-    result = torch.zeros(shape, **factory_options(input))
+    result = input.new_zeros(shape)
     result.diagonal(offset, first, second).copy_(input)
     return result
 

@@ -38,7 +38,15 @@ def _axis(dim: int, rank: int) -> int:
     return wrap_dim(dim, rank)
 
 
-class _ComplexToComplex(torch.autograd.Function):
+class _Transform(torch.autograd.Function):
+    """A transform along the dimensions that its second argument numbers from the front."""
+
+    @classmethod
+    def vmap(cls, info: Any, in_dims: tuple[Any, ...], x: Tensor, dims: tuple[int, ...], *rest: Any) -> tuple[Any, int]:
+        return cls.apply(x.movedim(in_dims[0], 0), tuple(dim + 1 for dim in dims), *rest), 0
+
+
+class _ComplexToComplex(_Transform):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dims: tuple[int, ...], scale: float, forward: bool) -> Tensor:
         ctx.arguments = dims, scale, forward
@@ -51,7 +59,7 @@ class _ComplexToComplex(torch.autograd.Function):
         return _ComplexToComplex.apply(grad, dims, scale, not forward), None, None, None
 
 
-class _RealToComplex(torch.autograd.Function):
+class _RealToComplex(_Transform):
     """Half of the spectrum along the last of the dimensions."""
 
     @staticmethod
@@ -72,7 +80,7 @@ class _RealToComplex(torch.autograd.Function):
         return torch.real(_ComplexToComplex.apply(grad, dims, scale, False)), None, None
 
 
-class _ComplexToReal(torch.autograd.Function):
+class _ComplexToReal(_Transform):
     """Back from half of a spectrum to ``size`` real values."""
 
     @staticmethod
