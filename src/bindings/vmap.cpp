@@ -59,6 +59,12 @@ PyObject* spread(PyObject*, PyObject* tensor) {
   return guarded([&]() -> PyObject* { return wrap(vmap::spread(tensor_argument(tensor))); });
 }
 
+PyObject* spread_like(PyObject*, PyObject* args) {
+  PyObject *tensor, *other;
+  if (!PyArg_ParseTuple(args, "OO:_vmap_spread_like", &tensor, &other)) return nullptr;
+  return guarded([&]() -> PyObject* { return wrap(vmap::spread_like(tensor_argument(tensor), tensor_argument(other))); });
+}
+
 // (the tensor behind, its batch dimension, the level, the level's position); None for tensors that are no examples.
 PyObject* parts(PyObject*, PyObject* tensor) {
   return guarded([&]() -> PyObject* {
@@ -95,6 +101,7 @@ PyMethodDef functions[] = {{"_vmap_enter", enter, METH_VARARGS, nullptr},     {"
                            {"_vmap_depth", depth, METH_NOARGS, nullptr},      {"_vmap_example", example, METH_VARARGS, nullptr},
                            {"_vmap_batch", batch, METH_VARARGS, nullptr},     {"_vmap_spread", spread, METH_O, nullptr},
                            {"_vmap_parts", parts, METH_O, nullptr},           {"_vmap_rules", rules, METH_NOARGS, nullptr},
+                           {"_vmap_spread_like", spread_like, METH_VARARGS, nullptr},
                            {"_vmap_level", level_facts, METH_O, nullptr},
                            {nullptr, nullptr, 0, nullptr}};
 

@@ -217,13 +217,23 @@ Tensor unwrap(const Tensor& t, int64_t dim, int64_t level, int64_t size) {
   return expose(t, level, size, dim);
 }
 
+namespace {
+Tensor spread_over(const Tensor& t, const Level& level) {
+  for (const BatchParts* parts = parts_of(t); parts; parts = parts_of(parts->inner))
+    if (parts->level == level.number) return t;
+  return conceal(expose(t, level.number, level.size, 0), level.number, 0);
+}
+}  // namespace
+
 Tensor spread(const Tensor& t) {
   Tensor result = t;
-  for (size_t i = 0; i < active; i++) {
-    bool found = false;
-    for (const BatchParts* parts = parts_of(result); parts && !found; parts = parts_of(parts->inner)) found = parts->level == levels[i].number;
-    if (!found) result = conceal(expose(result, levels[i].number, levels[i].size, 0), levels[i].number, 0);
-  }
+  for (size_t i = 0; i < active; i++) result = spread_over(result, levels[i]);
+  return result;
+}
+Tensor spread_like(const Tensor& t, const Tensor& other) {
+  Tensor result = t;
+  for (const BatchParts* parts = parts_of(other); parts; parts = parts_of(parts->inner))
+    result = spread_over(result, {parts->level, parts->inner.sizes()[size_t(parts->dim)], Randomness::Error});
   return result;
 }
 

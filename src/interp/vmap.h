@@ -31,6 +31,8 @@ BatchParts* parts_of(const Tensor& t);  // null for tensors that are no examples
 
 // `t` as one that differs between the examples of all active levels.
 Tensor spread(const Tensor& t);
+// The same for the levels whose examples `other` differs between.
+Tensor spread_like(const Tensor& t, const Tensor& other);
 
 // A gradient of what is shown as `shown` has the shape of one example. With the shape of the tensor behind all levels:
 Tensor behind_all(const Tensor& gradient, const Tensor& shown);

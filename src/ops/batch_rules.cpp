@@ -107,19 +107,21 @@ void dims(Batched& b) {
   spread_tensors(b);
   const int first = b.op.schema.tensor_params[0], sizes = b.find("input_sizes");
   // where the input's sizes are given, dimensions number those
-  const bool lifted = sizes < 0 && b.rank(first) == 0;
+  const bool gathers = b.op.schema.base_name == "gather";  // its result has the index's shape
+  const bool lifted = sizes < 0 && b.rank(gathers ? 2 : first) == 0;
   for (uint8_t i : b.op.schema.tensor_params)
     if (sizes < 0 && b.is_tensor(i) && b.rank(i) == 0) b.set(i, tabula::unsqueeze(b.in(i), int64_t(1)));
   const int64_t rank = sizes < 0 ? b.rank(first) : int64_t(b.args[sizes].ints().size());
   if (sizes >= 0) prepend_size(b);
   bool joined = false;
+  const bool reduces = b.find("keepdim") >= 0 || b.op.schema.base_name == "count_nonzero";  // no dimensions stand for all
   for (size_t i = 0; i < b.op.schema.params.size(); i++) {
     const Param& p = b.op.schema.params[i];
     if (!names_dims(p.name)) continue;
     const Value& v = b.args[i];
     if (p.type.list) {
       Dims moved;
-      if (v.is_none() || v.ints().empty())
+      if (v.is_none() || (v.ints().empty() && reduces))
         for (int64_t d = 0; d < rank; d++) moved.push_back(d + 1);
       else
         for (int64_t d : v.ints()) moved.push_back(wrap_dim(d, rank) + 1);

@@ -63,6 +63,7 @@ Tensor clone_raw(const Tensor& t) {
 }
 
 Tensor contiguous_raw(const Tensor& t) {
+  check_elements(t);
   if (t.is_contiguous() && !(t.impl()->special & (kConj | kNeg))) return t;
   Tensor copy = Tensor::empty(t.sizes(), t.dtype(), t.device());
   copy_into(copy, t);

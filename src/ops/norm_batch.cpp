@@ -168,7 +168,7 @@ Three run_native(const Tensor& input, const Tensor& weight, const Tensor& bias, 
     const Tensor none = Tensor::empty(Dims{0}, shown, input.device());
     return {y, none, none};
   }
-  return {y, mean.dtype() == shown ? mean : cast_raw(mean, shown), rstd.dtype() == shown ? rstd : cast_raw(rstd, shown)};
+  return {y, mean.dtype() == shown ? mean : to_dtype(mean, shown), rstd.dtype() == shown ? rstd : to_dtype(rstd, shown)};
 }
 Three run_native_no_stats(const Tensor& input, const Tensor& weight, const Tensor& bias, bool training, double momentum, double eps) {
   return run_native(input, weight, bias, Tensor(), Tensor(), training, momentum, eps);
@@ -235,8 +235,7 @@ Tensor instance_norm_of(const Tensor& input, const Tensor& weight, const Tensor&
     const int64_t over = 0;
     const auto settle = [&](const Tensor& running, const Tensor& many) {
       if (!running.defined() || samples == 0) return;
-      copy_into(running, reshape(mean_dim(reshape(many, Dims{samples, channels}), IntList(&over, 1)), running.sizes()));
-      running.bump_version();
+      copy_(running, reshape(mean_dim(reshape(many, Dims{samples, channels}), IntList(&over, 1)), running.sizes()));
     };
     const NoGrad guard;
     settle(running_mean, mean);

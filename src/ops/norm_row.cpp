@@ -126,7 +126,7 @@ const Op layer_norm_torch{OpDef{.schema = "layer_norm.torch(Tensor input, int[] 
 std::tuple<Tensor, Tensor, Tensor> run_native_layer_norm(const Tensor& input, IntList normalized, const Tensor& weight, const Tensor& bias, double eps) {
   auto [y, mean, rstd] = row_norm.many<3>(input, normalized, weight, bias, eps, false);
   const DType shown = weight.defined() ? weight.dtype() : input.dtype();
-  return {y, mean.dtype() == shown ? mean : cast_raw(mean, shown), rstd.dtype() == shown ? rstd : cast_raw(rstd, shown)};
+  return {y, mean.dtype() == shown ? mean : to_dtype(mean, shown), rstd.dtype() == shown ? rstd : to_dtype(rstd, shown)};
 }
 const Op native_layer_norm{OpDef{.schema = "native_layer_norm(Tensor input, int[] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)",
                                  .run = fn<run_native_layer_norm>, .on = Function | Internal, .composite = true,

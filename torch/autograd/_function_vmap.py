@@ -119,9 +119,10 @@ def apply(cls: Any, args: tuple[Any, ...]) -> Any:
     """Run a Function on arguments of which some are examples."""
     own = cls.vmap is not Function.vmap
     level, parts = _parts(args)
-    if not own and cls.setup_context is Function.setup_context and cls.__module__.startswith("torch."):
+    internal = cls.__module__.startswith("torch.")
+    if internal and not own and not cls.generate_vmap_rule:
         return _one_by_one(cls, args, parts, level)
-    if cls.setup_context is Function.setup_context and not (own and cls.__module__.startswith("torch.")):
+    if cls.setup_context is Function.setup_context and not internal:
         raise RuntimeError(
             "In order to use an autograd.Function with functorch transforms (vmap, grad, jvp, jacrev, ...), it must "
             f"override the setup_context staticmethod. {_SEE}"
