@@ -159,6 +159,24 @@ def test_errors(line):
     assert torch._C._vmap_depth() == 0
 
 
+def test_a_shared_tensor_has_no_gradient_by_autograd_grad():
+    w = torch.ones(4, requires_grad=True)
+    with pytest.raises(RuntimeError, match="does not require grad and does not have a grad_fn"):
+        vmap(lambda v: torch.autograd.grad((v * w).sum(), w)[0])(torch.ones(3, 4))
+
+
+@pytest.mark.parametrize("f", [
+    lambda v: F.conv1d(v[None], v[None, None, :2]), lambda v: v @ torch.ones(4, 2), lambda v: v.outer(v) @ v.outer(v),
+    lambda v: F.batch_norm(v.outer(v), None, None, training=True), lambda v: torch.addmm(v, v.outer(v), v.outer(v)),
+    lambda v: F.group_norm(v[None], 2), lambda v: grad(lambda u: u @ u)(v), lambda v: v.sort().values.cumsum(0)[1:],
+    lambda v: F.max_pool1d(v[None, None], 2), lambda v: F.cross_entropy(v, v[0].long() % 4),
+    lambda v: F.layer_norm(v, (4,), v),
+])  # fmt: skip
+def test_no_examples(f):
+    x = torch.arange(12.0).view(3, 4)
+    assert vmap(f)(x[:0]).shape == (0, *vmap(f)(x).shape[1:])
+
+
 def test_a_loop_warns():
     with pytest.warns(
         UserWarning, match="performance drop because we have not yet implemented the batching rule for aten::histc"

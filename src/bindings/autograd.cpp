@@ -69,6 +69,18 @@ void add_captures(BackwardRequest& request, PyObject* inputs) {
   }
 }
 
+// A gradient by what all examples share would be the sum over them, which none of them may see.
+void check_own_examples(PyObject* outputs, PyObject* inputs) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(outputs); i++) {
+    if (!is_tensor(PyTuple_GET_ITEM(outputs, i))) continue;
+    const Tensor& output = unwrap(PyTuple_GET_ITEM(outputs, i));
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(inputs); k++)
+      check(!is_tensor(PyTuple_GET_ITEM(inputs, k)) || vmap::spread_like(unwrap(PyTuple_GET_ITEM(inputs, k)), output).is(unwrap(PyTuple_GET_ITEM(inputs, k))),
+            "element ", i, " of tensors does not require grad and does not have a grad_fn\nHint: inside vmap, the tensor that is differentiated by is shared by "
+            "all examples. torch.func.grad, vjp and jacrev give each example a derivative of its own.");
+  }
+}
+
 // _engine_run_backward(tensors, grads, retain_graph, create_graph, inputs, allow_unused, accumulate)
 PyObject* engine_run(PyObject*, PyObject* const* args, Py_ssize_t n) {
   return guarded([&]() -> PyObject* {
@@ -89,6 +101,7 @@ PyObject* engine_run(PyObject*, PyObject* const* args, Py_ssize_t n) {
     const bool allow_unused = flag(5);
     add_roots(request, args[0], args[1]);
     add_captures(request, args[4]);
+    check_own_examples(args[0], args[4]);
     if (request.accumulate && request.create_graph) warn_about_cycle();
     std::vector<Tensor> grads = run_backward(std::move(request));
     for (size_t i = 0; i < grads.size(); i++) {

@@ -1,5 +1,7 @@
 #include "ops/batch.h"
 
+#include <deque>
+
 #include "ops/copy.h"
 #include "ops/index_basic.h"
 #include "ops/view.h"
@@ -51,14 +53,14 @@ int Batched::find(std::string_view name) const {
   return -1;
 }
 
-void Batched::set(int i, const Tensor& t) { args[i] = Value(tensors_.emplace_back(t)); }
+void Batched::set(int i, const Tensor& t) { args[i] = Value(tensors_.emplace_front(t)); }
 void Batched::set(int i, const Tensor& t, bool is_batched) {
   set(i, t);
   batched_ = (batched_ & ~(1u << i)) | (uint32_t(is_batched) << i);
 }
-void Batched::set(int i, IntList list) { args[i] = Value(IntList(ints_.emplace_back(list))); }
+void Batched::set(int i, IntList list) { args[i] = Value(IntList(ints_.emplace_front(list))); }
 void Batched::set_list(int i, std::vector<Tensor> list, bool is_batched) {
-  args[i] = Value(TensorList(lists_.emplace_back(std::move(list))));
+  args[i] = Value(TensorList(lists_.emplace_front(std::move(list))));
   batched_ = (batched_ & ~(1u << i)) | (uint32_t(is_batched) << i);
 }
 
@@ -87,14 +89,32 @@ void Batched::run(const Op& other) {
     tabula::call(other, values, out);
 }
 
-void Batched::try_example() const {
+void Batched::without_data(Out& result) const {
   Value values[kMaxParams];
   std::copy_n(args, op.schema.params.size(), values);
   std::deque<Tensor> examples;
   for (uint8_t i : op.schema.tensor_params)
     if (is_tensor(i)) values[i] = Value(examples.emplace_back(Tensor::empty(sizes(i), in(i).dtype(), Device{DeviceKind::Meta})));
+  tabula::call(op, values, result);
+}
+
+void Batched::try_example() const {
   Out nothing;
-  tabula::call(op, values, nothing);
+  without_data(nothing);
+}
+
+void Batched::run_none() {
+  Out shapes;
+  without_data(shapes);
+  for (int k = 0; k < shapes.count; k++) {
+    if (!shapes[k].defined()) {
+      give(k, Tensor());
+      continue;
+    }
+    Dims sizes(shapes[k].sizes());
+    sizes.insert(0, 0);
+    give(k, Tensor::empty(sizes, shapes[k].dtype(), in(op.schema.tensor_params[0]).device()));
+  }
 }
 
 void Batched::run_each() {

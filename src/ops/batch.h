@@ -4,7 +4,7 @@
 // again by the outer levels, recorded by autograd, and so on.
 #pragma once
 
-#include <deque>
+#include <forward_list>
 
 #include "ops/backward.h"
 
@@ -59,6 +59,8 @@ class Batched {
   void run(const Op& other);
   // Lets the operation itself refuse an example, in its own words: for dimensions that are too few, say.
   void try_example() const;
+  // The results for a batch of no examples, whose shapes follow from what one would give.
+  void run_none();
   // One example after the other, with PyTorch's warning.
   void run_each();
   void give(int k, Tensor result, bool is_batched = true);
@@ -66,10 +68,12 @@ class Batched {
   bool result_batched(int k) const { return !(plain_results_ >> k & 1); }
 
  private:
+  void without_data(Out& result) const;
   uint32_t batched_ = 0, plain_results_ = 0;
-  std::deque<Tensor> tensors_;
-  std::deque<std::vector<Tensor>> lists_;
-  std::deque<Dims> ints_;
+  // what `args` point to
+  std::forward_list<Tensor> tensors_;
+  std::forward_list<std::vector<Tensor>> lists_;
+  std::forward_list<Dims> ints_;
 };
 
 // Set by the layer that knows about levels: the tensor behind `t` with the batch as dimension 0; undefined if `t` is not

@@ -34,7 +34,7 @@ Tensor joined(const Tensor& t) {
 }
 Tensor parted(const Batched& b, const Tensor& t) {
   Dims sizes(t.sizes());
-  if (b.size) sizes[0] /= b.size;
+  sizes[0] /= b.size;
   sizes.insert(0, b.size);
   return shaped(t, sizes);
 }
@@ -48,7 +48,7 @@ Tensor channels_joined(const Tensor& t) {
 }
 Tensor channels_parted(const Batched& b, const Tensor& t) {
   Dims sizes(t.sizes());
-  if (b.size) sizes[1] /= b.size;
+  sizes[1] /= b.size;
   sizes.insert(1, b.size);
   return moved(shaped(t, sizes), 1, 0);
 }
@@ -81,11 +81,13 @@ Tensor matrices(const Batched& b, int i, int k) {
 }  // namespace
 
 void mm(Batched& b) {
+  if (b.size == 0 && b.form == Form::Plain) return b.run_none();
   want_ranks(b, 0, 2, 2);
   b.give(0, matrices(b, 0, 1));
 }
 
 void bmm(Batched& b) {
+  if (b.size == 0 && b.form == Form::Plain) return b.run_none();
   want_ranks(b, 0, 3, 3);
   const Tensor &x = b.in(0), &y = b.in(1);
   if (b.batched(0) && b.batched(1)) return b.give(0, parted(b, tabula::bmm(joined(x), joined(y))));
@@ -96,6 +98,7 @@ void bmm(Batched& b) {
 }
 
 void mv(Batched& b) {
+  if (b.size == 0 && b.form == Form::Plain) return b.run_none();
   want_ranks(b, 0, 2, 1);
   const Tensor &a = b.in(0), &x = b.in(1);
   if (!b.batched(1)) return b.give(0, parted(b, tabula::mv(joined(a), x)));
@@ -104,6 +107,7 @@ void mv(Batched& b) {
 }
 
 void dot(Batched& b) {
+  if (b.size == 0 && b.form == Form::Plain) return b.run_none();
   want_ranks(b, 0, 1, 1);
   if (b.sizes(0)[0] != b.sizes(1)[0] || b.in(0).dtype() != b.in(1).dtype()) b.try_example();
   if (b.op.schema.base_name == "vdot") b.set(0, conj(b.in(0)));
@@ -115,6 +119,7 @@ void dot(Batched& b) {
 }
 
 void addmm(Batched& b) {
+  if (b.size == 0 && b.form == Form::Plain) return b.run_none();
   if (b.rank(1) != 2 || b.rank(2) != 2) b.try_example();
   const Tensor product = b.batched(1) || b.batched(2) ? matrices(b, 1, 2) : tabula::mm(b.in(1), b.in(2));
   const DType dtype = product.dtype();
@@ -134,6 +139,7 @@ void addmm(Batched& b) {
 // ---- convolutions ----
 
 void convolution(Batched& b) {
+  if (b.size == 0 && b.form == Form::Plain) return b.run_none();
   const bool transposed = b.args[6].flag();
   const int64_t groups = b.args[8].integer(), rank = b.rank(0);
   Tensor result;
@@ -153,6 +159,7 @@ void convolution(Batched& b) {
 }
 
 void conv_weight_grad(Batched& b) {
+  if (b.size == 0 && b.form == Form::Plain) return b.run_none();
   Dims sizes(b.args[2].ints());
   sizes[0] *= b.size;
   b.set(0, channels_joined(b.spread(0)));
@@ -223,6 +230,7 @@ void row_norm_backward(Batched& b) {
 }
 
 void group_norm(Batched& b) {
+  if (b.size == 0 && b.form == Form::Plain) return b.run_none();
   b.spread_in(0);
   const int64_t rank = b.rank(0);
   const bool own = (b.is_tensor(2) && b.batched(2)) || (b.is_tensor(3) && b.batched(3));
@@ -244,6 +252,7 @@ void group_norm(Batched& b) {
 }
 
 void group_norm_backward(Batched& b) {
+  if (b.size == 0 && b.form == Form::Plain) return b.run_none();
   const Wanted wanted(b.args[6]);
   for (int i : {0, 1, 3, 4}) b.spread_in(i);
   const Tensor grad = b.in(0), x = b.in(1), mean = b.in(3), rstd = b.in(4);
@@ -273,6 +282,7 @@ void group_norm_backward(Batched& b) {
 }
 
 void batch_norm(Batched& b) {
+  if (b.size == 0 && b.form == Form::Plain) return b.run_none();
   const bool training = b.args[5].flag();
   bool only_input = b.batched(0);
   for (int i : {1, 2, 3, 4}) only_input &= !(b.is_tensor(i) && b.batched(i));
@@ -306,6 +316,7 @@ void batch_norm(Batched& b) {
 }
 
 void batch_norm_backward(Batched& b) {
+  if (b.size == 0 && b.form == Form::Plain) return b.run_none();
   for (int i : {0, 1}) b.set(i, channels_joined(b.spread(i)));
   for (int i : {2, 3, 4})
     if (b.is_tensor(i)) b.set(i, shaped(b.spread(i), Dims{b.size * b.in(i).sizes().back()}));
@@ -388,6 +399,7 @@ void dropout(Batched& b) {
 }
 
 void multinomial(Batched& b) {
+  if (b.size == 0 && b.form == Form::Plain) return b.run_none();
   if (b.randomness != Randomness::Different || b.rank(0) == 1) return draw_given(b);
   b.set(0, joined(b.spread(0)), true);
   b.run();
