@@ -19,19 +19,24 @@ True
 from __future__ import annotations
 
 import torch as _torch
+from torch import Tensor
 
-from .._missing import missing_class as _missing_class
+from .._legacy_tensors import make as _legacy_types
 from ._make import check_sparse_tensor_invariants
 from ._products import sampled_addmm
 from ._products import sparse_addmm as addmm
 from ._products import sparse_mm as mm
+from .semi_structured import (
+    SparseSemiStructuredTensor,
+    SparseSemiStructuredTensorCUSPARSELT,
+    SparseSemiStructuredTensorCUTLASS,
+    to_sparse_semi_structured,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-    from torch import Tensor
 
 __all__ = [
     "SparseSemiStructuredTensor",
@@ -51,11 +56,8 @@ __all__ = [
     "to_sparse_semi_structured",
 ]
 
-for _name in (
-    "SparseSemiStructuredTensor", "SparseSemiStructuredTensorCUSPARSELT", "SparseSemiStructuredTensorCUTLASS",
-):  # fmt: skip
-    globals()[_name] = _missing_class(f"torch.sparse.{_name}", "semi-structured sparsity needs a CUDA device")
-del _name
+globals().update(_legacy_types(False, True))
+DType = int
 
 
 def sum(input: Tensor, dim: Any = None, dtype: Any = None) -> Tensor:
@@ -158,14 +160,6 @@ def spsolve(input: Tensor, other: Tensor, *, left: bool = True) -> Tensor:
 
 
 solve = spsolve
-
-
-def to_sparse_semi_structured(original_tensor: Tensor, transposed: bool = False) -> Tensor:
-    """Two of four elements in each row, for GPUs: raises RuntimeError on the CPU."""
-    raise RuntimeError(
-        f"Error original_tensor.device= {original_tensor.device} is not supported! Only CUDA tensors are currently "
-        "supported."
-    )
 
 
 def as_sparse_gradcheck(gradcheck: Callable[..., bool]) -> Callable[..., bool]:

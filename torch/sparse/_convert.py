@@ -168,8 +168,10 @@ def _from_entries(
     blocks = value.shape[1:3] if layout in BLOCKED else (1, 1)
     high, wide = size[len(batch)] // blocks[0], size[len(batch) + 1] // blocks[1]
     lines, index, count, width = (rows, columns, high, wide) if layout in BY_ROWS else (columns, rows, wide, high)
-    order = ((where * count + lines) * width + index).argsort()
-    lines, index, value = lines[order], index[order], value[order]
+    keys = (where * count + lines) * width + index
+    if not bool((keys.diff() > 0).all()):
+        order = keys.argsort()
+        lines, index, value = lines[order], index[order], value[order]
     total = 1
     for entry in batch:
         total *= entry

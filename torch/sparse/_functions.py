@@ -107,6 +107,13 @@ def _complex_view(input: Tensor) -> Tensor:
     return coo(indices(input), torch.view_as_complex(values(input)), input.shape[:-1], input.is_coalesced())
 
 
+def dropout(input: Tensor, p: float = 0.5, train: bool = True, *inplace: bool) -> Tensor:
+    """The tensor, where nothing is dropped."""
+    if train and p:
+        raise cannot_run("bernoulli_.float", input)
+    return input
+
+
 def any_(input: Tensor) -> Tensor:
     """Whether some element is not zero."""
     if is_compressed(input):
@@ -164,9 +171,9 @@ def copy_(target: Tensor, source: Tensor, *args: Any) -> Tensor:
 
 
 RULES: dict[str, Any] = {
-    "nan_to_num": nan_to_num, "angle": angle, "conj": conj, "_conj": conj, "positive": identity, "contiguous": identity,
-    "resolve_conj": identity, "resolve_neg": identity, "alias": identity, "view_as_real": _real_view,
-    "view_as_complex": _complex_view, "any": any_,
+    "dropout": dropout, "nan_to_num": nan_to_num, "angle": angle, "conj": conj, "_conj": conj, "any": any_,
+    "view_as_real": _real_view, "view_as_complex": _complex_view,
+    **dict.fromkeys(("positive", "contiguous", "resolve_conj", "resolve_neg", "alias"), identity),
     "real": lambda input: linear(torch.real, input) if input.is_complex() else input,
     "imag": lambda input: linear(torch.imag, input),
     **{name: _unary(name, is_linear) for name, is_linear in _BOTH.items()},

@@ -72,6 +72,32 @@ def _dense_times(dense: Tensor, matrix: Tensor) -> Tensor:
     return _rows_times(pointers, index, value, dense.t(), matrix.shape[1], not columns).t()  # type: ignore[no-any-return]
 
 
+class _WholeGradient(torch.autograd.Function):
+    """The product with a dense matrix whose gradient to the sparse one is dense, as torch.mm's is."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, dense: Tensor, first: bool) -> Tensor:
+        ctx.save_for_backward(matrix, dense)
+        ctx.first = first
+        return times_dense(matrix, dense) if first else _dense_times(dense, matrix)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        matrix, dense = ctx.saved_tensors
+        to_matrix = to_dense = None
+        if ctx.needs_input_grad[0]:
+            to_matrix = grad @ dense.mH if ctx.first else dense.mH @ grad
+        if ctx.needs_input_grad[1]:
+            to_dense = mm(matrix.mH, grad) if ctx.first else mm(grad, matrix.mH)
+        return to_matrix, to_dense, None
+
+
+def _product(matrix: Tensor, dense: Tensor, masked: bool, first: bool = True) -> Tensor:
+    if not masked and matrix.requires_grad and torch.is_grad_enabled():
+        return _WholeGradient.apply(matrix, dense, first)  # type: ignore[no-any-return]
+    return times_dense(matrix, dense) if first else _dense_times(dense, matrix)
+
+
 def times_sparse(first: Tensor, second: Tensor) -> Tensor:
     """The product of two sparse matrices, coalesced COO."""
     a, b = coalesce(to_coo(first)), coalesce(to_coo(second))
@@ -82,8 +108,15 @@ def times_sparse(first: Tensor, second: Tensor) -> Tensor:
     left = torch.arange(inner.numel(), device=rows.device).repeat_interleave(counts)
     right = begin[inner[left]] + torch.arange(left.numel(), device=rows.device) - (counts.cumsum(0) - counts)[left]
     sizes = (a.shape[0], b.shape[1])
-    keys, place = torch.unique(flat_keys(torch.stack((rows[left], across[right])), sizes), return_inverse=True)
-    value = sums(values(a)[left] * values(b)[right], place, keys.numel())
+    keys = flat_keys(torch.stack((rows[left], across[right])), sizes)
+    terms = values(a)[left] * values(b)[right]
+    if sizes[0] * sizes[1] <= 4 * keys.numel():
+        # so many terms that the whole matrix is no larger than what sorting them would take
+        cells = sizes[0] * sizes[1]
+        held = torch.zeros(cells, dtype=torch.bool, device=keys.device).index_fill_(0, keys, True).nonzero().squeeze(1)
+        return coo(split_keys(held, sizes), sums(terms, keys, cells)[held], sizes, True)
+    keys, place = torch.unique(keys, return_inverse=True)
+    value = sums(terms, place, keys.numel())
     return coo(split_keys(keys, sizes), value, sizes, True)
 
 
@@ -94,8 +127,11 @@ def _not_implemented(first: Tensor, second: Tensor, result: str) -> RuntimeError
     )
 
 
-def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The product of two matrices, at least one of them sparse; sparse if both are."""
+def mm(input: Tensor, mat2: Tensor, masked: bool = False) -> Tensor:
+    """The product of two matrices, at least one of them sparse; sparse if both are.
+
+    The gradient to a sparse matrix is dense, or, ``masked``, has that one's pattern.
+    """
     if is_sparse(input) and input.layout is COO and mat2.dim() == 1:
         raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
     for one, name in ((input, "self"), (mat2, "mat2")):
@@ -109,11 +145,11 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
             f"{mat2.shape[0]}x{mat2.shape[1]})"
         )
     if not is_sparse(mat2):
-        return times_dense(input, mat2)
+        return _product(input, mat2, masked)
     if not is_sparse(input):
         if mat2.layout in BLOCKED:
             raise _not_implemented(input, mat2, "Strided")
-        return _dense_times(input, mat2)
+        return _product(mat2, input, masked, False)
     if input.layout is COO or mat2.layout is COO:
         if input.layout is not mat2.layout:
             raise _not_implemented(input, mat2, title(input))
@@ -136,7 +172,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     if input.shape[1] != vec.shape[0]:
         raise RuntimeError("mv: expected self.size(-1) == vec.size(-1)")
     _same_dtypes(input, vec)
-    return times_dense(input, vec.unsqueeze(1)).squeeze(1)
+    return _product(input, vec.unsqueeze(1), False).squeeze(1)
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -176,12 +212,12 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return product.reshape(batch, high, mat2.shape[2])  # type: ignore[no-any-return]
 
 
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1, alpha: Any = 1) -> Tensor:
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1, alpha: Any = 1, masked: bool = False) -> Tensor:
     """beta * input + alpha * mat1 @ mat2."""
     if any(is_compressed(one) for one in (input, mat1, mat2)):
         if any(one.layout is COO for one in (input, mat1, mat2)):
             raise _not_implemented(mat1, mat2, title(input))
-        product = mm(mat1, mat2)
+        product = mm(mat1, mat2, masked)
         if is_sparse(product) and is_sparse(input):
             return add(_scaled(input, beta), product, alpha)
         if is_sparse(input):
@@ -198,7 +234,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1, alpha: Any =
         )
     if is_sparse(input):
         raise RuntimeError(f"addmm_sparse_dense: expected strided result tensor, got tensor with layout {title(input)}")
-    product = mm(mat1, mat2)
+    product = mm(mat1, mat2, masked)
     return _scaled(_expanded(input, product), beta) + _scaled(product, alpha)
 
 
@@ -220,10 +256,11 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, beta: Any = 1, alpha: Any = 1
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input @ weight.T + bias with a sparse weight."""
     if is_sparse(input):
-        raise cannot_run("linear", input) if input.dim() != 2 else _refuse_linear(input, weight)
+        product = matmul(input, weight.t())
+        return product if bias is None else product + bias
     flat = input.reshape(-1, input.shape[-1])
     if bias is None:
-        result = times_dense(weight, flat.t()).t()
+        result = _product(weight, flat.t(), False).t()
     else:
         if weight.layout is COO:
             raise RuntimeError(
@@ -231,14 +268,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
                 "got "
                 "'mat1' with layout Strided and 'mat2' with layout Sparse"
             )
-        result = times_dense(weight, flat.t()).t() + bias
+        result = _product(weight, flat.t(), False).t() + bias
     return result.reshape(*input.shape[:-1], weight.shape[0])
-
-
-def _refuse_linear(input: Tensor, weight: Tensor) -> Exception:
-    return NotImplementedError(
-        f"linear: the input has the layout {title(input)}; write torch.sparse.mm(input, weight.t()) instead"
-    )
 
 
 def embedding(weight: Tensor, indices: Tensor, *options: Any) -> Tensor:
@@ -263,7 +294,7 @@ def sparse_mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
             [3., 4.]])
     """
     if reduce is None:
-        return mm(mat1, mat2) if is_sparse(mat1) or is_sparse(mat2) else torch.mm(mat1, mat2)
+        return mm(mat1, mat2, True) if is_sparse(mat1) or is_sparse(mat2) else torch.mm(mat1, mat2)
     if mat1.layout is not CSR:
         raise cannot_run("_sparse_mm_reduce_impl", mat1)
     if reduce not in ("sum", "mean", "amax", "amin"):
@@ -355,6 +386,8 @@ def sparse_addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1.0, alpha
     tensor([[2., 2.],
             [2., 2.]])
     """
+    if is_sparse(mat) or is_sparse(mat1) or is_sparse(mat2):
+        return addmm(mat, mat1, mat2, beta, alpha, True)
     return torch.addmm(mat, mat1, mat2, beta=beta, alpha=alpha)
 
 
