@@ -143,7 +143,7 @@ GRADIENT_CASES = {
 def test_gradients_of_coo(name):
     x, y = sample().to_sparse(), torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
     check = torch.sparse.as_sparse_gradcheck(torch.autograd.gradcheck)
-    assert check(GRADIENT_CASES[name], (x.requires_grad_(), y))
+    assert check(GRADIENT_CASES[name], (x.requires_grad_(), y), masked=True)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS[1:])
@@ -152,7 +152,7 @@ def test_gradients_of_compressed_layouts(name, layout):
     x = in_layout(sample(), layout).requires_grad_()
     y = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
     check = torch.sparse.as_sparse_gradcheck(torch.autograd.gradcheck)
-    assert check(GRADIENT_CASES[name], (x, y))
+    assert check(GRADIENT_CASES[name], (x, y), masked=True)
 
 
 def test_second_derivatives():
@@ -419,3 +419,11 @@ def test_meta_tensors_keep_the_pattern_only():
     x = torch.eye(3).to_sparse().to("meta")
     assert x.is_sparse and x.is_meta and x.shape == (3, 3)
     assert "size=(3, 3), layout=torch.sparse_coo" in repr(x)
+
+
+def test_gradcheck_takes_sparse_inputs():
+    x, y = sample().to_sparse().requires_grad_(), torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda a, b: torch.sparse.mm(a, b), (x, y), masked=True)
+    assert torch.autograd.gradcheck(torch.mm, (x, y), masked=False)
+    with pytest.raises(ValueError, match="Sparse output is not supported at gradcheck yet"):
+        torch.autograd.gradcheck(lambda a: a * 2, (x,))

@@ -78,7 +78,7 @@ def sum(input: Tensor, dim: Any = None, dtype: Any = None) -> Tensor:
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
     if not dims:
         raise RuntimeError("Sparse dimension list is empty")
-    return _torch.sum(input, dims, dtype=dtype)
+    return _torch.sum(input, dims, dtype=dtype or input.dtype)
 
 
 def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
@@ -163,7 +163,9 @@ solve = spsolve
 
 
 def as_sparse_gradcheck(gradcheck: Callable[..., bool]) -> Callable[..., bool]:
-    """A gradcheck that takes functions of sparse tensors: it varies the values that the inputs hold.
+    """A gradcheck that takes functions of sparse tensors, and sparse results.
+
+    With ``masked=True`` it varies what the inputs hold, otherwise all of their elements.
 
     >>> check = torch.sparse.as_sparse_gradcheck(torch.autograd.gradcheck)
     >>> x = torch.tensor([[0.0, 2.0], [3.0, 0.0]], dtype=torch.float64).to_sparse().requires_grad_()
@@ -172,32 +174,10 @@ def as_sparse_gradcheck(gradcheck: Callable[..., bool]) -> Callable[..., bool]:
     """
 
     def check(func: Callable[..., Any], inputs: Any, **options: Any) -> bool:
-        masked = options.pop("masked", False)
-        given = inputs if isinstance(inputs, (list, tuple)) else (inputs,)
-        patterns: list[Any] = []
-        flat: list[Any] = []
-        for one in given:
-            sparse = isinstance(one, _torch.Tensor) and one.layout is not _torch.strided and one.requires_grad
-            if sparse:
-                one = one.detach().coalesce() if one.layout is _torch.sparse_coo else one.detach()
-            patterns.append(one if sparse else None)
-            flat.append(one.values().clone().requires_grad_() if sparse else one)
-        del masked  # what the tensor does not hold is not varied either way
+        from ._gradcheck import strided
 
-        def dense(result: Any) -> Any:
-            if isinstance(result, (list, tuple)):
-                return tuple(dense(part) for part in result)
-            if isinstance(result, _torch.Tensor) and result.layout is not _torch.strided:
-                return result.to_dense()
-            return result
-
-        def on_values(*args: Any) -> Any:
-            from ._parts import with_values
-
-            pairs = zip(patterns, args, strict=True)
-            return dense(func(*(a if p is None else with_values(p, a) for p, a in pairs)))
-
-        return gradcheck(on_values, tuple(flat), **options)
+        given = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
+        return gradcheck(*strided(func, given, options.pop("masked", False), True), **options)
 
     check.__name__ = gradcheck.__name__
     return check

@@ -265,8 +265,9 @@ def to_compressed(tensor: Tensor, layout: Any, blocksize: Any = None, dense_dim:
     if layout in BLOCKED and tensor.layout in BLOCKED:
         wanted = _block_argument(blocksize)
         if wanted != blocks:
+            head = f"to_{name}" if tensor.layout is layout else f"sparse_compressed_to_{name}"
             raise RuntimeError(
-                f"to_{name}: conversion from {title(tensor)} to {TITLES[layout]} with blocksize changed from "
+                f"{head}: conversion from {title(tensor)} to {TITLES[layout]} with blocksize changed from "
                 f"{list(blocks)} to {list(wanted)} is not supported"
             )
     if tensor.layout is layout:

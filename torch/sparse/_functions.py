@@ -12,12 +12,10 @@ from ._parts import (
     COO,
     assign,
     cannot_run,
-    compressed,
     coo,
     indices,
     is_compressed,
     nnz,
-    plain,
     raw_values,
     title,
     values,
@@ -129,11 +127,7 @@ def zero_(target: Tensor) -> Tensor:
         value = raw_values(target).new_empty((0, *target.shape[sparse:]))
         return assign(target, coo(index, value, target.shape, True))
     if target.layout in BLOCKED:
-        batch = indices(target).dim() - 1
-        value = raw_values(target)
-        none = value.new_empty((*value.shape[:batch], 0, *value.shape[batch + 1 :]))
-        index = plain(target).new_empty((*plain(target).shape[:-1], 0))
-        return assign(target, compressed(target.layout, torch.zeros_like(indices(target)), index, none, target.shape))
+        return assign(target, torch.zeros_like(target))
     return assign(target, zeros("zeros", target.shape, target.dtype, target.layout, target.device))
 
 
@@ -167,6 +161,10 @@ def copy_(target: Tensor, source: Tensor, *args: Any) -> Tensor:
         )
     if source.shape != target.shape and target.layout is not COO:
         raise RuntimeError(f"torch.copy_: the sizes {list(target.shape)} and {list(source.shape)} differ")
+    if target.layout is COO:
+        from ._shape import resize_as_sparse_
+
+        resize_as_sparse_(target, source)
     return assign(target, source.to(target.dtype).clone())
 
 

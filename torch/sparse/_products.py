@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import _C
 
+from ..ops_py._common import scalar_type
 from ._arithmetic import add, store
 from ._convert import coalesce, to_compressed, to_coo, to_dense
 from ._parts import (
     BLOCKED,
+    BSR,
     COO,
     CSC,
     CSR,
@@ -43,16 +45,23 @@ def _lines(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, bool]:
     if matrix.layout in BLOCKED:
         matrix = to_coo(matrix)
     if matrix.layout is COO:
+        _need_elements(matrix, "addmm: ")
         matrix = coalesce(matrix)
         rows, columns = indices(matrix)
         return pointers_of(rows, matrix.shape[0]), columns, values(matrix), False
     return indices(matrix), plain(matrix), values(matrix), matrix.layout is CSC
 
 
+def _need_elements(matrix: Tensor, where: str) -> None:
+    """A COO matrix whose two dimensions are both sparse."""
+    if matrix.sparse_dim() != 2:
+        raise RuntimeError(f"{where}matrices expected, got {matrix.sparse_dim()}D tensor")
+    if matrix.dense_dim():
+        raise RuntimeError(f"{where}scalar values expected, got {matrix.dense_dim()}D values")
+
+
 def _same_dtypes(first: Tensor, second: Tensor) -> None:
     if first.dtype is not second.dtype:
-        from ..ops_py._common import scalar_type
-
         raise RuntimeError(f"expected scalar type {scalar_type(first.dtype)} but found {scalar_type(second.dtype)}")
 
 
@@ -100,7 +109,11 @@ def _product(matrix: Tensor, dense: Tensor, masked: bool, first: bool = True) ->
 
 def times_sparse(first: Tensor, second: Tensor) -> Tensor:
     """The product of two sparse matrices, coalesced COO."""
-    a, b = coalesce(to_coo(first)), coalesce(to_coo(second))
+    a, b = to_coo(first), to_coo(second)
+    for one in (a, b):
+        if one.dense_dim():
+            raise RuntimeError(f"sparse_sparse_matmul_cpu: scalar values expected, got {one.dense_dim()}D values")
+    a, b = coalesce(a), coalesce(b)
     rows, inner = indices(a)
     across = indices(b)[1]
     begin = pointers_of(indices(b)[0], b.shape[0])
@@ -147,7 +160,7 @@ def mm(input: Tensor, mat2: Tensor, masked: bool = False) -> Tensor:
     if not is_sparse(mat2):
         return _product(input, mat2, masked)
     if not is_sparse(input):
-        if mat2.layout in BLOCKED:
+        if mat2.layout is BSR:
             raise _not_implemented(input, mat2, "Strided")
         return _product(mat2, input, masked, False)
     if input.layout is COO or mat2.layout is COO:
@@ -159,8 +172,7 @@ def mm(input: Tensor, mat2: Tensor, masked: bool = False) -> Tensor:
         raise RuntimeError(
             f"zeros_sparse_compressed expected sparse compressed (non-block) tensor layout but got {title(blocked)}"
         )
-    layout = CSC if input.layout is CSC and mat2.layout is CSC else CSR
-    return to_compressed(times_sparse(input, mat2), layout)
+    return to_compressed(times_sparse(input, mat2), CSR)
 
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
@@ -168,7 +180,9 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     if is_sparse(vec):
         raise cannot_run("as_strided", vec)
     if input.dim() != 2 or vec.dim() != 1:
-        raise RuntimeError(f"vector + matrix @ vector expected, got {input.dim()}, {vec.dim()}")
+        raise RuntimeError(
+            f"mv: two tensor dim should be 2 and 1, but got SparseTensor Dim: {input.dim()}Tensor Dim: {vec.dim()}"
+        )
     if input.shape[1] != vec.shape[0]:
         raise RuntimeError("mv: expected self.size(-1) == vec.size(-1)")
     _same_dtypes(input, vec)
@@ -259,6 +273,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         product = matmul(input, weight.t())
         return product if bias is None else product + bias
     flat = input.reshape(-1, input.shape[-1])
+    weight.t()  # refuses what cannot be transposed
     if bias is None:
         result = _product(weight, flat.t(), False).t()
     else:
@@ -295,8 +310,12 @@ def sparse_mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
     """
     if reduce is None:
         return mm(mat1, mat2, True) if is_sparse(mat1) or is_sparse(mat2) else torch.mm(mat1, mat2)
-    if mat1.layout is not CSR:
+    if not is_compressed(mat1):
         raise cannot_run("_sparse_mm_reduce_impl", mat1)
+    if mat1.layout is not CSR:
+        raise RuntimeError(f"sparse_mm_reduce: expect self to be SparseCsr, got {title(mat1)}")
+    if not mat1.dtype.is_floating_point:
+        raise NotImplementedError(f"\"spmm_reduce_kernel\" not implemented for '{scalar_type(mat1.dtype)}'")
     if reduce not in ("sum", "mean", "amax", "amin"):
         raise RuntimeError(f"sparse_mm_reduce: reduce type of {reduce} has not been enabled.")
     if mat2.dim() != 2 or mat2.shape[0] != mat1.shape[1]:
@@ -343,7 +362,12 @@ def sampled_addmm(
     if not isinstance(input, torch.Tensor) or not is_compressed(input):
         raise cannot_run("sparse_sampled_addmm", input)
     if input.layout is not CSR:
-        raise RuntimeError(f"sampled_addmm: Expected self to have sparse csr layout, but got {title(input)}")
+        raise RuntimeError(f"sampled_addmm: Expected result to have sparse csr layout, but got {title(input)}")
+    if not (input.dtype.is_floating_point or input.dtype.is_complex):
+        raise RuntimeError(
+            "sparse_sampled_addmm: Expected self to be a floating-point or complex tensor, but got "
+            + scalar_type(input.dtype)
+        )
     for one, name in ((mat1, "mat1"), (mat2, "mat2")):
         if one.layout is not torch.strided:
             raise RuntimeError(f"sampled_addmm: Expected {name} to be strided, but got {title(one)}")
@@ -405,6 +429,7 @@ def sspaddmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha:
         raise RuntimeError("tensor.sspaddmm(...) can only be called on sparse tensors")
     if is_sparse(mat2):
         raise RuntimeError(f"sspaddmm: expected 'mat2' to have strided layout, got 'mat2' with layout {title(mat2)}")
+    _need_elements(mat1, "sspaddmm: Argument #2: ")
     if mat1.shape[1] != mat2.shape[0]:
         raise RuntimeError(f"sspaddmm: Argument #3: Expected dim 0 size {mat1.shape[1]}, got {mat2.shape[0]}")
     if tuple(input.shape) != (mat1.shape[0], mat2.shape[1]):
@@ -433,6 +458,7 @@ def hspmm(mat1: Tensor, mat2: Tensor, *, out: Any = None) -> Tensor:
     """
     if not is_sparse(mat1) or is_compressed(mat1):
         raise cannot_run("hspmm", mat1)
+    _need_elements(mat1, "hspmm: Argument #2: ")
     if mat1.shape[1] != mat2.shape[0]:
         raise RuntimeError(f"hspmm: Argument #3: Expected dim 0 size {mat1.shape[1]}, got {mat2.shape[0]}")
     mat1 = coalesce(mat1)
