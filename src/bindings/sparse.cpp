@@ -29,6 +29,7 @@ bool holds_sparse(const Value& v) {
 }
 
 bool concerns_sparse(const Call& call) {
+  if (call.op.def.run.run == run_by_rule) return true;
   for (size_t i = 0; i < call.op.schema.params.size(); i++)
     if (holds_sparse(call.args[i])) return true;
   for (int i = 0; i < call.count; i++)

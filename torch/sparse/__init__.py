@@ -23,9 +23,6 @@ from torch import Tensor
 
 from .._legacy_tensors import make as _legacy_types
 from ._make import check_sparse_tensor_invariants
-from ._products import sampled_addmm
-from ._products import sparse_addmm as addmm
-from ._products import sparse_mm as mm
 from .semi_structured import (
     SparseSemiStructuredTensor,
     SparseSemiStructuredTensorCUSPARSELT,
@@ -60,6 +57,50 @@ globals().update(_legacy_types(False, True))
 DType = int
 
 
+_rows = _torch._C._ops
+
+
+def mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
+    """The product of two matrices; its gradient to a sparse one has that one's pattern.
+
+    With ``reduce`` ("sum", "mean", "amax" or "amin"), ``mat1`` [m, k] is CSR and ``mat2`` [k, n] dense, and row i of
+    the result reduces ``mat1[i, j] * mat2[j]`` over the j that ``mat1`` holds. Raises RuntimeError for sizes or dtypes
+    that do not fit.
+
+    >>> torch.sparse.mm(torch.eye(2).to_sparse(), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+    return _rows._sparse_mm(mat1, mat2) if reduce is None else _rows._sparse_mm(mat1, mat2, reduce)
+
+
+def addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1.0, alpha: Any = 1.0) -> Tensor:
+    """``beta * mat + alpha * (mat1 @ mat2)``: ``mat`` [m, n] dense, ``mat1`` [m, k] sparse, ``mat2`` [k, n] dense.
+
+    The gradient to a sparse matrix has its pattern. Raises RuntimeError for sizes that do not fit.
+
+    >>> torch.sparse.addmm(torch.ones(2, 2), torch.eye(2).to_sparse(), torch.ones(2, 2))
+    tensor([[2., 2.],
+            [2., 2.]])
+    """
+    return _rows._sparse_addmm(mat, mat1, mat2, beta=beta, alpha=alpha)
+
+
+def sampled_addmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0, out: Tensor | None = None
+) -> Tensor:
+    """``alpha * (mat1 @ mat2) + beta * input`` at the places that the CSR tensor ``input`` holds, and only there.
+
+    ``input`` is [..., m, n] and CSR, ``mat1`` [..., m, k] and ``mat2`` [..., k, n] are dense, all of one dtype. Raises
+    RuntimeError for sizes that do not fit, and NotImplementedError for other layouts.
+
+    >>> held = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).to_sparse_csr()
+    >>> torch.sparse.sampled_addmm(held, torch.ones(2, 3), torch.ones(3, 2)).values()
+    tensor([4., 4.])
+    """
+    return _rows.sparse_sampled_addmm(input, mat1, mat2, beta=beta, alpha=alpha, out=out)
+
+
 def sum(input: Tensor, dim: Any = None, dtype: Any = None) -> Tensor:
     """The sum of a COO tensor, over all dimensions or those in ``dim``; COO again if a sparse dimension is left.
 
@@ -70,15 +111,8 @@ def sum(input: Tensor, dim: Any = None, dtype: Any = None) -> Tensor:
     (tensor(9), tensor([3, 6]))
     """
     if dim is None:
-        return _torch.sum(input, dtype=dtype)
-    if input.layout is not _torch.sparse_coo:
-        from ._parts import cannot_run
-
-        raise cannot_run("_indices", input)
-    dims = (dim,) if isinstance(dim, int) else tuple(dim)
-    if not dims:
-        raise RuntimeError("Sparse dimension list is empty")
-    return _torch.sum(input, dims, dtype=dtype or input.dtype)
+        return _rows._sparse_sum(input, dtype=dtype)
+    return _rows._sparse_sum(input, dim, dtype=dtype)
 
 
 def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
@@ -90,9 +124,7 @@ def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     tensor([[0.0000, 1.0000],
             [0.5000, 0.5000]])
     """
-    from ._reduce import softmax as over_elements
-
-    return over_elements(input, dim, dtype)
+    return _rows._sparse_softmax(input, dim, dtype=dtype)
 
 
 def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
@@ -101,9 +133,7 @@ def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     >>> torch.sparse.log_softmax(torch.tensor([[0.0, 2.0]]).to_sparse(), 1).values()
     tensor([0.])
     """
-    from ._reduce import softmax as over_elements
-
-    return over_elements(input, dim, dtype, True)
+    return _rows._sparse_log_softmax(input, dim, dtype=dtype)
 
 
 def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) -> Tensor:
@@ -120,43 +150,12 @@ def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) 
     tensor([[1, 4],
             [0, 2]])
     """
-    from ..ops_py._common import scalar_type
-    from ._parts import TITLES, coo
-
-    if diagonals.dim() not in (1, 2):
-        raise RuntimeError("Diagonals must be vector or matrix")
-    if len(shape) != 2:
-        raise RuntimeError("Output shape must be 2d")
-    rows = diagonals.reshape(1, -1) if diagonals.dim() == 1 else diagonals
-    places = offsets.reshape(-1)
-    if offsets.dim() > 1:
-        raise RuntimeError("Offsets must be scalar or vector")
-    if offsets.dtype is not _torch.int64:
-        raise RuntimeError(f"Offset Tensor must have dtype Long but got {scalar_type(offsets.dtype)}")
-    if rows.shape[0] != places.shape[0]:
-        raise RuntimeError(
-            f"Number of diagonals ({rows.shape[0]}) does not match the number of offsets ({places.shape[0]})"
-        )
-    if layout not in (None, _torch.sparse_coo, _torch.sparse_csc, _torch.sparse_csr):
-        raise RuntimeError(
-            f"Only output layouts (Sparse, SparseCsc, SparseCsr) are supported, got {TITLES.get(layout, layout)}"
-        )
-    if places.unique().numel() != places.numel():
-        raise RuntimeError("Offset tensor contains duplicate values")
-    columns = _torch.arange(rows.shape[1]).expand(rows.shape)
-    lines = columns - places.unsqueeze(1)
-    held = ((lines >= 0) & (lines < shape[0]) & (columns < shape[1])).nonzero(as_tuple=True)
-    result = coo(_torch.stack((lines[held], columns[held])), rows[held], shape)
-    if layout is _torch.sparse_csr:
-        return result.to_sparse_csr()
-    return result.to_sparse_csc() if layout is _torch.sparse_csc else result
+    return _rows._spdiags(diagonals, offsets, shape, layout)
 
 
 def spsolve(input: Tensor, other: Tensor, *, left: bool = True) -> Tensor:
     """The solution x of ``input @ x = other`` for a CSR matrix: only cuDSS on a GPU has it, so this raises."""
-    from ._parts import cannot_run
-
-    raise cannot_run("_spsolve", input)
+    return _rows._spsolve(input, other, left=left)
 
 
 solve = spsolve

@@ -161,7 +161,9 @@ def _add_to_dense(dense: Tensor, other: Tensor, alpha: Any) -> Tensor:
 
 def add_(target: Tensor, other: Any, alpha: Any = 1) -> Tensor:
     """target += alpha * other; for a dense target only the places that other has are touched."""
-    if target.layout is not torch.strided or not target.is_contiguous() or target.dtype is torch.bool:
+    recorded = torch.is_grad_enabled() and (target.requires_grad or getattr(other, "requires_grad", False))
+    flat = target.layout is torch.strided and target.is_contiguous() and target.dtype is not torch.bool
+    if recorded or not flat:
         return store(target, add(target, other, alpha))
     _same_sizes(target, other)
     cast_for(target, torch.empty(0, dtype=_common_dtype(target, other)))

@@ -143,17 +143,17 @@ def compressed_to_coo(tensor: Tensor) -> Tensor:
     return coo(index, value, tensor.shape, True)
 
 
-def _block_argument(blocksize: Any) -> tuple[int, int]:
-    if isinstance(blocksize, int):
-        return blocksize, blocksize
-    first, second = blocksize
-    return int(first), int(second)
+def _block_argument(blocksize: Any, name: str) -> tuple[int, int]:
+    if len(blocksize) != 2:
+        raise RuntimeError(f"{name}: blocksize needs to be a tuple of size 2, but got {len(blocksize)}")
+    high, wide = blocksize
+    if high < 1 or wide < 1:
+        raise RuntimeError(f"{name}: blocksize needs to be positive, but got [{high}, {wide}]")
+    return high, wide
 
 
 def _check_blocks(function: str, size: Sequence[int], blocksize: tuple[int, int]) -> None:
     high, wide = blocksize
-    if high < 1 or wide < 1:
-        raise RuntimeError(f"{function}: blocksize must be positive, but got ({high},{wide})")
     if size[0] % high or size[1] % wide:
         raise RuntimeError(
             f"{function}: tensor sparse size ({size[0]},{size[1]}) must be divisible by given blocksize ({high},{wide})"
@@ -198,7 +198,7 @@ def _dense_to_compressed(tensor: Tensor, layout: Any, blocksize: Any, dense_dim:
     shape = tuple(tensor.shape)
     high, wide = shape[batch : batch + 2]
     if layout in BLOCKED:
-        blocks = _block_argument(blocksize)
+        blocks = _block_argument(blocksize, name)
         _check_blocks(name, (high, wide), blocks)
         cut = tensor.reshape(
             *shape[:batch], high // blocks[0], blocks[0], wide // blocks[1], blocks[1], *shape[batch + 2 :]
@@ -234,9 +234,10 @@ def _gather_blocks(
     layout: Any, where: Tensor, rows: Tensor, columns: Tensor, value: Tensor, batch: tuple[int, ...],
     size: Sequence[int], blocksize: Any, index_dtype: Any,
 ) -> Tensor:  # fmt: skip
-    high, wide = _block_argument(blocksize)
+    name = f"to_{str(layout).rpartition('.')[2]}"
+    high, wide = _block_argument(blocksize, name)
     sizes = size[len(batch) : len(batch) + 2]
-    _check_blocks(f"to_{str(layout).rpartition('.')[2]}", sizes, (high, wide))
+    _check_blocks(name, sizes, (high, wide))
     count = sizes[0] // high, sizes[1] // wide
     keys = (where * count[0] + rows // high) * count[1] + columns // wide
     found, block = torch.unique(keys, return_inverse=True)
@@ -263,7 +264,7 @@ def to_compressed(tensor: Tensor, layout: Any, blocksize: Any = None, dense_dim:
         return _coo_to_compressed(tensor, layout, blocksize)
     blocks = block_size(tensor)
     if layout in BLOCKED and tensor.layout in BLOCKED:
-        wanted = _block_argument(blocksize)
+        wanted = _block_argument(blocksize, f"to_{name}")
         if wanted != blocks:
             head = f"to_{name}" if tensor.layout is layout else f"sparse_compressed_to_{name}"
             raise RuntimeError(

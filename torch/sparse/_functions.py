@@ -169,8 +169,8 @@ def copy_(target: Tensor, source: Tensor, *args: Any) -> Tensor:
 
 
 RULES: dict[str, Any] = {
-    "dropout": dropout, "nan_to_num": nan_to_num, "angle": angle, "conj": conj, "_conj": conj, "any": any_,
-    "view_as_real": _real_view, "view_as_complex": _complex_view,
+    "is_nonzero": lambda input: bool(input), "dropout": dropout, "nan_to_num": nan_to_num, "angle": angle,
+    "conj": conj, "_conj": conj, "any": any_, "view_as_real": _real_view, "view_as_complex": _complex_view,
     **dict.fromkeys(("positive", "contiguous", "resolve_conj", "resolve_neg", "alias"), identity),
     "real": lambda input: linear(torch.real, input) if input.is_complex() else input,
     "imag": lambda input: linear(torch.imag, input),

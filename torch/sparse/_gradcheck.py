@@ -58,4 +58,3 @@ def strided(
         return _dense_outputs(result) if dense_outputs else result
 
     return on_leaves, tuple(leaves)
-

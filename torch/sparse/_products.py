@@ -6,7 +6,7 @@ import torch
 from torch import _C
 
 from ..ops_py._common import scalar_type
-from ._arithmetic import add, store
+from ._arithmetic import add
 from ._convert import coalesce, to_compressed, to_coo, to_dense
 from ._parts import (
     BLOCKED,
@@ -294,22 +294,15 @@ def embedding(weight: Tensor, indices: Tensor, *options: Any) -> Tensor:
     raise RuntimeError("reshape is not implemented for sparse tensors")
 
 
-# ---- operations of torch.sparse and torch alone ----
+# ---- operations that are there for sparse tensors alone ----
 
 
-def sparse_mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
-    """``torch.sparse.mm``: the product of two matrices; its gradient to a sparse one has that one's pattern.
+def _masked_mm(mat1: Tensor, mat2: Tensor) -> Tensor:
+    return mm(mat1, mat2, True) if is_sparse(mat1) or is_sparse(mat2) else torch.mm(mat1, mat2)
 
-    With ``reduce`` ("sum", "mean", "amax" or "amin"), ``mat1`` [m, k] is CSR and ``mat2`` [k, n] dense, and row i of
-    the result reduces ``mat1[i, j] * mat2[j]`` over the j that ``mat1`` holds. Raises RuntimeError for sizes or dtypes
-    that do not fit.
 
-    >>> torch.sparse.mm(torch.eye(2).to_sparse(), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
-    tensor([[1., 2.],
-            [3., 4.]])
-    """
-    if reduce is None:
-        return mm(mat1, mat2, True) if is_sparse(mat1) or is_sparse(mat2) else torch.mm(mat1, mat2)
+def _reduced_mm(mat1: Tensor, mat2: Tensor, reduce: str) -> Tensor:
+    """Row i of the result reduces ``mat1[i, j] * mat2[j]`` over the j that ``mat1`` holds."""
     if not is_compressed(mat1):
         raise cannot_run("_sparse_mm_reduce_impl", mat1)
     if mat1.layout is not CSR:
@@ -347,19 +340,9 @@ def sparse_mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
     return torch.where(held, terms.gather(0, first.clamp(max=terms.shape[0] - 1)), zeros)
 
 
-def sampled_addmm(
-    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0, out: Tensor | None = None
-) -> Tensor:
-    """``alpha * (mat1 @ mat2) + beta * input`` at the places that the CSR tensor ``input`` holds, and only there.
-
-    ``input`` is [..., m, n] and CSR, ``mat1`` [..., m, k] and ``mat2`` [..., k, n] are dense, all of one dtype. Raises
-    RuntimeError for sizes that do not fit, and NotImplementedError for other layouts.
-
-    >>> held = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).to_sparse_csr()
-    >>> torch.sparse.sampled_addmm(held, torch.ones(2, 3), torch.ones(3, 2)).values()
-    tensor([4., 4.])
-    """
-    if not isinstance(input, torch.Tensor) or not is_compressed(input):
+def sampled_addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Any, alpha: Any) -> Tensor:
+    """``alpha * (mat1 @ mat2) + beta * input`` at the places that the CSR tensor ``input`` holds, and only there."""
+    if not is_compressed(input):
         raise cannot_run("sparse_sampled_addmm", input)
     if input.layout is not CSR:
         raise RuntimeError(f"sampled_addmm: Expected result to have sparse csr layout, but got {title(input)}")
@@ -397,34 +380,17 @@ def sampled_addmm(
         products = (left * right).sum(-1)
     else:
         products = _row_products(pointers, index, mat1, mat2.t(), False)
-    result = with_values(input, _scaled(products, alpha) + (value * beta if beta else 0))
-    return result if out is None else store(out, result)
+    return with_values(input, _scaled(products, alpha) + (value * beta if beta else 0))
 
 
-def sparse_addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1.0, alpha: Any = 1.0) -> Tensor:
-    """``beta * mat + alpha * (mat1 @ mat2)``: ``mat`` [m, n] dense, ``mat1`` [m, k] sparse, ``mat2`` [k, n] dense.
-
-    The gradient to a sparse matrix has its pattern. Raises RuntimeError for sizes that do not fit.
-
-    >>> torch.sparse.addmm(torch.ones(2, 2), torch.eye(2).to_sparse(), torch.ones(2, 2))
-    tensor([[2., 2.],
-            [2., 2.]])
-    """
+def _masked_addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, beta: Any, alpha: Any) -> Tensor:
     if is_sparse(mat) or is_sparse(mat1) or is_sparse(mat2):
         return addmm(mat, mat1, mat2, beta, alpha, True)
     return torch.addmm(mat, mat1, mat2, beta=beta, alpha=alpha)
 
 
-def sspaddmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
-    """``beta * input + alpha * (mat1 @ mat2)`` with ``input`` and ``mat1`` COO and ``mat2`` dense; the result is COO.
-
-    Raises RuntimeError for other layouts and for sizes that do not fit.
-
-    >>> eye = torch.eye(2).to_sparse()
-    >>> torch.sspaddmm(eye, eye, torch.ones(2, 2)).to_dense()
-    tensor([[2., 1.],
-            [1., 2.]])
-    """
+def sspaddmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Any, alpha: Any) -> Tensor:
+    """``beta * input + alpha * (mat1 @ mat2)`` with ``input`` and ``mat1`` COO and ``mat2`` dense, as COO."""
     if input.layout is not COO or mat1.layout is not COO:
         raise RuntimeError("tensor.sspaddmm(...) can only be called on sparse tensors")
     if is_sparse(mat2):
@@ -443,21 +409,15 @@ def sspaddmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha:
     index = torch.stack((rows.repeat_interleave(wide), torch.arange(wide, device=rows.device).repeat(rows.numel())))
     index = torch.cat((indices(input), index), 1)
     value = torch.cat((_scaled(values(input), beta), _scaled(values(product).reshape(-1), alpha)))
-    result = coo(index, value, input.shape)
-    return result if out is None else store(out, result)
+    return coo(index, value, input.shape)
 
 
-def hspmm(mat1: Tensor, mat2: Tensor, *, out: Any = None) -> Tensor:
-    """The product of a COO matrix and a dense one as a COO tensor of rows: only rows that are not zero are there.
-
-    Raises RuntimeError for sizes that do not fit, NotImplementedError for a dense ``mat1``.
-
-    >>> torch.hspmm(torch.eye(2).to_sparse(), torch.ones(2, 3)).values()
-    tensor([[1., 1., 1.],
-            [1., 1., 1.]])
-    """
+def hspmm(mat1: Tensor, mat2: Tensor) -> Tensor:
+    """The product of a COO matrix and a dense one as a COO tensor of rows: only rows that are not zero are there."""
     if not is_sparse(mat1) or is_compressed(mat1):
         raise cannot_run("hspmm", mat1)
+    if is_sparse(mat2):
+        raise RuntimeError(f"addmm_sparse_dense: expected strided result tensor, got tensor with layout {title(mat2)}")
     _need_elements(mat1, "hspmm: Argument #2: ")
     if mat1.shape[1] != mat2.shape[0]:
         raise RuntimeError(f"hspmm: Argument #3: Expected dim 0 size {mat1.shape[1]}, got {mat2.shape[0]}")
@@ -465,42 +425,25 @@ def hspmm(mat1: Tensor, mat2: Tensor, *, out: Any = None) -> Tensor:
     rows = indices(mat1)[0]
     held, place = torch.unique(rows, return_inverse=True)
     value = _rows_times(pointers_of(place, held.numel()), indices(mat1)[1], values(mat1), mat2, held.numel(), False)
-    result = coo(held.unsqueeze(0), value, (mat1.shape[0], mat2.shape[1]), True)
-    return result if out is None else store(out, result)
+    return coo(held.unsqueeze(0), value, (mat1.shape[0], mat2.shape[1]), True)
 
 
 def smm(input: Tensor, mat: Tensor) -> Tensor:
-    """The product of a COO matrix and a dense one, as COO.
-
-    >>> torch.smm(torch.eye(2).to_sparse(), torch.ones(2, 2)).to_dense()
-    tensor([[1., 1.],
-            [1., 1.]])
-    """
+    """The product of a COO matrix and a dense one, as COO."""
     if not is_sparse(input) or is_compressed(input):
         raise RuntimeError("tensor.sspaddmm(...) can only be called on sparse tensors")
     size = (input.shape[0], mat.shape[-1])
     empty = coo(indices(input).new_empty((2, 0)), values(input).detach().new_empty(0), size, True)
-    return sspaddmm(empty, input, mat)
+    return sspaddmm(empty, input, mat, 1, 1)
 
 
-def spmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """``torch.mm`` under another name.
+def _spsolve(input: Tensor, other: Tensor, left: bool = True) -> Tensor:
+    raise cannot_run("_spsolve", input)
 
-    >>> torch.spmm(torch.eye(2).to_sparse(), torch.ones(2, 1))
-    tensor([[1.],
-            [1.]])
-    """
-    return torch.mm(input, mat2)
-
-
-def saddmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
-    """``sspaddmm`` under another name."""
-    return sspaddmm(input, mat1, mat2, beta=beta, alpha=alpha, out=out)
-
-
-dsmm, hsmm = spmm, hspmm
 
 RULES: dict[str, Any] = {
     "mm": mm, "mv": mv, "matmul": matmul, "bmm": bmm, "addmm": addmm, "addmv": addmv, "linear": linear,
-    "embedding": embedding,
+    "embedding": embedding, "smm": smm, "spmm": torch.mm, "dsmm": torch.mm, "hspmm": hspmm, "hsmm": hspmm,
+    "sspaddmm": sspaddmm, "saddmm": sspaddmm, "_sparse_mm": _masked_mm, "_sparse_mm.reduce": _reduced_mm,
+    "_sparse_addmm": _masked_addmm, "sparse_sampled_addmm": sampled_addmm, "_spsolve": _spsolve,
 }  # fmt: skip

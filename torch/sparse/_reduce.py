@@ -114,4 +114,19 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtyp
     return torch.linalg.vector_norm(values(coalesce(input)), p)
 
 
-RULES: dict[str, Any] = {"sum": total, "sum.dim": sum_dims}
+def _sparse_sum(input: Tensor, dtype: Any) -> Tensor:
+    return total(coalesce(input), dtype)
+
+
+def _sparse_sum_dims(input: Tensor, dim: Any, dtype: Any) -> Tensor:
+    if input.layout is not COO:
+        raise cannot_run("_indices", input)
+    if not dim:
+        return input if dtype is None else input.to(dtype)
+    return sum_dims(input, dim, False, dtype or input.dtype)
+
+
+RULES: dict[str, Any] = {
+    "sum": total, "sum.dim": sum_dims, "_sparse_sum": _sparse_sum, "_sparse_sum.dim": _sparse_sum_dims,
+    "_sparse_softmax": softmax, "_sparse_log_softmax": lambda input, dim, dtype: softmax(input, dim, dtype, True),
+}  # fmt: skip
