@@ -427,3 +427,10 @@ def test_gradcheck_takes_sparse_inputs():
     assert torch.autograd.gradcheck(torch.mm, (x, y), masked=False)
     with pytest.raises(ValueError, match="Sparse output is not supported at gradcheck yet"):
         torch.autograd.gradcheck(lambda a: a * 2, (x,))
+
+
+def test_graph_nodes_are_named_after_operations():
+    x = torch.eye(2).to_sparse().requires_grad_()
+    names = [t.grad_fn.name() for t in (x * 2, x + x, x.sin(), x.t(), x.to_dense(), torch.cat([x, x]))]
+    assert names == ["MulBackward0", "AddBackward0", "SinBackward0", "TBackward0", "ToDenseBackward0", "CatBackward0"]
+    assert "grad_fn=<MulBackward0>" in repr(x * 2)

@@ -76,6 +76,8 @@ std::string type_text(const Tensor& t) {
 
 Anomaly anomaly;
 
+uint64_t next_sequence() { return sequence_counter; }
+
 Node::Node() : sequence(sequence_counter++) {
   if (anomaly.enabled && anomaly.traceback) traceback = anomaly.traceback();
 }

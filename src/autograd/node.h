@@ -105,6 +105,12 @@ class Node : public RefCounted {
 
 uint64_t next_hook_id();
 
+// The sequence number that this thread's next node will have.
+uint64_t next_sequence();
+// An operation that is made of others shows its own name in the graph: `name`, which must outlive the graph, becomes that
+// of the node behind `t`, if an operation made it and it is no older than `since`.
+void show_as(const Tensor& t, const std::string& name, uint64_t since);
+
 // ---- what autograd keeps per tensor ----
 
 struct Meta : AutogradMeta {

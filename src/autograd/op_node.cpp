@@ -18,7 +18,7 @@ class OpNode final : public Node {
   static void* operator new(size_t) { return Recycler<OpNode>::take(); }
   static void operator delete(void* memory) { Recycler<OpNode>::give(memory); }
 
-  std::string name() const override { return op.node_name; }
+  std::string name() const override { return *shown; }
   void apply(std::vector<Tensor>& grads, std::vector<Tensor>& results) override;
   void release_saved() override {
     for (Item& item : saved) item.tensor.reset();
@@ -42,6 +42,7 @@ class OpNode final : public Node {
   static constexpr uint8_t kResult = 255;
 
   const Op& op;
+  const std::string* shown = &op.node_name;
   std::vector<Item> saved;
   std::vector<Shape> shapes;
   std::vector<Value> args;               // everything but tensors; lists and texts point into `arena`
@@ -328,4 +329,11 @@ const bool installed = [] {
 }();
 
 }  // namespace
+
+void show_as(const Tensor& t, const std::string& name, uint64_t since) {
+  const Meta* m = meta_if_any(t);
+  auto* node = m ? dynamic_cast<OpNode*>(m->grad_fn.get()) : nullptr;
+  if (node && node->sequence >= since) node->shown = &name;
+}
+
 }  // namespace tabula::autograd

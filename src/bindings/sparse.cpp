@@ -1,6 +1,7 @@
 // Sparse tensors in Python: taking them apart, and the layer that hands operations on them to torch.sparse's rules.
 #include <atomic>
 
+#include "autograd/node.h"
 #include "bindings/helpers.h"
 #include "interp/interp.h"
 #include "ops/pointwise.h"
@@ -80,9 +81,14 @@ bool take(const Call& call, uint8_t bits) {
                            into.get(),
                            call.op.def.composite ? Py_True : Py_False,
                            call.op.def.run.run == run_pointwise ? Py_True : Py_False};
+  const uint64_t since = autograd::next_sequence();
   PyRef result = checked(PyObject_Vectorcall(rules, all, std::size(all), nullptr));
   if (result.get() == Py_NotImplemented) return false;
   take_result(result.get(), call);
+  // other composites are not seen in the graph: their parts are
+  if (!call.op.def.composite || call.op.def.run.run == run_by_rule)
+    for (const Tensor& t : call.out.list())
+      if (t.defined() && t.needs_grad()) autograd::show_as(t, call.op.node_name, since);
   return true;
 }
 

@@ -55,7 +55,7 @@ static const Op sparse_coo{
           .on = Internal,
           .vjp = coo_vjp,
           .save = in(0) | shape(1),
-          .node = "SparseCooTensorBackward0"}};
+          .node = "SparseCooTensorWithDimsAndTensorsBackward0"}};
 
 static void run_compressed(const Op&, const Value* args, Out& out) {
   SparseParts parts;

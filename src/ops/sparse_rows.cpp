@@ -11,10 +11,13 @@ void run_by_rule(const Op& op, const Value* args, Out& out) {
   check(done, "no rule for ", op.schema.name);
 }
 
-#define BY_RULE(symbol, text, where, help)                                                           \
-  static const Op symbol {                                                                           \
-    OpDef { .schema = text, .run = boxed(run_by_rule), .on = where, .composite = true, .doc = help } \
+#define NAMED_BY_RULE(symbol, text, where, node_name, help)                                                     \
+  static const Op symbol {                                                                                      \
+    OpDef {                                                                                                     \
+      .schema = text, .run = boxed(run_by_rule), .on = where, .composite = true, .node = node_name, .doc = help \
+    }                                                                                                           \
   }
+#define BY_RULE(symbol, text, where, help) NAMED_BY_RULE(symbol, text, where, nullptr, help)
 
 // ---- conversions ----
 
@@ -23,9 +26,9 @@ BY_RULE(to_dense, "to_dense(Tensor input, dtype? dtype=None, *, bool? masked_gra
         "pattern, unless masked_grad=False asks for all of it. A RuntimeError for a dtype with a sparse "
         "tensor." TABULA_EXAMPLE("torch.sparse_coo_tensor([[1]], [2.0], (3,)).to_dense()", "tensor([0., 2., 0.])"));
 BY_RULE(to_sparse_dim, "to_sparse.sparse_dim(Tensor input, int sparse_dim) -> Tensor", Method, "");
-BY_RULE(
+NAMED_BY_RULE(
     to_sparse, "to_sparse(Tensor input, *, Layout? layout=None, int[2]? blocksize=None, int? dense_dim=None) -> Tensor",
-    Method,
+    Method, "ToSparseBackward1",
     "The tensor in a sparse layout, COO unless told otherwise; gradients flow back to the elements that it holds.\n\n"
     "Args: sparse_dim (of COO, how many of the first dimensions are sparse; all by default), layout, blocksize (rows "
     "and columns of the blocks of BSR and BSC), dense_dim (of the compressed layouts, how many of the last "
@@ -132,11 +135,11 @@ SPARSE_SUM(saddmm, Function | OutForm);
 
 // ---- behind torch.sparse ----
 
-BY_RULE(sparse_mm, "_sparse_mm(Tensor sparse, Tensor dense) -> Tensor", Internal, "");
+NAMED_BY_RULE(sparse_mm, "_sparse_mm(Tensor sparse, Tensor dense) -> Tensor", Internal, "SparseAddmmBackward0", "");
 BY_RULE(sparse_mm_reduce, "_sparse_mm.reduce(Tensor sparse, Tensor dense, str reduce) -> Tensor", Internal, "");
-BY_RULE(sparse_addmm,
-        "_sparse_addmm(Tensor input, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", Internal,
-        "");
+NAMED_BY_RULE(sparse_addmm,
+              "_sparse_addmm(Tensor input, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
+              Internal, "SparseAddmmBackward0", "");
 BY_RULE(sampled_addmm,
         "sparse_sampled_addmm(Tensor input, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
         Internal | OutForm, "");
@@ -149,5 +152,6 @@ BY_RULE(spdiags, "_spdiags(Tensor diagonals, Tensor offsets, int[] shape, Layout
 BY_RULE(spsolve, "_spsolve(Tensor A, Tensor B, *, bool left=True) -> Tensor", Internal, "");
 
 #undef BY_RULE
+#undef NAMED_BY_RULE
 
 }  // namespace tabula

@@ -33,8 +33,7 @@ def _real_outputs(outputs: Any) -> list[tuple[int, str, Any]]:
         if output.layout is not torch.strided:
             raise ValueError(
                 "Sparse output is not supported at gradcheck yet. Please call to_dense(masked_grad=...) on the output "
-                "of "
-                "fn for gradcheck."
+                "of fn for gradcheck."
             )
         if output.is_complex():
             result.append((i, "real", torch.view_as_real(output.resolve_conj())[..., 0]))

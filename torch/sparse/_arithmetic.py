@@ -129,8 +129,7 @@ def _same_sizes(dense: Tensor, other: Tensor) -> None:
     if dense.shape != other.shape:
         raise RuntimeError(
             f"add: expected 'self' and 'other' to have same size, but self has size {list(dense.shape)} while other "
-            "has "
-            f"size {list(other.shape)} (FYI: dense-sparse addition does not currently support broadcasting)"
+            f"has size {list(other.shape)} (FYI: dense-sparse addition does not currently support broadcasting)"
         )
 
 

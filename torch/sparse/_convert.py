@@ -219,8 +219,7 @@ def _coo_to_compressed(tensor: Tensor, layout: Any, blocksize: Any) -> Tensor:
     if tensor.sparse_dim() != 2:
         raise RuntimeError(
             f"coo_to_{str(layout).rpartition('.')[2]}: conversion from Sparse to {TITLES[layout]} for input tensors "
-            "with "
-            "sparse_dim()!=2 is not supported"
+            "with sparse_dim()!=2 is not supported"
         )
     tensor = coalesce(tensor)
     rows, columns = indices(tensor)
@@ -297,8 +296,7 @@ def to_coo(tensor: Tensor, sparse_dim: int | None = None) -> Tensor:
         if sparse_dim is not None and sparse_dim != 2:
             raise RuntimeError(
                 f"sparse_compressed_to_sparse: conversion from {title(tensor)} to Sparse with sparse_dim argument !=2 "
-                "is "
-                "not supported"
+                "is not supported"
             )
         return compressed_to_coo(tensor)
     rank = tensor.dim()

@@ -137,32 +137,28 @@ def validate_sparse_compressed_tensor_args(
     _check(
         len(size) == batch + 2 + dense,
         f"tensor dimensionality must be sum of batch, base, and dense dimensionalities (={batch} + 2 + {dense}) but "
-        "got "
-        f"{len(size)}",
+        f"got {len(size)}",
     )
     blocksize = tuple(values.shape[batch + 1 : batch + 3]) if blocked else (1, 1)
     for d in range(2):
         _check(
             blocksize[d] and size[batch + d] % blocksize[d] == 0,
             f"tensor shape[{batch + d}] (={size[batch + d]}) must be divisible with blocksize[{d}] (={blocksize[d]}) "
-            "as "
-            "defined by values shape",
+            "as defined by values shape",
         )
     shape = tuple(size[:batch])
     for name, part in ((big, compressed_indices), (small, plain_indices)):
         _check(
             tuple(part.shape[:batch]) == shape,
             f"all batch dimensions of {name} (={list(part.shape[:batch])}) must be equal to the batch dimensions of "
-            "size "
-            f"(={list(shape)})",
+            f"size (={list(shape)})",
         )
     rows, columns = size[batch] // blocksize[0], size[batch + 1] // blocksize[1]
     count, width = (rows, columns) if by_rows else (columns, rows)
     _check(
         compressed_indices.shape[-1] == count + 1,
         f"{big}.shape[-1] must be equal to the number of {lines}{' blocks' if blocked else ''}s + 1 (={count + 1}), "
-        "but "
-        f"got {compressed_indices.shape[-1]}",
+        f"but got {compressed_indices.shape[-1]}",
     )
     nnz = values.shape[batch]
     _check(

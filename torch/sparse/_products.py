@@ -81,7 +81,7 @@ def _dense_times(dense: Tensor, matrix: Tensor) -> Tensor:
     return _rows_times(pointers, index, value, dense.t(), matrix.shape[1], not columns).t()  # type: ignore[no-any-return]
 
 
-class _WholeGradient(torch.autograd.Function):
+class Mm(torch.autograd.Function):
     """The product with a dense matrix whose gradient to the sparse one is dense, as torch.mm's is."""
 
     @staticmethod
@@ -103,7 +103,7 @@ class _WholeGradient(torch.autograd.Function):
 
 def _product(matrix: Tensor, dense: Tensor, masked: bool, first: bool = True) -> Tensor:
     if not masked and matrix.requires_grad and torch.is_grad_enabled():
-        return _WholeGradient.apply(matrix, dense, first)  # type: ignore[no-any-return]
+        return Mm.apply(matrix, dense, first)  # type: ignore[no-any-return]
     return times_dense(matrix, dense) if first else _dense_times(dense, matrix)
 
 
@@ -192,11 +192,11 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The ``@`` operator."""
     if input.dim() == 2 and other.dim() == 2:
-        return mm(input, other)
+        return torch.mm(input, other)
     if input.dim() == 2 and other.dim() == 1:
-        return mv(input, other)
+        return torch.mv(input, other)
     if input.dim() == 1 and other.dim() == 2 and not is_sparse(input):
-        return mm(input.unsqueeze(0), other).squeeze(0)
+        return torch.mm(input.unsqueeze(0), other).squeeze(0)
     sparse = input if is_sparse(input) else other
     raise RuntimeError(f"expand is unsupported for {title(sparse)} tensors")
 
@@ -280,8 +280,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if weight.layout is COO:
             raise RuntimeError(
                 "addmm_sparse_dense: expected either 'mat1' to have sparse layout and 'mat2' to have strided layout, "
-                "got "
-                "'mat1' with layout Strided and 'mat2' with layout Sparse"
+                "got 'mat1' with layout Strided and 'mat2' with layout Sparse"
             )
         result = _product(weight, flat.t(), False).t() + bias
     return result.reshape(*input.shape[:-1], weight.shape[0])
@@ -314,8 +313,7 @@ def _reduced_mm(mat1: Tensor, mat2: Tensor, reduce: str) -> Tensor:
     if mat2.dim() != 2 or mat2.shape[0] != mat1.shape[1]:
         raise RuntimeError(
             f"Expected a tensor of dimension 2 and tensor.size[0] == {mat1.shape[1]} but got: dimension {mat2.dim()} "
-            "and "
-            f"tensor.size[0] = {mat2.shape[0]}"
+            f"and tensor.size[0] = {mat2.shape[0]}"
         )
     _same_dtypes(mat1, mat2)
     if reduce in ("sum", "mean"):

@@ -40,26 +40,24 @@ def sum_dims(input: Tensor, dim: Any, keepdim: bool = False, dtype: Any = None) 
         return to_compressed(coalesce(result) if result.layout is COO else result, CSR)
     rank, sparse = input.dim(), input.sparse_dim()
     dims = set(wrap_dims(dim, rank)) if dim is not None and dim != () else set(range(rank))
+    if keepdim:
+        result = sum_dims(input, dim, False, dtype)
+        for d in sorted(dims):
+            result = result.unsqueeze(d)
+        return result
     value = values(input).to(_sum_dtype(input, dtype))
     within = [d - sparse + 1 for d in sorted(dims) if d >= sparse]
     if within:
-        value = value.sum(within, keepdim=keepdim)
-    gone = {d for d in dims if d < sparse}
-    rest = [d for d in range(sparse) if d not in gone]
-    size = [1 if d in dims else n for d, n in enumerate(input.shape) if keepdim or d not in dims]
+        value = value.sum(within)
+    rest = [d for d in range(sparse) if d not in dims]
+    size = [n for d, n in enumerate(input.shape) if d not in dims]
     if not rest:
-        return value.sum(0, dtype=value.dtype).reshape(size)
-    if not gone:
+        return value.sum(0, dtype=value.dtype)
+    if len(rest) == sparse:
         return coo(indices(input), value, size, input.is_coalesced())
     sizes = [input.shape[d] for d in rest]
     keys, place = torch.unique(flat_keys(indices(input)[rest], sizes), return_inverse=True)
-    value = sums(value, place, keys.numel())
-    index = split_keys(keys, sizes)
-    if keepdim:
-        rows = iter(index)
-        none = index.new_zeros(keys.numel())
-        index = torch.stack([none if d in gone else next(rows) for d in range(sparse)])
-    return coo(index, value, size, True)
+    return coo(split_keys(keys, sizes), sums(value, place, keys.numel()), size, True)
 
 
 def softmax(input: Tensor, dim: int, dtype: Any = None, log: bool = False) -> Tensor:

@@ -264,8 +264,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         if any(d != at and tensor.shape[d] != first.shape[d] for d in range(first.dim())):
             raise RuntimeError(
                 f"All tensors must have the same shape: {list(first.shape)} (except in the concatenating dimension), "
-                "but "
-                f"found shape: {list(tensor.shape)} at position {position}."
+                f"but found shape: {list(tensor.shape)} at position {position}."
             )
     dtype = first.dtype
     for tensor in tensors[1:]:
@@ -409,8 +408,7 @@ def sparse_resize_(target: Tensor, size: Sequence[int], sparse_dim: int, dense_d
         "have the following options:\n    1. For both sparse and dense dimensions, keep the number of them constant "
         "and "
         "the size of them non-shrinking, and then try the same call again.\n    2. Or, create a new sparse tensor with "
-        "the "
-        "correct indices and values from this sparse tensor."
+        "the correct indices and values from this sparse tensor."
     )
     sparse, old = target.sparse_dim(), list(target.shape)
     if nnz(target):
