@@ -1,6 +1,7 @@
 #include "ops/sparse.h"
 
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
@@ -55,7 +56,8 @@ static const Op sparse_coo{
           .on = Internal,
           .vjp = coo_vjp,
           .save = in(0) | shape(1),
-          .node = "SparseCooTensorWithDimsAndTensorsBackward0"}};
+          .node = "SparseCooTensorWithDimsAndTensorsBackward0",
+          .batch = batch::refused}};
 
 static void run_compressed(const Op&, const Value* args, Out& out) {
   SparseParts parts;
@@ -79,7 +81,8 @@ static const Op sparse_compressed{OpDef{
     .on = Internal,
     .vjp = compressed_vjp,
     .save = in(0) | in(1) | shape(2),
-    .node = "SparseCompressedTensorBackward0"}};
+    .node = "SparseCompressedTensorBackward0",
+          .batch = batch::refused}};
 
 Tensor sparse_rows(const Tensor& grad, const Tensor& index, IntList sizes, int64_t padding) {
   static constexpr int64_t flat[] = {-1};
@@ -132,7 +135,8 @@ static const Op sparse_values_of{OpDef{
     .parts = true,
     .vjp = values_vjp,
     .save = in(1) | in(2) | shape(0),
-    .node = "ValuesBackward0"}};
+    .node = "ValuesBackward0",
+          .batch = batch::refused}};
 static Tensor run_values(const Tensor& input) {
   const SparseParts* parts = sparse_parts(input);
   check(parts, "values expected sparse tensor layout but got ", layout_title(layout_of(input)));
@@ -160,7 +164,8 @@ static const Op sparse_assign{OpDef{.schema = "_sparse_assign(Tensor(a!) input, 
                                     .run = fn<run_assign>,
                                     .on = Internal,
                                     .parts = true,
-                                    .vjp = assign_vjp}};
+                                    .vjp = assign_vjp,
+                                    .batch = batch::refused}};
 
 // Rules in torch/sparse take these calls. Here, there are only those that concern no sparse tensor.
 static Tensor run_distinct(const Tensor& input) { return input; }

@@ -2,6 +2,7 @@
 #include "kernels/sparse.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/sparse.h"
 #include "ops/view.h"
@@ -42,7 +43,8 @@ static const Op sparse_rows_times{OpDef{.schema = "_sparse_rows_times(Tensor com
                                         .on = Internal,
                                         .vjp = rows_times_vjp,
                                         .save = in(0) | in(1) | in(2) | in(3),
-                                        .node = "SparseMmBackward0"}};
+                                        .node = "SparseMmBackward0",
+          .batch = batch::refused}};
 static void rows_times_vjp(Backward& b) {
   const Tensor &pointers = b.in(0), &indices = b.in(1), &values = b.in(2), &dense = b.in(3);
   const bool scatter = b.flag(5);
@@ -81,6 +83,7 @@ const Op sparse_row_products{OpDef{
     .on = Internal,
     .vjp = row_products_vjp,
     .save = in(0) | in(1) | in(2) | in(3),
-    .node = "SparseSampledMmBackward0"}};
+    .node = "SparseSampledMmBackward0",
+          .batch = batch::refused}};
 
 }  // namespace tabula
