@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "autograd/tangent.h"
 #include "core/tensor.h"
 
 namespace tabula {
@@ -104,6 +105,7 @@ class Node : public RefCounted {
 };
 
 uint64_t next_hook_id();
+uint64_t next_sequence();  // of the node that this thread makes next
 
 // The sequence number that this thread's next node will have.
 uint64_t next_sequence();
@@ -122,7 +124,9 @@ struct Meta : AutogradMeta {
   uint32_t slot = 0;            // which result of grad_fn
   bool requires_grad = false;   // set by the user, on leaves
   bool retains_grad = false;
+  bool hides_tangent = false;   // a view that has none where its base has one
   TensorImpl* owner = nullptr;
+  Ref<Tangents> tangents;       // with kDual
   std::shared_ptr<HookList<TensorHook>> hooks;
   std::shared_ptr<HookList<AccumulatedHook>> post_accumulate;
 };

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "autograd/engine.h"
+#include "autograd/forward.h"
 #include "autograd/saved.h"
 #include "core/allocator.h"
 #include "core/state.h"
@@ -136,7 +137,7 @@ void OpNode::record(const Value* call_args, bool in_place) {
     }
     if (v.is_tensor()) {
       const Tensor& t = v.tensor();
-      if (keep) saved.push_back({p, 0, SavedTensor(in_place && (p == 0 || t.is(call_args[0].tensor())) ? clone_raw(t) : t, false)});
+      if (keep) saved.push_back({p, 0, SavedTensor(in_place && (p == 0 || t.is(call_args[0].tensor())) ? snapshot(t) : t, false)});
       if (keep_shape) shapes.push_back({p, 0, Dims(t.sizes()), t.dtype()});
     } else if (list_of(v)) {
       uint8_t k = 0;
@@ -269,7 +270,9 @@ void OpNode::apply(std::vector<Tensor>& grads, std::vector<Tensor>& results) {
   op.def.vjp(formula);
 }
 
-void call_recorded(const Op& op, const Value* args, Out& result) {
+}  // namespace
+
+void record_call(const Op& op, const Value* args, Out& result, Push* push) {
   if (!op.def.vjp) {
     run_below(op, args, result);
     return;
@@ -289,10 +292,11 @@ void call_recorded(const Op& op, const Value* args, Out& result) {
       node->results.push_back({});
     }
   }
+  if (push) push->results(result);
   node->save_results(result);
 }
 
-void in_place_recorded(const Op& op, const Value* args, Out& result) {
+void record_in_place(const Op& op, const Value* args, Out& result, Push* push) {
   const int written = op.schema.mutated >= 0 ? op.schema.mutated : 0;
   const Tensor target = args[written].tensor();
   check_in_place(target);
@@ -305,11 +309,18 @@ void in_place_recorded(const Op& op, const Value* args, Out& result) {
   if (!is_differentiable(target.dtype())) return;
   if (written != 0) std::swap(node->next[0], node->next[size_t(edge_start(*node, written))]);
   rebase_history(target, Ref<Node>(node.get()));
+  if (push) push->results(result);
   node->save_results(result);
 }
 
-std::vector<Tensor> grad_of(TensorList outputs, TensorList inputs, TensorList grad_outputs) {
+namespace {
+
+void call_recorded(const Op& op, const Value* args, Out& result) { record_call(op, args, result, nullptr); }
+void in_place_recorded(const Op& op, const Value* args, Out& result) { record_in_place(op, args, result, nullptr); }
+
+std::vector<Tensor> grad_of(TensorList outputs, TensorList inputs, TensorList grad_outputs, uint64_t since) {
   BackwardRequest request;
+  request.since = since;
   request.keep_graph = request.create_graph = thread_state.grad_enabled;
   request.accumulate = false;
   for (size_t i = 0; i < outputs.size(); i++) {
@@ -324,6 +335,7 @@ const bool installed = [] {
   autograd_hooks.call = call_recorded;
   autograd_hooks.in_place = in_place_recorded;
   autograd_hooks.grad = grad_of;
+  autograd_hooks.now = next_sequence;
   autograd_hooks.set_requires_grad = set_requires_grad;
   return true;
 }();
