@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from torch import Tensor
 from torch.ops_py.spectral import (
     fft,
     fft2,
@@ -28,6 +29,7 @@ from torch.ops_py.spectral import (
 )
 
 __all__ = [
+    "Tensor",
     "fft",
     "fft2",
     "fftfreq",
