@@ -108,7 +108,7 @@ def test_many_such_tensors_come_and_go():
     for _ in range(100):
         x, weak = a, []
         for _ in range(20):
-            x = x * 1.5
+            x = x.sin()
             weak.append(weakref.ref(x))
         assert all(w() is not None for w in weak[:-1])
         x.sum().backward()
@@ -140,7 +140,7 @@ def test_multivariate_gamma():
 
 def test_polynomials_of_huge_degree_are_refused():
     x = torch.tensor([0.25], dtype=torch.float64)
-    torch.testing.assert_close(torch.special.legendre_polynomial_p(x, 10).item(), -0.0786323, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(torch.special.legendre_polynomial_p(x, 10).item(), 0.2212002, rtol=1e-6, atol=1e-6)
     assert torch.special.legendre_polynomial_p(torch.ones(1), 2**40).item() == 1
     assert math.isnan(torch.special.laguerre_polynomial_l(torch.tensor([-5.0]), 2**40).item())
 
@@ -163,12 +163,12 @@ def test_buffers_at_odd_addresses_are_copied():
 
 def test_gradients_may_keep_their_layout():
     def layout(enforced):
-        p = torch.ones(2, 3, requires_grad=True)
+        p = torch.ones(2, 3).t().requires_grad_()
         with torch.autograd.enforce_grad_layout_policy(enforced):
-            (p.t() * torch.ones(3, 2)).sum().backward()
+            (p * 2).sum().backward()
         return p.grad.stride()
 
-    assert layout(True) == (3, 1) and layout(False) == (1, 2) and layout(True) == (3, 1)
+    assert layout(True) == (1, 3) and layout(False) == (2, 1) and layout(True) == (1, 3)
 
 
 def test_hub_reads_a_folder(tmp_path):
