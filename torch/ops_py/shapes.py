@@ -332,7 +332,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
         return input.new_empty(0)
     count = input.numel()
     if count == 0 or (r > count and not with_replacement):
-        return input.new_empty(0, r)
+        return input[torch.empty(0, r, dtype=torch.int64, device=input.device)]
     if count == 1:
         return input.expand(1, r).clone()
     among = count + r - 1 if with_replacement else count
