@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 # Import time matters: these modules load when they are first named.
-_LAZY_MODULES = ("functional", "graph", "profiler", "profiler_util", "variable")
+_LAZY_MODULES = ("functional", "graph", "profiler", "profiler_util")
 
 
 class _Package(type(torch)):
@@ -71,6 +71,11 @@ class _Package(type(torch)):
 
 
 sys.modules[__name__].__class__ = _Package
+
+
+def variable(*args: Any, **kwargs: Any) -> Any:  # noqa: F811 - as in PyTorch, a function hides the submodule
+    """Raise RuntimeError: ``torch.tensor`` makes tensors."""
+    raise RuntimeError("torch.autograd.variable(...) is deprecated, use torch.tensor(...) instead")
 
 
 def __getattr__(name: str) -> Any:
