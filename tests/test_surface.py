@@ -211,3 +211,24 @@ def test_assert_allclose():
     torch.testing.assert_allclose([1.0, 2.0], torch.tensor([1.0, 2.0], dtype=torch.float64))
     with pytest.raises(AssertionError, match="Tensor-likes are not close"):
         torch.testing.assert_allclose(torch.zeros(2), torch.ones(2))
+
+
+def test_benchmark_timer_and_table():
+    from torch.utils.benchmark import Compare, Measurement, TaskSpec, Timer
+
+    m = Measurement(100, [1e-3, 1.1e-3, 1.2e-3, 0.9e-3], TaskSpec("x + y", "pass", "", "add", "small", "mine"))
+    assert repr(m).split("\n")[1:] == [
+        "add: small", "mine", "  Median: 10.50 us", "  IQR:    1.50 us (9.75 to 11.25)",
+        "  4 measurements, 100 runs per measurement, 1 thread",
+        "  WARNING: Interquartile range is 14.3% of the median measurement.",
+        "           This could indicate system fluctuation.",
+    ]  # fmt: skip
+    other = Measurement(100, [3e-3], TaskSpec("x * y", "pass", "", "add", "small", "theirs", None, 2))
+    table = str(Compare([m, other])).split("\n")
+    assert table[1].split("|") == ["             ", "  mine  ", "  theirs"] and table[2].startswith("1 threads: ---")
+    assert [cell.strip() for cell in table[3].split("|")] == ["small", "10.5", ""]
+    assert [cell.strip() for cell in table[5].split("|")] == ["small", "", "30.0"]
+    timed = Timer("x + x", globals={"x": torch.ones(2)}).blocked_autorange(min_run_time=0.002)
+    assert sum(timed.raw_times) >= 0.002 and timed.median > 0
+    with pytest.raises(NotImplementedError, match="valgrind"):
+        Timer("1").collect_callgrind()
