@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 # How handlers of __torch_function__ get to know operators; those that swap their operands and do not commute stay out.
@@ -39,6 +40,37 @@ class OverParts(Tensor):
     @staticmethod
     def _plain(value: Any) -> Any:
         return value._part if isinstance(value, OverParts) else value
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the elements."""
+        return self._part.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the elements are."""
+        return self._part.device
+
+    def element_size(self) -> int:
+        """The number of bytes of an element."""
+        return self._part.element_size()
+
+    def is_floating_point(self) -> bool:
+        """Whether the elements are floating-point numbers."""
+        return self._part.is_floating_point()
+
+    def is_complex(self) -> bool:
+        """Whether the elements are complex numbers."""
+        return self._part.is_complex()
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return self.dim()
+
+    def ndimension(self) -> int:
+        """The number of dimensions."""
+        return self.dim()
 
     @property
     def requires_grad(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from ._neutral import neutral
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,26 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ._masked_tensor import MaskedTensor
-
-
-def _lowest(dtype: torch.dtype) -> Any:
-    if dtype == torch.bool:
-        return False
-    return float("-inf") if dtype.is_floating_point or dtype.is_complex else torch.iinfo(dtype).min
-
-
-def _highest(dtype: torch.dtype) -> Any:
-    if dtype == torch.bool:
-        return True
-    return float("inf") if dtype.is_floating_point else torch.iinfo(dtype).max
-
-
-# What an element that is left out must be for it not to count: a number, or one that depends on the dtype.
-_NEUTRAL = {
-    "sum": 0, "cumsum": 0, "prod": 1, "cumprod": 1, "amax": _lowest, "argmax": _lowest, "amin": _highest,
-    "argmin": _highest, "logsumexp": _lowest, "logaddexp": float("-inf"), "median": float("nan"),
-    "softmax": float("-inf"), "log_softmax": float("-inf"), "softmin": float("inf"), "norm": 0, "normalize": 0,
-}  # fmt: skip
 
 
 def _parts(input: Tensor | MaskedTensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -48,7 +30,7 @@ def _parts(input: Tensor | MaskedTensor, mask: Tensor | None) -> tuple[Tensor, T
     return input, mask.expand(input.shape) if mask.shape != input.shape else mask
 
 
-def _prepared(name: str, input: Tensor, dtype: Any, mask: Tensor | None, neutral: Any = None) -> Tensor:
+def _prepared(name: str, input: Tensor, dtype: Any, mask: Tensor | None, fill: Any = None) -> Tensor:
     """The input in the dtype that is computed in (sums and products of integers are int64), filled."""
     data, full = _parts(input, mask)
     if dtype is None and name in ("sum", "prod") and not (data.is_floating_point() or data.is_complex()):
@@ -57,8 +39,7 @@ def _prepared(name: str, input: Tensor, dtype: Any, mask: Tensor | None, neutral
         data = data.to(dtype)
     if full is None:
         return data
-    fill = _NEUTRAL[name] if neutral is None else neutral
-    value = fill(data.dtype) if callable(fill) else fill
+    value = neutral(name, data.dtype) if fill is None else fill
     return torch.where(full, data, torch.full((), value, dtype=data.dtype, device=data.device))
 
 

@@ -142,13 +142,6 @@ class NestedTensor(OverParts):
         """The number of dimensions, with the batch."""
         return self._values.dim() + 1
 
-    ndimension = dim
-
-    @property
-    def ndim(self) -> int:
-        """The number of dimensions."""
-        return self.dim()
-
     def numel(self) -> int:
         """The number of elements, without those in holes."""
         if self._lengths is None:
@@ -163,10 +156,6 @@ class NestedTensor(OverParts):
         """The number of bytes of all elements."""
         return self.numel() * self.element_size()
 
-    def element_size(self) -> int:
-        """The number of bytes of an element."""
-        return self._values.element_size()
-
     @property
     def layout(self) -> torch.layout:
         """``torch.jagged``."""
@@ -176,24 +165,6 @@ class NestedTensor(OverParts):
     def is_nested(self) -> bool:
         """True."""
         return True
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype of the values."""
-        return self._values.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the values."""
-        return self._values.device
-
-    def is_floating_point(self) -> bool:
-        """Whether the values are floating-point numbers."""
-        return self._values.is_floating_point()
-
-    def is_complex(self) -> bool:
-        """Whether the values are complex numbers."""
-        return self._values.is_complex()
 
     def is_contiguous(self, memory_format: torch.memory_format = torch.contiguous_format) -> bool:
         """Whether the entries lie one after the other, each contiguous."""

@@ -6,32 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.masked._neutral import neutral
 
 from ._jagged import NestedTensor, compact, entry_numbers, packed, padded
 from ._operations import Rule
 
-
-def _highest(dtype: torch.dtype) -> Any:
-    if dtype == torch.bool:
-        return True
-    return float("inf") if dtype.is_floating_point else torch.iinfo(dtype).max
-
-
-def _lowest(dtype: torch.dtype) -> Any:
-    if dtype == torch.bool:
-        return False
-    return float("-inf") if dtype.is_floating_point else torch.iinfo(dtype).min
-
-
-# What the padding must be for it not to count.
-_NEUTRAL = {
-    "sum": lambda dtype: 0,
-    "prod": lambda dtype: 1,
-    "any": lambda dtype: False,
-    "all": lambda dtype: True,
-    **dict.fromkeys(("amax", "argmax", "max"), _lowest),
-    **dict.fromkeys(("amin", "argmin", "min"), _highest),
-}
+_REDUCTIONS = ("sum", "mean", "prod", "any", "all", "amax", "amin", "max", "min", "argmax", "argmin")
 # These give a number where no dimension is named, and take one dimension at most.
 _SINGLE = frozenset(("prod", "argmax", "argmin", "max", "min"))
 
@@ -71,7 +51,7 @@ def _over_ragged(name: str, func: Any, input: NestedTensor, keepdim: bool, dtype
             count = input._offsets.diff()
             total = total / count.view(-1, *[1] * (total.dim() - 1)).to(total.dtype)
         return total.unsqueeze(ragged) if keepdim else total
-    filled = padded(input, _NEUTRAL[name](input.dtype))
+    filled = padded(input, neutral(name, input.dtype))
     return func(filled, ragged, keepdim, **more)
 
 
@@ -148,7 +128,7 @@ def _normalise(func: Any, input: NestedTensor, normalized_shape: Any, *args: Any
 
 
 RULES: dict[str, Rule] = {
-    **{name: _rule(name) for name in (*_NEUTRAL, "mean")},
+    **{name: _rule(name) for name in _REDUCTIONS},
     **dict.fromkeys(("softmax", "log_softmax", "_softmax", "_log_softmax", "special_softmax"), _softmax),
     **dict.fromkeys(("layer_norm", "rms_norm"), _normalise),
 }

@@ -82,13 +82,6 @@ class StridedNestedTensor(OverParts):
         """The number of dimensions, with the batch."""
         return (len(self._sizes[0]) if self._sizes else 0) + 1
 
-    ndimension = dim
-
-    @property
-    def ndim(self) -> int:
-        """The number of dimensions."""
-        return self.dim()
-
     def numel(self) -> int:
         """The number of elements."""
         return self._part.numel()
@@ -103,27 +96,9 @@ class StridedNestedTensor(OverParts):
         """True."""
         return True
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype of all entries."""
-        return self._part.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """The device of all entries."""
-        return self._part.device
-
     def is_contiguous(self, memory_format: torch.memory_format = torch.contiguous_format) -> bool:
         """True: the entries lie one after the other."""
         return True
-
-    def element_size(self) -> int:
-        """The number of bytes of an element."""
-        return self._part.element_size()
-
-    def is_floating_point(self) -> bool:
-        """Whether the elements are floating-point numbers."""
-        return self._part.is_floating_point()
 
     def to_padded_tensor(self, padding: float, output_size: Sequence[int] | None = None) -> Tensor:
         """The dense batch, as ``torch.nested.to_padded_tensor``."""
