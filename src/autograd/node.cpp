@@ -76,6 +76,8 @@ std::string type_text(const Tensor& t) {
 
 Anomaly anomaly;
 
+uint64_t next_sequence() { return sequence_counter; }
+
 Node::Node() : sequence(sequence_counter++) {
   if (anomaly.enabled && anomaly.traceback) traceback = anomaly.traceback();
 }
@@ -92,6 +94,8 @@ void Node::destroy(Node* node) {
   }
   draining = false;
 }
+
+uint64_t next_sequence() { return sequence_counter; }
 
 uint64_t next_hook_id() {
   static std::atomic<uint64_t> counter{0};
@@ -299,6 +303,8 @@ void AccumulateGrad::apply(std::vector<Tensor>& grads, std::vector<Tensor>&) {
       m.grad = sole && same_layout ? grad : clone(grad);
     else if (sole && same_layout && !(grad.impl()->special & (kConj | kNeg | kView)))
       m.grad = std::move(grad);
+    else if (grad.is_dual())
+      m.grad = clone(grad);
     else {
       BelowAutograd guard;
       m.grad = is_non_overlapping_and_dense(variable.sizes(), variable.strides())

@@ -290,11 +290,6 @@ PyObject* swap_tensors(PyObject*, PyObject* args) {
   Py_RETURN_NONE;
 }
 
-PyObject* no_forward_mode(PyObject*, PyObject*) {
-  PyErr_SetString(PyExc_NotImplementedError, "forward-mode automatic differentiation is not supported; use torch.autograd.functional.jvp, or the reverse mode");
-  return nullptr;
-}
-
 PyMethodDef functions[] = {
     {"_engine_run_backward", method(engine_run), METH_FASTCALL, nullptr},
     {"_get_grad_accumulator", get_accumulator, METH_O, nullptr},
@@ -302,10 +297,6 @@ PyMethodDef functions[] = {
     {"_will_engine_execute_node", will_execute, METH_O, nullptr},
     {"_current_graph_task_id", current_task, METH_NOARGS, nullptr},
     {"_swap_tensors", swap_tensors, METH_VARARGS, nullptr},
-    {"_enter_dual_level", no_forward_mode, METH_VARARGS, nullptr},
-    {"_exit_dual_level", no_forward_mode, METH_VARARGS, nullptr},
-    {"_make_dual", no_forward_mode, METH_VARARGS, nullptr},
-    {"_unpack_dual", no_forward_mode, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 
 template <class Call, class F>
@@ -368,6 +359,7 @@ void add_autograd(PyObject* module) {
   add_saved_hooks(module);
   add_grad_modes(module);
   add_torch_function(module);
+  add_forward_mode(module);
   add_functions(module, functions);
 }
 

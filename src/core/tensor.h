@@ -135,6 +135,9 @@ class Tensor {
     return (impl_->special & kNeedsGrad) ||
            ((impl_->special & kView) && (impl_->view_base->special & kNeedsGrad));
   }
+  bool is_dual() const {
+    return (impl_->special & kDual) || ((impl_->special & kView) && (impl_->view_base->special & kDual));
+  }
   Geometry geometry() const { return {impl_->sizes, impl_->strides, impl_->offset}; }
   Storage& storage() const { return *impl_->storage; }
   char* data() const { return impl_->storage->data() + impl_->offset * item_size(impl_->dtype); }

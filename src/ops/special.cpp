@@ -248,8 +248,8 @@ static const Op multigammaln{MVLGAMMA("multigammaln", kSpecial, "special.multiga
 static void angle_vjp(Backward& b) {
   const Tensor& z = b.in(0);
   if (!is_complex(z.dtype())) return b.set(0, zeros_like_raw(b.g()));
-  const Tensor slope = z / (z * conj(z)) * Scalar(c128(0, 1));
-  b.set(0, where(eq(z, 0), Scalar(0.0), b.g() * slope));
+  const Tensor slope = z / where(eq(z, 0), Scalar(1.0), z * conj(z)) * Scalar(c128(0, 1));
+  b.set(0, b.g() * slope);
 }
 constexpr OpDef angle_row() {
   OpDef row = pointwise_row("angle(Tensor input) -> Tensor", Pointwise::angle, kFloating, Usual, angle_vjp, in(0));
