@@ -95,8 +95,6 @@ void Node::destroy(Node* node) {
   draining = false;
 }
 
-uint64_t next_sequence() { return sequence_counter; }
-
 uint64_t next_hook_id() {
   static std::atomic<uint64_t> counter{0};
   return counter.fetch_add(1);
