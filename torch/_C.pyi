@@ -2494,6 +2494,7 @@ def _set_default_device(*args: Any, **kwargs: Any) -> Any: ...
 def _set_default_dtype(*args: Any, **kwargs: Any) -> Any: ...
 def _set_forward_limit(*args: Any, **kwargs: Any) -> Any: ...
 def _set_grad_enabled(*args: Any, **kwargs: Any) -> Any: ...
+def _set_grad_layout_enforced(*args: Any, **kwargs: Any) -> Any: ...
 def _set_tangent(*args: Any, **kwargs: Any) -> Any: ...
 def _sparse_indices(*args: Any, **kwargs: Any) -> Any: ...
 def _sparse_mark_coalesced(*args: Any, **kwargs: Any) -> Any: ...
@@ -2635,6 +2636,11 @@ def _without_graph(*args: Any, **kwargs: Any) -> Any: ...
 def as_tensor(*args: Any, **kwargs: Any) -> Any: ...
 def asarray(*args: Any, **kwargs: Any) -> Any: ...
 bfloat16: Any
+bits16: Any
+bits1x8: Any
+bits2x4: Any
+bits4x2: Any
+bits8: Any
 bool: Any
 def can_cast(*args: Any, **kwargs: Any) -> Any: ...
 channels_last: Any
@@ -2696,9 +2702,13 @@ class finfo:
     tiny: Any
 float16: dtype
 float32: dtype
+float4_e2m1fn_x2: dtype
 float64: dtype
 float8_e4m3fn: dtype
+float8_e4m3fnuz: dtype
 float8_e5m2: dtype
+float8_e5m2fnuz: dtype
+float8_e8m0fnu: dtype
 def from_dlpack(*args: Any, **kwargs: Any) -> Any: ...
 def from_numpy(*args: Any, **kwargs: Any) -> Any: ...
 def frombuffer(*args: Any, **kwargs: Any) -> Any: ...
@@ -2717,9 +2727,16 @@ class iinfo:
     max: Any
     min: Any
 inference_mode = _InferenceMode
+int1: dtype
 int16: dtype
+int2: dtype
+int3: dtype
 int32: dtype
+int4: dtype
+int5: dtype
+int6: dtype
 int64: dtype
+int7: dtype
 int8: dtype
 def is_anomaly_check_nan_enabled(*args: Any, **kwargs: Any) -> Any: ...
 def is_anomaly_enabled(*args: Any, **kwargs: Any) -> Any: ...
@@ -2743,6 +2760,11 @@ class no_grad:
     prev: Any
 preserve_format: memory_format
 def promote_types(*args: Any, **kwargs: Any) -> Any: ...
+qint32: dtype
+qint8: dtype
+quint2x4: dtype
+quint4x2: dtype
+quint8: dtype
 def result_type(*args: Any, **kwargs: Any) -> Any: ...
 def scalar_tensor(*args: Any, **kwargs: Any) -> Any: ...
 class set_grad_enabled:
@@ -2764,9 +2786,16 @@ sparse_csc: layout
 sparse_csr: layout
 strided: layout
 def tensor(*args: Any, **kwargs: Any) -> Any: ...
+uint1: dtype
 uint16: dtype
+uint2: dtype
+uint3: dtype
 uint32: dtype
+uint4: dtype
+uint5: dtype
+uint6: dtype
 uint64: dtype
+uint7: dtype
 uint8: dtype
 Tensor = TensorBase
 inference_mode = _InferenceMode

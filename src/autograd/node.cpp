@@ -280,6 +280,8 @@ AccumulateGrad::~AccumulateGrad() {
 }
 
 void AccumulateGrad::apply(std::vector<Tensor>& grads, std::vector<Tensor>&) {
+  // two backward passes may meet here: none may come between another's reading and writing of the sum
+  Restore alone(thread_state.keeps_interpreter, true);
   Tensor grad = std::move(grads[0]);
   if (!grad.defined()) return;
   Meta& m = meta(variable);
@@ -291,7 +293,7 @@ void AccumulateGrad::apply(std::vector<Tensor>& grads, std::vector<Tensor>&) {
     }
   }
   if (!m.grad.defined()) {
-    const bool same_layout = same(grad.strides(), variable.strides()) || (grad.is_contiguous() && variable.is_contiguous());
+    const bool same_layout = thread_state.any_grad_layout || same(grad.strides(), variable.strides()) || (grad.is_contiguous() && variable.is_contiguous());
     const bool sole = grad.impl()->use_count() == 1 && grad.impl()->storage->use_count() == 1 && !grad.impl()->wrapped_number;
     if (grad.impl()->special & kParts)
       m.grad = thread_state.grad_enabled ? grad : clone(detach(grad));

@@ -282,6 +282,8 @@ PyObject* swap_tensors(PyObject*, PyObject* args) {
   PyObject *a, *b;
   if (!PyArg_ParseTuple(args, "O!O!:_swap_tensors", tensor_type, &a, tensor_type, &b)) return nullptr;
   auto &ta = reinterpret_cast<PyTensor*>(a)->tensor, &tb = reinterpret_cast<PyTensor*>(b)->tensor;
+  hold_by_python(a);
+  hold_by_python(b);
   std::swap(ta, tb);
   ta.impl()->python = a;
   tb.impl()->python = b;

@@ -175,6 +175,8 @@ extern "C" __attribute__((visibility("default"))) PyObject* PyInit__C() {
     add_vmap(m);
     add_module_base(m);
     warn_hook = python_warning;
+    interpreter_lock = {[]() -> void* { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; },
+                        [](void* thread) { PyEval_RestoreThread(static_cast<PyThreadState*>(thread)); }};
     default_device_hook = [] { return default_device(); };
     return module.release();
   });
