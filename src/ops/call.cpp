@@ -228,7 +228,7 @@ void call_out(const Op& op, const Value* args, Out& out, Tensor* into, int count
   for (int i = 0; i < count; i++) all_bits |= special_bits(into[i]);
   if (taken_above({op, args, out, Form::Into, into, count}, all_bits)) return;
   if (all_bits & kOffCpu) check_devices(op, args, -1, into, count);
-  if (thread_state.grad_enabled && !thread_state.below_autograd) {
+  if (thread_state.grad_enabled && !thread_state.below_autograd && (op.def.vjp || op.def.composite)) {
     check(!(all_bits & kNeedsGrad), op.schema.base_name,
           "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.");
   }

@@ -1,6 +1,7 @@
 // Views of parts: one index, a range, a diagonal, windows, and several parts at once.
 #include "ops/view.h"
 
+#include "core/hint.h"
 #include "ops/backward.h"
 #include "ops/batch.h"
 #include "ops/copy.h"
@@ -17,7 +18,8 @@ static Tensor run_select(const Tensor& input, int64_t dim, int64_t index) {
   check_index(input.dim() > 0, "select() cannot be applied to a 0-dim tensor.");
   dim = wrap_dim(dim, input.dim());
   const int64_t size = input.sizes()[size_t(dim)];
-  check_index(index >= -size && index < size, "select(): index ", index, " out of range for tensor of size ", shape_text(input.sizes()), " at dimension ", dim);
+  check_index(index >= -size && index < size, "select(): index ", index, " out of range for tensor of size ", shape_text(input.sizes()), " at dimension ", dim,
+              index_hint(input.sizes(), dim));
   if (index < 0) index += size;
   Geometry g = input.geometry();
   g.offset += index * g.strides[dim];
