@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from torch.ops_py._common import numpy_names as _numpy_names
 from torch.ops_py.spectral import (
     fft,
     fft2,
@@ -51,3 +52,5 @@ __all__ = [
     "rfftfreq",
     "rfftn",
 ]
+
+globals().update({name: _numpy_names(globals()[name]) for name in __all__})

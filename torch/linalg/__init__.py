@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import _C
 from torch.ops_py import matrix_functions as _functions
 from torch.ops_py import triangular as _triangular
+from torch.ops_py._common import numpy_names as _numpy_names
 from torch.ops_py.comparison import linalg_cross as cross
 from torch.ops_py.equations import det, inv, inv_ex, lstsq, pinv, solve, solve_ex
 from torch.ops_py.equations import linalg_slogdet as slogdet
@@ -73,3 +74,5 @@ __all__ = [
     "vecdot",
     "vector_norm",
 ]
+
+globals().update({name: _numpy_names(globals()[name]) for name in __all__})
