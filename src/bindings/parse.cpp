@@ -435,6 +435,10 @@ const Signature* only_plausible(const std::vector<Signature*>& overloads, const 
 
 void fail_no_overload(const char* name, const std::vector<Signature*>& overloads, const Arguments& call) {
   if (const Signature* only = only_plausible(overloads, call)) {
+    if (call.self && only->op->schema.params.size() == 1) {
+      check_type(!call.kwnames || PyTuple_GET_SIZE(call.kwnames) == 0, "TensorBase.", name, "() takes no keyword arguments");
+      fail(ErrorKind::Type, "TensorBase.", name, "() takes no arguments (", call.count, " given)");
+    }
     Parsed parsed;
     std::string reason;
     (void)parse(*only, call, parsed, &reason);

@@ -18,9 +18,9 @@ namespace tabula {
 
 static void atan2_vjp(Backward& b) {
   const Tensor &y = b.in(0), &x = b.in(1);
-  const Tensor scale = b.g() / (y * y + x * x);
-  if (b.needs(0)) b.set(0, scale * x);
-  if (b.needs(1)) b.set(1, scale * neg(y));
+  const Tensor scale = reciprocal(y * y + x * x);  // its products are 0, not NaN, where the squares overflow
+  if (b.needs(0)) b.set(0, b.g() * (x * scale));
+  if (b.needs(1)) b.set(1, b.g() * (neg(y) * scale));
 }
 const Op atan2{documented(pointwise_row("atan2(Tensor input, Tensor other) -> Tensor", Pointwise::atan2, kFloating, Pointwise_, atan2_vjp, in(0) | in(1)),
     "The angle of the point (x=other, y=input), from -pi to pi: arctan(input / other) in the right quadrant."

@@ -197,6 +197,7 @@ const Op split{OpDef{.schema = "split.Tensor(Tensor(a) input, int split_size, in
         TABULA_STEP("torch.split(torch.arange(5), [1, 4])", "(tensor([0]), tensor([1, 2, 3, 4]))")}};
 static std::vector<Tensor> run_split_sizes(const Tensor& input, IntList lengths, int64_t dim) {
   check(input.dim() > 0, "split_with_sizes expects at least a 1-dimensional tensor");
+  const int64_t given_dim = dim;
   dim = wrap_dim(dim, input.dim());
   int64_t total = 0;
   bool overflow = false;
@@ -204,7 +205,7 @@ static std::vector<Tensor> run_split_sizes(const Tensor& input, IntList lengths,
     check(length >= 0, "split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes=", shape_text(lengths));
     overflow |= __builtin_add_overflow(total, length, &total);
   }
-  check(!overflow && total == input.sizes()[size_t(dim)], "split_with_sizes expects split_sizes to sum exactly to ", input.sizes()[size_t(dim)], " (input tensor's size at dimension ", dim,
+  check(!overflow && total == input.sizes()[size_t(dim)], "split_with_sizes expects split_sizes to sum exactly to ", input.sizes()[size_t(dim)], " (input tensor's size at dimension ", given_dim,
         "), but got split_sizes=", shape_text(lengths));
   return split_parts(input, lengths, dim);
 }
