@@ -327,7 +327,7 @@ bool parse(const Signature& signature, const Arguments& call, Parsed& parsed, st
     const Param& p = schema.params[size_t(i)];
     if (!(given >> i & 1) && !p.has_default) {
       int missing = 0;
-      for (int j = i; j < count; j++) missing += !(given >> j & 1) && !schema.params[size_t(j)].has_default && !schema.params[size_t(j)].keyword_only;
+      for (int j = i; j < count; j++) missing += !(given >> j & 1) && !schema.params[size_t(j)].has_default;
       std::string names;
       for (int j = i; j < count; j++)
         if (!(given >> j & 1) && !schema.params[size_t(j)].has_default)
@@ -391,10 +391,18 @@ std::string signature_text(const Signature& s, bool method) {
 }  // namespace
 
 void fail_no_overload(const char* name, const std::vector<Signature*>& overloads, const Arguments& call) {
-  if (overloads.size() == 1) {
+  // The one overload that takes so many arguments explains best what is wrong with them.
+  const Signature* only = overloads.size() == 1 ? overloads[0] : nullptr;
+  const auto takes_so_many = [&](const Signature* s) {
+    const auto& params = s->op->schema.params;
+    const auto given = size_t(call.count + (call.kwnames ? PyTuple_GET_SIZE(call.kwnames) : 0) + (call.self && s->has_input ? 1 : 0));
+    return given >= size_t(std::ranges::count_if(params, [](const Param& p) { return !p.has_default; })) && given <= params.size() + (s->op->def.on & OutForm ? 1 : 0);
+  };
+  if (!only && std::ranges::count_if(overloads, takes_so_many) == 1) only = *std::ranges::find_if(overloads, takes_so_many);
+  if (only) {
     Parsed parsed;
     std::string reason;
-    (void)parse(*overloads[0], call, parsed, &reason);
+    (void)parse(*only, call, parsed, &reason);
     if (reason.starts_with("expected")) fail(ErrorKind::Type, reason);
     fail(ErrorKind::Type, name, reason.starts_with("argument") ? "(): " : "() ", reason);
   }

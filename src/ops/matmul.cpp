@@ -305,7 +305,7 @@ const Op baddbmm{OpDef{.schema = "baddbmm(Tensor input, Tensor batch1, Tensor ba
         TABULA_EXAMPLE("torch.baddbmm(torch.ones(1), torch.ones(1, 1, 2), torch.ones(1, 2, 1))", "tensor([[[3.]]])")}};
 static Tensor run_addbmm(const Tensor& input, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
   const int64_t first = 0;
-  return weighted_sum(input, sum_dim(bmm(a, b), IntList(&first, 1)), beta, alpha);
+  return weighted_sum(input, sum_dim(bmm(a, b), IntList(&first, 1), false, a.dtype()), beta, alpha);
 }
 static const Op addbmm{OpDef{.schema = "addbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addbmm>, .on = Pointwise_, .composite = true,
     .doc =
