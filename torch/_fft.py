@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+_FORWARD, _BACKWARD = ("backward", "ortho", "forward"), ("forward", "ortho", "backward")
 _COMPLEX_TO_COMPLEX, _REAL_TO_COMPLEX, _COMPLEX_TO_REAL = range(3)
 # From so many elements on, several threads are worth their start. Each line is computed by one of them.
 _MANY = 1 << 16
@@ -37,22 +38,28 @@ def _load() -> Any:
 
 def transform(x: Tensor, kind: int, scale: int, forward: int, count: int, size: int) -> Tensor:
     """Transform the last ``count`` dimensions; ``scale`` is 0 for no factor, 1 for 1 / sqrt(n), 2 for 1 / n."""
-    library = _load()
+    library = _library or _load()
     values = x.numpy()
     # Their names say on which direction the factor is.
-    norm = ("backward", "ortho", "forward") if forward else ("forward", "ortho", "backward")
-    options: dict[str, Any] = {"axes": tuple(range(-count, 0)), "norm": norm[scale]}
-    if _takes_workers and x.numel() >= _MANY:
-        options["workers"] = torch.get_num_threads()
-    if kind == _COMPLEX_TO_COMPLEX:
-        result = (library.fftn if forward else library.ifftn)(values, **options)
-    elif kind == _REAL_TO_COMPLEX:
-        result = library.rfftn(values, **options)
+    norm = (_FORWARD if forward else _BACKWARD)[scale]
+    options = {"workers": torch.get_num_threads()} if _takes_workers and x.numel() >= _MANY else {}
+    if count == 1:
+        if kind == _COMPLEX_TO_COMPLEX:
+            result = (library.fft if forward else library.ifft)(values, norm=norm, **options)
+        elif kind == _REAL_TO_COMPLEX:
+            result = library.rfft(values, norm=norm, **options)
+        else:
+            result = library.irfft(values, size, norm=norm, **options)
     else:
-        result = library.irfftn(values, s=(*values.shape[values.ndim - count : -1], size), **options)
-    narrow = x.dtype in (torch.float32, torch.complex64)
-    wanted = (
-        ("float32" if narrow else "float64") if kind == _COMPLEX_TO_REAL else "complex64" if narrow else "complex128"
-    )
+        axes = tuple(range(-count, 0))
+        if kind == _COMPLEX_TO_COMPLEX:
+            result = (library.fftn if forward else library.ifftn)(values, axes=axes, norm=norm, **options)
+        elif kind == _REAL_TO_COMPLEX:
+            result = library.rfftn(values, axes=axes, norm=norm, **options)
+        else:
+            sizes = (*values.shape[values.ndim - count : -1], size)
+            result = library.irfftn(values, s=sizes, axes=axes, norm=norm, **options)
     # NumPy 1 computes in double precision.
+    bits = 32 if x.dtype in (torch.float32, torch.complex64) else 64
+    wanted = f"float{bits}" if kind == _COMPLEX_TO_REAL else f"complex{2 * bits}"
     return torch.from_numpy(result.astype(wanted, order="C", copy=False))

@@ -35,9 +35,13 @@ std::vector<kernels::LapackPlace> places() {
 
 Tensor transform(const Tensor& x, const FftCall& call) {
   const HoldGil gil;
-  PyRef module = checked(PyImport_ImportModule("torch._fft")), tensor = checked(wrap(x));
-  PyRef result = checked(PyObject_CallMethod(module.get(), "transform", "OiiiLL", tensor.get(), int(call.kind), int(call.scale), int(call.forward), static_cast<long long>(call.count),
-                                             static_cast<long long>(call.size)));
+  static PyObject* const function = [] {  // lives with the process
+    PyRef module = checked(PyImport_ImportModule("torch._fft"));
+    return checked(PyObject_GetAttrString(module.get(), "transform")).release();
+  }();
+  PyRef tensor = checked(wrap(x));
+  PyRef result = checked(PyObject_CallFunction(function, "OiiiLL", tensor.get(), int(call.kind), int(call.scale), int(call.forward), static_cast<long long>(call.count),
+                                               static_cast<long long>(call.size)));
   return unwrap(result.get());
 }
 

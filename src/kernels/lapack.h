@@ -42,6 +42,8 @@ extern LapackKernel cholesky_solve;
 extern LapackKernel lu_factor;
 // b [n, k] -> the solution of op(A) X = B, for a [n, n] packed by lu_factor.
 extern LapackKernel lu_solve;
+// b [n, n] -> the inverse, for a [n, n] packed by lu_factor with these infos; of singular ones what solving gives.
+extern LapackKernel lu_inverse;
 // b [m, n] -> the solution of op(A) X = B, or of X op(A) = B, for a triangular a.
 extern LapackKernel triangular_solve;
 // a [m, n] -> R above, reflections below; b [min(m, n)]: their scales.

@@ -19,12 +19,21 @@ std::string prefix(const char* name) { return *name ? concat(name, ": ") : std::
 }  // namespace
 
 void check_matrix(const Tensor& a, const char* name, const char* argument) {
-  if (a.dim() < 2) fail(ErrorKind::Runtime, prefix(name), "The input tensor ", argument, " must have at least 2 dimensions.");
+  if (a.dim() < 2)
+    fail(ErrorKind::Runtime, prefix(name), "The input tensor ", argument, " must have at least 2 dimensions.\nHint: its shape is ", shape_text(a.sizes()),
+         "; unsqueeze(-1) makes a column of a vector.");
 }
 void check_square(const Tensor& a, const char* name, const char* argument) {
   check_matrix(a, name, argument);
   if (rows_of(a) != columns_of(a))
-    fail(ErrorKind::Runtime, prefix(name), argument, " must be batches of square matrices, but they are ", rows_of(a), " by ", columns_of(a), " matrices");
+    fail(ErrorKind::Runtime, prefix(name), argument, " must be batches of square matrices, but they are ", rows_of(a), " by ", columns_of(a), " matrices\nHint: the last two sizes of ", shape_text(a.sizes()),
+         " must be equal.");
+}
+void check_sides(const Tensor& a, const Tensor& b, bool left, const char* name) {
+  if ((left ? rows_of(b) : columns_of(b)) == rows_of(a)) return;
+  fail(ErrorKind::Runtime, name, ": Incompatible shapes of A and B for the equation ", left ? "AX = B" : "XA = B", " (", rows_of(a), "x", columns_of(a), " and ", rows_of(b), "x",
+       columns_of(b), ")\nHint: A is ", shape_text(a.sizes()), " and B ", shape_text(b.sizes()), "; dimension ", left ? -2 : -1, " of B must be ", rows_of(a),
+       (left ? columns_of(b) : rows_of(b)) == rows_of(a) ? left ? ", as it is with left=False or B.mT." : ", as it is with left=True or B.mT." : ".");
 }
 void check_values(const Tensor& a, const char* name, bool low_precision) {
   check(is_differentiable(a.dtype()), name, ": Expected a floating point or complex tensor as input. Got ", dtype_title(a.dtype()));

@@ -9,6 +9,8 @@ namespace tabula {
 // "linalg.inv: A must be batches of square matrices, but they are 2 by 3 matrices"; without a name, no prefix.
 void check_matrix(const Tensor& a, const char* name, const char* argument = "A");
 void check_square(const Tensor& a, const char* name, const char* argument = "A");
+// "linalg.solve: Incompatible shapes of A and B for the equation AX = B (3x3 and 2x2)"
+void check_sides(const Tensor& a, const Tensor& b, bool left, const char* name);
 // Refuses integers, and half precision too unless that is left to the kernel.
 void check_values(const Tensor& a, const char* name, bool low_precision = false);
 // NotImplementedError: "lu_cpu" not implemented for 'Half'

@@ -90,14 +90,23 @@ std::tuple<Tensor, Tensor> general(const Tensor& a, const char* name, bool want_
   const Tensor values = Tensor::empty(join(batch_sizes(a), {n}), dtype, a.device());
   const Tensor vectors = want_vectors ? empty_columns(batch_sizes(a), n, n, dtype, a.device()) : Tensor::empty(Dims{0}, dtype, a.device());
   if (a.numel()) {
-    const Tensor work = columns_copy(a), info = Tensor::empty(batch_sizes(a), DType::Int32, a.device());
+    // Eigenvectors amplify rounding errors: single precision is what the result is rounded to, not what it is computed in.
+    const bool single = real_dtype(a.dtype()) == DType::Float32;
+    const Tensor work = columns_copy(single ? cast_raw(a, is_complex(a.dtype()) ? DType::Complex128 : DType::Float64) : a);
+    const Tensor info = Tensor::empty(batch_sizes(a), DType::Int32, a.device());
+    const Tensor found = single ? Tensor::empty(values.sizes(), DType::Complex128, a.device()) : values;
+    const Tensor found_vectors = single && want_vectors ? empty_columns(batch_sizes(a), n, n, DType::Complex128, a.device()) : vectors;
     kernels::LapackCall call = lapack_call(work);
-    call.b = values.data();
-    call.c = vectors.data();
+    call.b = found.data();
+    call.c = found_vectors.data();
     call.info = info.data_as<int32_t>();
     call.vectors = want_vectors;
     kernels::eig[a.device().kind](call);
     check_info(info, name, a.dim() == 2);
+    if (single) {
+      copy_into(values, found);
+      if (want_vectors) copy_into(vectors, found_vectors);
+    }
   }
   return {values, vectors};
 }

@@ -163,8 +163,7 @@ Tensor run_lu_solve(const Tensor& packed, const Tensor& pivots, const Tensor& b,
   check(pivots.dtype() == DType::Int32, "linalg.lu_solve: pivots should be a Tensor of scalar type torch.int32");
   check_square(packed, "torch.linalg.lu_solve");
   check_matrix(b, "linalg.lu_solve", "B");
-  check((left ? rows_of(b) : columns_of(b)) == rows_of(packed), "linalg.lu_solve: Incompatible shapes of A and B for the equation ", left ? "AX = B" : "XA = B", " (", rows_of(packed), "x",
-        columns_of(packed), " and ", rows_of(b), "x", columns_of(b), ")");
+  check_sides(packed, b, left, "linalg.lu_solve");
   check(pivots.dim() >= 1 && pivots.sizes().back() == rows_of(packed), "linalg.lu_solve: Number of pivots per batch should be same as the dimension of the matrix");
   const IntList shape = packed.sizes().first(size_t(packed.dim() - 1));
   check(std::ranges::equal(pivots.sizes(), shape), "linalg.lu_solve: Expected LU.shape[:-1] and pivots.shape to be the same, but got pivots with shape ", shape_text(pivots.sizes()), " instead");

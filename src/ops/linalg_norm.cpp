@@ -143,7 +143,7 @@ Tensor norm_name(const Tensor& a, std::string_view ord, OptionalInts dim, bool k
   return matrix_norm_name(a, ord, dim.value_or(IntList(both, 2)), keepdim, dtype);
 }
 const Op linalg_norm{OpDef{.schema = "linalg_norm(Tensor input, Scalar? ord=None, int[1]? dim=None, bool keepdim=False, *, dtype? dtype=None) -> Tensor",
-                           .run = fn_same_out<norm_number, &kNormName>, .on = Linalg | OutForm | Internal, .composite = true,
+                           .run = fn_same_out<norm_number, &kNormName>, .on = Linalg | OutForm | Internal, .composite = true, .parts = true,
                            .doc = "A vector norm or, for two dimensions and an order, a matrix norm; without an order the root of the sum of squares.\n\n"
                                   "Args: input, floating or complex; ord: as for torch.linalg.vector_norm or torch.linalg.matrix_norm; dim: None (all), one or two dimensions; keepdim; dtype: "
                                   "computed in. Returns a real tensor. Raises RuntimeError for other orders, dims and dtypes."

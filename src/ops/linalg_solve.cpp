@@ -61,8 +61,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> run_solve_ex(const Tensor& a, const T
   const bool vector = is_vector_case(a, b);
   const Tensor right = vector ? unsqueeze(b, int64_t(-1)) : b;
   check_matrix(right, "linalg.solve", "B");
-  check((left ? rows_of(right) : columns_of(right)) == rows_of(a), "linalg.solve: Incompatible shapes of A and B for the equation ", left ? "AX = B" : "XA = B", " (", rows_of(a), "x",
-        columns_of(a), " and ", rows_of(right), "x", columns_of(right), ")");
+  check_sides(a, right, left, "linalg.solve");
   check(left || !vector, "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this case linalg.solve is equivalent to B / A.squeeze(-1)");
   const Dims batch = broadcast_sizes(batch_sizes(right), batch_sizes(a));
   check_lapack_dtype(a, "lu_cpu");
@@ -121,8 +120,12 @@ std::tuple<Tensor, Tensor> run_inv_ex(const Tensor& a, bool check_errors) {
   check_values(a, "linalg.inv");
   const Factors f = factor(a);
   if (check_errors) check_info(f.info, "linalg.inv_ex", a.dim() == 2);
-  const Tensor result = columns_copy(expand_batch_raw(eye_raw(rows_of(a), rows_of(a), a.dtype(), a.device()), batch_sizes(a)));
-  solve_in_place(f, result, false);
+  const Tensor result = empty_columns(batch_sizes(a), rows_of(a), rows_of(a), a.dtype(), a.device());
+  kernels::LapackCall call = lapack_call(f.packed);
+  call.b = result.data();
+  call.pivots = f.pivots.data_as<int32_t>();
+  call.info = f.info.data_as<int32_t>();
+  kernels::lu_inverse[a.device().kind](call);
   return {result, f.info};
 }
 void inv_vjp(Backward& b) {

@@ -45,8 +45,7 @@ void run_solve_triangular(const Op&, const Value* args, Out& out) {
   const bool upper = args[2].flag(), left = args[3].flag(), unit = args[4].flag();
   check_square(a, "linalg.solve_triangular");
   check_matrix(b, "linalg.solve_triangular", "B");
-  check((left ? rows_of(b) : columns_of(b)) == rows_of(a), "linalg.solve_triangular: Incompatible shapes of A and B for the equation ", left ? "AX = B" : "XA = B", " (", rows_of(a), "x",
-        columns_of(a), " and ", rows_of(b), "x", columns_of(b), ")");
+  check_sides(a, b, left, "linalg.solve_triangular");
   check_lapack_dtype(a, "triangular_solve_cpu");
   check(a.dtype() == b.dtype(), "linalg.solve_triangular: Expected A and B to have the same dtype, but found A of type ", dtype_title(a.dtype()), " and B of type ", dtype_title(b.dtype()), " instead");
   if (out.into) check(out.into[0].dtype() == a.dtype(), "expected scalar type ", dtype_title(a.dtype()), " but found ", dtype_title(out.into[0].dtype()));

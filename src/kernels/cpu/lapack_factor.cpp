@@ -97,6 +97,28 @@ void run_lu_solve(const LapackCall& call) {
   });
 }
 
+void run_lu_inverse(const LapackCall& call) {
+  const int64_t n = call.n;
+  visit_lapack(call.dtype, [&]<class T>() {
+    each_matrix(call, 2 * cube(n), [&](const LapackLibrary& library, int64_t i) {
+      T *const a = nth<T>(call.a, i, n * n), *const b = nth<T>(call.b, i, n * n);
+      LapackInt order(n), info;
+      Pivots pivots(library, call.pivots + i * n, n);
+      pivots.load();
+      if (call.info[i]) {
+        std::fill_n(b, n * n, T(0));
+        for (int64_t j = 0; j < n; j++) b[j + j * n] = T(1);
+        lapack<T>(library, Routine::getrs, 'N', order, order, a, order, pivots.data(), b, order, info);
+        return;
+      }
+      std::copy_n(a, n * n, b);
+      const auto run = [&](T* work, LapackInt& size) { lapack<T>(library, Routine::getri, order, b, order, pivots.data(), work, size, info); };
+      LapackInt size = asked_size<T>(run);
+      run(memory<T>(size.value).template as<T>(), size);
+    });
+  });
+}
+
 void run_triangular_solve(const LapackCall& call) {
   const int64_t m = call.m, n = call.n, order = call.left ? m : n;
   visit_lapack(call.dtype, [&]<class T>() {
@@ -115,13 +137,11 @@ void run_ldl_factor(const LapackCall& call) {
     const Routine routine = call.hermitian && is_complex_v<T> ? Routine::hetrf : Routine::sytrf;
     each_matrix(call, cube(n) / 3, [&](const LapackLibrary& library, int64_t i) {
       T* a = nth<T>(call.a, i, n * n);
-      LapackInt order(n), info, query(-1);
+      LapackInt order(n), info;
       Pivots pivots(library, call.pivots + i * n, n);
-      T best(1);
-      lapack<T>(library, routine, 'L', order, a, order, pivots.data(), &best, query, info);
-      LapackInt size(std::max<int64_t>(1, int64_t(real_number(best))));
-      const Scratch work(size_t(size.value) * sizeof(T));
-      lapack<T>(library, routine, 'L', order, a, order, pivots.data(), work.as<T>(), size, info);
+      const auto run = [&](T* work, LapackInt& size) { lapack<T>(library, routine, 'L', order, a, order, pivots.data(), work, size, info); };
+      LapackInt size = asked_size<T>(run);
+      run(memory<T>(size.value).template as<T>(), size);
       pivots.store();
       call.info[i] = info.result();
     });
@@ -162,6 +182,7 @@ LapackKernel cholesky_inverse{"cholesky_inverse", run_cholesky_inverse};
 LapackKernel cholesky_solve{"cholesky_solve", run_cholesky_solve};
 LapackKernel lu_factor{"lu_factor", run_lu_factor};
 LapackKernel lu_solve{"lu_solve", run_lu_solve};
+LapackKernel lu_inverse{"lu_inverse", run_lu_inverse};
 LapackKernel triangular_solve{"triangular_solve", run_triangular_solve};
 LapackKernel ldl_factor{"ldl_factor", run_ldl_factor};
 LapackKernel ldl_solve{"ldl_solve", run_ldl_solve};

@@ -10,7 +10,7 @@ namespace tabula::kernels {
 
 // X(name with real numbers, name with complex numbers)
 #define TABULA_LAPACK_ROUTINES(X)                                                                                   \
-  X(potrf, potrf) X(potri, potri) X(potrs, potrs) X(getrf, getrf) X(getrs, getrs) X(trsm, trsm) X(geqrf, geqrf)     \
+  X(potrf, potrf) X(potri, potri) X(potrs, potrs) X(getrf, getrf) X(getri, getri) X(getrs, getrs) X(trsm, trsm) X(geqrf, geqrf)     \
   X(orgqr, ungqr) X(ormqr, unmqr) X(syevd, heevd) X(geev, geev) X(gesdd, gesdd) X(sytrf, sytrf) X(hetrf, hetrf)     \
   X(sytrs, sytrs) X(hetrs, hetrs) X(gels, gels) X(gelsy, gelsy) X(gelsd, gelsd) X(gelss, gelss)
 

@@ -4,19 +4,6 @@
 namespace tabula::kernels {
 namespace {
 
-// A routine's own choice of working memory, asked for by a length of -1.
-template <class T, class F>
-LapackInt asked_size(F&& ask) {
-  T best(1);
-  LapackInt query(-1);
-  ask(&best, query);
-  return LapackInt(std::max<int64_t>(1, int64_t(real_number(best))));
-}
-template <class T>
-Scratch memory(int64_t count) {
-  return Scratch(size_t(std::max<int64_t>(1, count)) * sizeof(T));
-}
-
 void run_geqrf(const LapackCall& call) {
   const int64_t m = call.m, n = call.n, inner = std::min(m, n);
   visit_lapack(call.dtype, [&]<class T>() {
