@@ -226,8 +226,7 @@ def _default_complex_dtype(default: Any) -> Any:
 
 def _sparse_text(tensor: Any, indent: int, suffixes: list[str], default_dtype: bool) -> str:
     suffixes.append("size=" + str(tuple(tensor.shape)))
-    if not tensor.is_meta:
-        suffixes.append(f"nnz={tensor._nnz()}")
+    suffixes.append(f"nnz={tensor._nnz()}")
     if not default_dtype:
         suffixes.append(f"dtype={tensor.dtype}")
     layout = tensor.layout
@@ -242,8 +241,8 @@ def _sparse_text(tensor: Any, indent: int, suffixes: list[str], default_dtype: b
     parts = []
     for name, part in named:
         prefix = f"{name}=tensor("
-        text = "..." if part.is_meta else _tensor_str(part, indent + len(prefix))
-        extra = "" if part.numel() and not part.is_meta else f", size={tuple(part.shape)}"
+        text = _tensor_str(part, indent + len(prefix))
+        extra = "" if part.numel() else f", size={tuple(part.shape)}"
         parts.append(prefix + text + extra + ")")
     return (",\n" + " " * indent).join(parts)
 
@@ -255,7 +254,7 @@ def _content(tensor: Any, indent: int, suffixes: list[str], contents: str | None
     if tensor.device.type != "cpu":
         suffixes.append(f"device='{tensor.device}'")
     strided = tensor.layout is torch.strided
-    if not strided and contents is None:
+    if not strided and contents is None and not tensor.is_meta:
         return _sparse_text(tensor, indent, suffixes, default_dtype)
     if tensor.is_meta:
         suffixes.append("size=" + str(tuple(tensor.shape)))
@@ -288,7 +287,17 @@ def _grad_fn_name(tensor: Any) -> str | None:
     return grad_fn.name().rsplit("::", 1)[-1] if name == "CppFunction" else name
 
 
+def _example_text(parts: tuple[Any, int, int, int]) -> str:
+    """What vmap's function sees of a batch."""
+    inner, dim, _, level = parts
+    value = "\n".join("    " + line if line else line for line in repr(inner).split("\n"))
+    return f"BatchedTensor(lvl={level}, bdim={dim}, value=\n{value}\n)"
+
+
 def _str_intern(inp: Any, tensor_contents: str | None) -> str:
+    parts = torch._C._vmap_parts(inp)
+    if parts is not None:
+        return _example_text(parts)
     kind = type(inp)
     plain = kind is torch.Tensor or kind is torch.nn.Parameter
     prefix = "tensor(" if plain else f"{kind.__name__}("

@@ -106,7 +106,8 @@ void Meta::unlink_retained() {
   retains_grad = false;
 }
 
-Meta& meta(const Tensor& t) {
+Meta& meta(const Tensor& of) {
+  const Tensor& t = recorded(of);
   if (!t.impl()->autograd) {
     t.impl()->autograd = std::make_unique<Meta>();
     meta_if_any(t)->owner = t.impl();
@@ -122,7 +123,8 @@ std::string operation_name(const Node& node) {
   return name;
 }
 
-Ref<Node> grad_fn(const Tensor& t) {
+Ref<Node> grad_fn(const Tensor& of) {
+  const Tensor& t = recorded(of);
   TensorImpl& impl = *t.impl();
   if ((impl.special & kView) && (impl.view_base->special & kNeedsGrad) && impl.version() != impl.view_version) {
     const Tensor base(impl.view_base);
@@ -151,7 +153,8 @@ Ref<Node> grad_fn(const Tensor& t) {
 
 bool is_leaf(const Tensor& t) { return !grad_fn(t); }
 
-Ref<Node> accumulator(const Tensor& leaf) {
+Ref<Node> accumulator(const Tensor& of) {
+  const Tensor& leaf = recorded(of);
   Meta& m = meta(leaf);
   if (m.accumulator) return Ref<Node>(m.accumulator);
   Ref<Node> node(new AccumulateGrad(leaf));
@@ -161,20 +164,19 @@ Ref<Node> accumulator(const Tensor& leaf) {
 
 Edge gradient_edge(const Tensor& t) {
   if (Ref<Node> fn = grad_fn(t)) return {fn, meta_if_any(t)->slot};
-  return t.needs_grad() ? Edge{accumulator(t), 0} : Edge{};
+  return recorded(t).needs_grad() ? Edge{accumulator(t), 0} : Edge{};
 }
 
-void set_requires_grad(const Tensor& t, bool value) {
+void set_requires_grad(const Tensor& of, bool value) {
+  const Tensor& t = recorded(of);
   check(!value || is_differentiable(t.dtype()), "only Tensors of floating point dtype can require gradients");
   check(is_leaf(t) || value, "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't "
         "require differentiation use var_no_grad = var.detach().");
   if (!is_leaf(t)) return;
   check(!value || !t.impl()->inference || thread_state.inference, "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
   meta(t).requires_grad = value;
-  if (value)
-    t.impl()->special |= kNeedsGrad;
-  else
-    t.impl()->special &= uint8_t(~kNeedsGrad);
+  for (TensorImpl* impl : {t.impl(), of.impl()})
+    impl->special = uint8_t(value ? impl->special | kNeedsGrad : impl->special & ~kNeedsGrad);
 }
 
 void add_result(Node& node, const Tensor& t) { node.results.push_back({Dims(t.sizes()), t.dtype(), t.device()}); }
@@ -207,7 +209,8 @@ uint64_t add_accumulated_hook(const Tensor& leaf, AccumulatedHook hook) {
   return id;
 }
 
-void retain_grad(const Tensor& t) {
+void retain_grad(const Tensor& of) {
+  const Tensor& t = recorded(of);
   check(t.needs_grad(), "can't retain_grad on Tensor that has requires_grad=False");
   Ref<Node> fn = grad_fn(t);
   if (!fn || meta(t).retains_grad) return;

@@ -121,7 +121,17 @@ struct Meta : AutogradMeta {
   std::shared_ptr<HookList<AccumulatedHook>> post_accumulate;
 };
 
-inline Meta* meta_if_any(const Tensor& t) { return static_cast<Meta*>(t.impl()->autograd.get()); }
+// The tensor that has the history: `t` itself, or the whole behind a part of it.
+inline const Tensor& recorded(const Tensor& t) {
+  const Tensor* at = &t;
+  while (at->impl()->special & kParts) [[unlikely]] {
+    const Tensor* whole = at->impl()->parts->whole();
+    if (!whole) break;
+    at = whole;
+  }
+  return *at;
+}
+inline Meta* meta_if_any(const Tensor& t) { return static_cast<Meta*>(recorded(t).impl()->autograd.get()); }
 Meta& meta(const Tensor& t);
 
 // The forward operation's name, as messages about its results give it: "Mul" for MulBackward0.

@@ -3,6 +3,7 @@
 
 #include "bindings/operations.h"
 #include "core/state.h"
+#include "interp/vmap.h"
 #include "ops/factory.h"
 
 namespace tabula::py {
@@ -46,7 +47,7 @@ void add_roots(BackwardRequest& request, PyObject* tensors, PyObject* grads) {
     check(grad != Py_None, "element ", i, " of gradients tuple is None, but the corresponding Tensor requires grad");
     check_type(is_tensor(grad), "element ", i, " of gradients tuple is not a Tensor or None");
     request.roots.push_back(std::move(at));
-    request.root_grads.push_back(unwrap(grad));
+    request.root_grads.push_back(edge ? unwrap(grad) : vmap::behind_all(unwrap(grad), unwrap(root)));
   }
 }
 
@@ -59,12 +60,24 @@ void add_captures(BackwardRequest& request, PyObject* inputs) {
     }
     check_type(is_tensor(input), "all inputs have to be Tensors or GradientEdges, but got ", type_name(input));
     const Tensor& t = unwrap(input);
-    check(t.needs_grad(), "One of the differentiated Tensors does not require grad");
+    check(autograd::recorded(t).needs_grad(), "One of the differentiated Tensors does not require grad");
     if (request.accumulate && !autograd::is_leaf(t)) autograd::retain_grad(t);
     const autograd::Meta* m = autograd::meta_if_any(t);
     // a leaf without an accumulator is in no graph
     const bool unused = autograd::is_leaf(t) && !(m && m->accumulator);
     request.captures.push_back(unused ? Edge{} : autograd::gradient_edge(t));
+  }
+}
+
+// A gradient by what all examples share would be the sum over them, which none of them may see.
+void check_own_examples(PyObject* outputs, PyObject* inputs) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(outputs); i++) {
+    if (!is_tensor(PyTuple_GET_ITEM(outputs, i))) continue;
+    const Tensor& output = unwrap(PyTuple_GET_ITEM(outputs, i));
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(inputs); k++)
+      check(!is_tensor(PyTuple_GET_ITEM(inputs, k)) || vmap::spread_like(unwrap(PyTuple_GET_ITEM(inputs, k)), output).is(unwrap(PyTuple_GET_ITEM(inputs, k))),
+            "element ", i, " of tensors does not require grad and does not have a grad_fn\nHint: inside vmap, the tensor that is differentiated by is shared by "
+            "all examples. torch.func.grad, vjp and jacrev give each example a derivative of its own.");
   }
 }
 
@@ -82,11 +95,19 @@ PyObject* engine_run(PyObject*, PyObject* const* args, Py_ssize_t n) {
     request.keep_graph = flag(2);
     request.create_graph = flag(3);
     request.accumulate = flag(6);
+    check(!request.accumulate || vmap::depth() == 0,
+          "backward() called inside a functorch transform. This is not supported, please use functorch.grad or functorch.vjp instead or call backward() outside of "
+          "functorch transforms.");
     const bool allow_unused = flag(5);
     add_roots(request, args[0], args[1]);
     add_captures(request, args[4]);
+    check_own_examples(args[0], args[4]);
     if (request.accumulate && request.create_graph) warn_about_cycle();
-    const std::vector<Tensor> grads = run_backward(std::move(request));
+    std::vector<Tensor> grads = run_backward(std::move(request));
+    for (size_t i = 0; i < grads.size(); i++) {
+      PyObject* input = PyTuple_GET_ITEM(args[4], Py_ssize_t(i));
+      if (grads[i].defined() && is_tensor(input)) grads[i] = vmap::shown_as(grads[i], unwrap(input));
+    }
     if (!allow_unused)
       for (size_t i = 0; i < grads.size(); i++)
         check(grads[i].defined(), "The differentiated Tensor at index ", i, " appears to not have been used in the graph. Set allow_unused=True if this is the "
@@ -140,7 +161,7 @@ PyObject* tensor_backward(PyObject* self, PyObject* const* args, Py_ssize_t n, P
     checked(keep);
     const Tensor t = unwrap(self);
     Tensor grad;
-    if (create || !plain_backward(t, bound[0], bound[3], grad)) return python_backward(bound, self);
+    if (create || vmap::depth() > 0 || !plain_backward(t, bound[0], bound[3], grad)) return python_backward(bound, self);
     BackwardRequest request;
     request.keep_graph = keep;
     request.roots.push_back(autograd::gradient_edge(t));
@@ -186,6 +207,10 @@ PyObject* requires_grad_(PyObject* self, PyObject* const* args, Py_ssize_t n, Py
     if (value && !PyBool_Check(value)) fail_argument("requires_grad_", "requires_grad", "bool", value);
     const bool wanted = value != Py_False;
     const Tensor& t = unwrap(self);
+    check(vmap::depth() == 0,
+          "You are attempting to call Tensor.requires_grad_() (or perhaps using torch.autograd.functional.* APIs) inside of a function being transformed by a "
+          "functorch transform. This is unsupported, please attempt to use the functorch transforms (e.g. grad, vjp, jacrev, jacfwd, hessian) or call "
+          "requires_grad_() outside of a function being transformed instead.");
     check(wanted || autograd::is_leaf(t),
           "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require "
           "differentiation use var_no_grad = var.detach().");

@@ -105,7 +105,7 @@ Parts split_index(const Tensor& t, PyObject* const* items, Py_ssize_t count) {
       parts.view = unsqueeze(parts.view, dim);
       put(full_raw(Dims{1}, Scalar(o == Py_True), DType::Bool));
       dim++;
-    } else if (is_tensor(o) && unwrap(o).dim() == 0 && is_integral_or_bool(unwrap(o).dtype()) && unwrap(o).dtype() != DType::UInt8) {
+    } else if (is_tensor(o) && unwrap(o).dim() == 0 && !unwrap(o).impl()->parts && is_integral_or_bool(unwrap(o).dtype()) && unwrap(o).dtype() != DType::UInt8) {
       const Tensor& index = unwrap(o);
       if (index.dtype() == DType::Bool) {
         parts.view = unsqueeze(parts.view, dim);

@@ -26,6 +26,11 @@ Tensor moved(const Tensor& t, DType dtype, Device device);
 
 PyObject* tensor_tolist(const Tensor& t);
 
+// Throws for tensors that consist of others instead of having elements in memory.
+inline void check_memory(const Tensor& t) {
+  check(!(t.impl()->special & kParts), "Cannot access data pointer of Tensor that doesn't have storage");
+}
+
 // ---- NumPy (numpy.cpp) ----
 PyObject* tensor_to_numpy(const Tensor& t, bool force);
 // Shares the array's memory and keeps it alive.

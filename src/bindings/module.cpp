@@ -10,7 +10,6 @@
 #include "ops/copy.h"
 #include "ops/factory.h"
 #include "ops/promote.h"
-#include "ops/sparse.h"
 
 namespace tabula::py {
 
@@ -93,11 +92,11 @@ PyObject* result_type(PyObject*, PyObject* args) {
     return wrap(type.get());
   });
 }
-// May `t.data = other` keep t's object?
+// May `t.data = other` keep t's object? Only tensors of one layout exist so far.
 PyObject* compatible(PyObject*, PyObject* args) {
   PyObject *a, *b;
   if (!PyArg_ParseTuple(args, "OO:_has_compatible_shallow_copy_type", &a, &b)) return nullptr;
-  return PyBool_FromLong(is_tensor(a) && is_tensor(b) && layout_of(unwrap(a)) == layout_of(unwrap(b)));
+  return PyBool_FromLong(is_tensor(a) && is_tensor(b));
 }
 PyObject* empty_cache(PyObject*, PyObject*) {
   cpu_empty_cache();
@@ -174,6 +173,7 @@ extern "C" __attribute__((visibility("default"))) PyObject* PyInit__C() {
     add_optim(m);
     add_gpu(m);
     add_sparse(m);
+    add_vmap(m);
     add_module_base(m);
     warn_hook = python_warning;
     default_device_hook = [] { return default_device(); };

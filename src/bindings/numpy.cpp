@@ -135,7 +135,7 @@ Tensor tensor_from_numpy(PyObject* array, bool warn_read_only) {
 PyObject* tensor_to_numpy(const Tensor& tensor, bool force) {
   Tensor t = tensor;
   check_type(layout_of(t) == Layout::Strided, "can't convert ", layout_title(layout_of(t)), " layout tensor to numpy. Use Tensor.to_dense() first.");
-  check_elements(t);
+  check_memory(t);
   check_type(!t.is_meta(),
              "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory "
              "first.");

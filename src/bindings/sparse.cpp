@@ -1,6 +1,4 @@
 // Sparse tensors in Python: taking them apart, and the layer that hands operations on them to torch.sparse's rules.
-#include <atomic>
-
 #include "bindings/helpers.h"
 #include "interp/interp.h"
 #include "ops/pointwise.h"
@@ -55,30 +53,21 @@ void take_result(PyObject* result, const Call& call) {
   }
 }
 
-// torch.sparse._rules.call(overload, name, in_place, arguments, out, composite, pointwise) decides; NotImplemented lets
-// a composite run its parts.
+// torch.sparse._rules.call(overload, name, in_place, arguments, out, composite, pointwise) decides; NotImplemented lets a composite run its parts.
 bool take(const Call& call, uint8_t bits) {
   if (call.op.def.parts || !(bits & kParts) || !concerns_sparse(call)) return false;
   const HoldGil gil;
-  static std::atomic<PyObject*> kept{nullptr};  // no guarded initialisation: the import may let another thread run
-  PyObject* rules = kept.load(std::memory_order_acquire);
-  if (!rules) {
+  static PyObject* rules = [] {
     PyRef module = checked(PyImport_ImportModule("torch.sparse._rules"));
-    kept.store(rules = checked(PyObject_GetAttrString(module.get(), "call")).release(), std::memory_order_release);
-  }
+    return checked(PyObject_GetAttrString(module.get(), "call")).release();
+  }();
   const size_t count = call.op.schema.params.size();
   PyRef args = checked(PyTuple_New(Py_ssize_t(count))), into = PyRef::borrow(Py_None);
-  for (size_t i = 0; i < count; i++)
-    PyTuple_SET_ITEM(args.get(), Py_ssize_t(i), checked(wrap_value(call.args[i])).release());
+  for (size_t i = 0; i < count; i++) PyTuple_SET_ITEM(args.get(), Py_ssize_t(i), checked(wrap_value(call.args[i])).release());
   if (call.form == Form::Into) into = checked(wrap_tuple({call.into, size_t(call.count)}));
   PyRef overload = checked(wrap_string(call.op.schema.name)), name = checked(wrap_string(call.op.schema.base_name));
-  PyObject* const all[] = {overload.get(),
-                           name.get(),
-                           call.form == Form::InPlace ? Py_True : Py_False,
-                           args.get(),
-                           into.get(),
-                           call.op.def.composite ? Py_True : Py_False,
-                           call.op.def.run.run == run_pointwise ? Py_True : Py_False};
+  PyObject* const all[] = {overload.get(), name.get(), call.form == Form::InPlace ? Py_True : Py_False, args.get(), into.get(),
+                           call.op.def.composite ? Py_True : Py_False, call.op.def.run.run == run_pointwise ? Py_True : Py_False};
   PyRef result = checked(PyObject_Vectorcall(rules, all, std::size(all), nullptr));
   if (result.get() == Py_NotImplemented) return false;
   take_result(result.get(), call);

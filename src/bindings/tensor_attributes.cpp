@@ -3,6 +3,7 @@
 #include "bindings/storage.h"
 #include "bindings/tensor_type.h"
 #include "core/state.h"
+#include "interp/vmap.h"
 #include "ops/copy.h"
 #include "ops/sparse.h"
 #include "ops/view.h"
@@ -32,7 +33,7 @@ GET(get_nbytes, (check(layout_of(t) != Layout::SparseCoo,
                  PyLong_FromLongLong(t.numel() * item_size(t.dtype()))))
 GET(get_is_sparse, PyBool_FromLong(layout_of(t) == Layout::SparseCoo))
 GET(get_is_sparse_csr, PyBool_FromLong(layout_of(t) == Layout::SparseCsr))
-GET(get_requires_grad, PyBool_FromLong(t.needs_grad()))
+GET(get_requires_grad, PyBool_FromLong(autograd::recorded(t).needs_grad()))
 GET(get_is_leaf, PyBool_FromLong(autograd::is_leaf(t)))
 GET(get_grad_fn, node_object(autograd::grad_fn(t).get()))
 GET(get_output_nr, PyLong_FromLong(autograd::grad_fn(t) ? long(meta(t).slot) : 0))
@@ -43,7 +44,7 @@ GET(get_false, Py_NewRef(Py_False))
 GET(get_is_cuda, PyBool_FromLong(t.device().kind == DeviceKind::CUDA))
 GET(get_is_cpu, PyBool_FromLong(t.device().is_cpu()))
 GET(get_is_meta, PyBool_FromLong(t.is_meta()))
-GET(get_data, wrap(detached_data(t)))
+GET(get_data, (check(!vmap::parts_of(t), "accessing `data` under vmap transform is not allowed"), wrap(detached_data(t))))
 GET(get_t, wrap(numpy_T(t)))
 GET(get_mt, wrap(matrix_T(t)))
 GET(get_h, wrap(matrix_H(t)))

@@ -5,6 +5,7 @@
 #include "bindings/storage.h"
 #include "bindings/tensor_type.h"
 #include "core/state.h"
+#include "interp/vmap.h"
 #include "ops/backward.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
@@ -25,7 +26,7 @@ void check_strided(const Tensor& t, const char* fact) {
   fail(ErrorKind::Runtime, "Sparse ", name, " tensors do not have ", fact);
 }
 const Tensor& with_memory(const Tensor& t) {
-  check(!(t.impl()->special & kParts), "Cannot access data pointer of Tensor that doesn't have storage");
+  check_memory(t);
   return t;
 }
 
@@ -77,7 +78,7 @@ FACT(dense_dim, PyLong_FromLongLong(sparse_parts(t) ? sparse_parts(t)->dense_dim
 FACT(sparse_dim, PyLong_FromLongLong(sparse_parts(t) ? sparse_parts(t)->sparse_dim() : 0))
 FACT(is_coalesced, PyBool_FromLong((check(layout_of(t) == Layout::SparseCoo, "is_coalesced expected sparse coordinate tensor layout but got ", layout_title(layout_of(t))),
                                     sparse_parts(t)->coalesced)))
-FACT(is_nonzero, PyBool_FromLong((check(t.numel() != 0, "Boolean value of Tensor with no values is ambiguous"),
+FACT(is_nonzero, PyBool_FromLong((vmap::parts_of(t) ? fail_branch() : void(), check(t.numel() != 0, "Boolean value of Tensor with no values is ambiguous"),
                                   check(t.numel() == 1, "Boolean value of Tensor with more than one value is ambiguous"), item(t).to_bool())))
 FACT(is_zerotensor, Py_NewRef(Py_False))
 #undef FACT

@@ -6,6 +6,7 @@
 #include "bindings/operations.h"
 #include "core/allocator.h"
 #include "core/state.h"
+#include "interp/vmap.h"
 #include "ops/arith.h"
 #include "ops/compare.h"
 #include "ops/matmul.h"
@@ -169,6 +170,7 @@ int nb_bool(PyObject* self) {
     const Tensor& t = unwrap(self);
     check(t.numel() != 0, "Boolean value of Tensor with no values is ambiguous");
     check(t.numel() == 1, "Boolean value of Tensor with more than one value is ambiguous");
+    if (vmap::parts_of(t)) fail_branch();
     return only_item(self).to_bool();
   });
 }

@@ -160,6 +160,8 @@ void store_scalar(char* data, DType dtype, const Scalar& value) {
 }
 
 Scalar item(const Tensor& tensor) {
+  if (tensor.impl()->parts)
+    if (const char* reason = tensor.impl()->parts->no_item()) fail(ErrorKind::Runtime, reason);
   check(tensor.numel() == 1, "a Tensor with ", tensor.numel(), " elements cannot be converted to Scalar");
   check(!tensor.is_meta(), "Tensor.item() cannot be called on meta tensors");
   check_elements(tensor);

@@ -35,15 +35,19 @@ enum Special : uint8_t {
 // How a view came about, which decides whether it may be written to in place.
 enum class ViewKind : uint8_t { Plain, NoGrad, Inference, MultiOutput, CustomFunction };
 
+class Tensor;
+
 // What a tensor without strided elements of its own consists of (the indices and values of a sparse one, the batch
 // behind one that vmap's function sees). Opaque here. Its tensor has sizes, a dtype and a storage of zero bytes.
 struct TensorParts {
   virtual ~TensorParts() = default;
   virtual std::unique_ptr<TensorParts> copy() const = 0;  // for an alias of the tensor
   virtual const char* kind() const = 0;                   // as messages name it: "SparseTensorImpl"
+  // The tensor that holds the elements, and whose history is this one's; null where there is no single one.
+  virtual const Tensor* whole() const { return nullptr; }
+  // Why no single number can be taken from it, as an error's text; null where one can, by other means than `item`.
+  virtual const char* no_item() const { return nullptr; }
 };
-
-class Tensor;
 
 class TensorImpl : public RefCounted {
  public:

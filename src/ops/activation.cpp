@@ -2,6 +2,7 @@
 #include "ops/activation.h"
 
 #include "kernels/formulas/activation.h"
+#include "ops/batch.h"
 #include "ops/doc.h"
 #include "ops/formula_tensor.h"
 #include "ops/pointwise.h"
@@ -82,7 +83,7 @@ static void run_gelu(const Op&, const Value* args, Out& out) {
   out.count = 1;
 }
 const Op gelu{OpDef{.schema = "gelu(Tensor input, *, str approximate='none') -> Tensor", .run = boxed(run_gelu), .on = kNNUsual, .vjp = gelu_vjp, .save = in(0),
-                    .doc = "Gaussian error linear unit, x times the standard normal distribution function of x.\n\nArgs: input (any shape, floating dtype); approximate: 'none' for the exact form, "
+                    .batch = batch::same, .doc = "Gaussian error linear unit, x times the standard normal distribution function of x.\n\nArgs: input (any shape, floating dtype); approximate: 'none' for the exact form, "
                            "'tanh' for 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). Source: Hendrycks and Gimpel, 2016.\n\n"
                            "Example::\n\n    >>> torch.nn.functional.gelu(torch.tensor([-1.0, 0.0, 1.0]))\n    tensor([-0.1587,  0.0000,  0.8413])\n"}};
 

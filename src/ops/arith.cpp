@@ -1,5 +1,6 @@
 #include "ops/arith.h"
 
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
@@ -136,8 +137,8 @@ static void run_div_mode(const Op& op, const Value* args, Out& out) {
 static void div_mode_vjp(Backward& b) {
   if (!b.has(2)) div_vjp(b);  // rounded quotients are flat: no gradient
 }
-const Op div_mode{OpDef{.schema = "div.mode(Tensor input, Operand other, *, str? rounding_mode) -> Tensor", .run = boxed(run_div_mode), .on = Pointwise_, .vjp = div_mode_vjp, .save = in(0) | in(1)}};
-static const Op divide_mode{OpDef{.schema = "divide.mode(Tensor input, Operand other, *, str? rounding_mode) -> Tensor", .run = boxed(run_div_mode), .on = Pointwise_, .vjp = div_mode_vjp, .save = in(0) | in(1), .node = "DivBackward0"}};
+const Op div_mode{OpDef{.schema = "div.mode(Tensor input, Operand other, *, str? rounding_mode) -> Tensor", .run = boxed(run_div_mode), .on = Pointwise_, .vjp = div_mode_vjp, .save = in(0) | in(1), .batch = batch::aligned}};
+static const Op divide_mode{OpDef{.schema = "divide.mode(Tensor input, Operand other, *, str? rounding_mode) -> Tensor", .run = boxed(run_div_mode), .on = Pointwise_, .vjp = div_mode_vjp, .save = in(0) | in(1), .node = "DivBackward0", .batch = batch::aligned}};
 
 const Op floor_divide{documented(pointwise_row("floor_divide(Tensor input, Operand other) -> Tensor", Pointwise::floor_divide, kPromote, Pointwise_),
     "The quotient rounded down to an integer, in the common dtype of the operands. A RuntimeError where an "

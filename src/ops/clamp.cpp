@@ -4,6 +4,7 @@
 
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/pointwise.h"
@@ -112,9 +113,9 @@ constexpr const char* kClampDoc =
 
 #define CLAMP_TENSOR(name)                                                                                                                             \
   OpDef{.schema = name ".Tensor(Tensor input, Tensor? min=None, Tensor? max=None) -> Tensor", .run = boxed(run_clamp_tensor), .on = Pointwise_ | InPlaceFunction, .vjp = clamp_tensor_vjp, \
-        .save = in(0) | in(1) | in(2), .node = "ClampBackward0", .doc = kClampDoc}
+        .save = in(0) | in(1) | in(2), .node = "ClampBackward0", .batch = batch::aligned, .doc = kClampDoc}
 #define CLAMP(name) \
-  OpDef{.schema = name "(Tensor input, Scalar? min=None, Scalar? max=None) -> Tensor", .run = boxed(run_clamp), .on = Pointwise_ | InPlaceFunction, .vjp = clamp_vjp, .save = in(0), .node = "ClampBackward1"}
+  OpDef{.schema = name "(Tensor input, Scalar? min=None, Scalar? max=None) -> Tensor", .run = boxed(run_clamp), .on = Pointwise_ | InPlaceFunction, .vjp = clamp_vjp, .save = in(0), .node = "ClampBackward1", .batch = batch::aligned}
 const Op clamp_tensor{CLAMP_TENSOR("clamp")};
 const Op clip_tensor{CLAMP_TENSOR("clip")};
 const Op clip{CLAMP("clip")};
@@ -145,7 +146,7 @@ Tensor run_nan_to_num(const Tensor& input, std::optional<double> nan, std::optio
 void nan_to_num_vjp(Backward& b) { b.set(0, b.g() * isfinite(b.in(0))); }
 const Op nan_to_num{OpDef{.schema = "nan_to_num(Tensor input, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor", .run = fn<run_nan_to_num>, .on = Pointwise_ | InPlaceFunction,
                           .vjp = nan_to_num_vjp, .save = in(0),
-                          .doc = "Replaces NaN by `nan` (0) and the infinities by `posinf` and `neginf` (the dtype's extreme finite values).\n\nIntegers come back as they are.\n\n"
+                          .batch = batch::same, .doc = "Replaces NaN by `nan` (0) and the infinities by `posinf` and `neginf` (the dtype's extreme finite values).\n\nIntegers come back as they are.\n\n"
                                  "Example::\n\n    >>> torch.nan_to_num(torch.tensor([float('nan'), 1.]))\n    tensor([0., 1.])\n"}};
 
 }  // namespace
@@ -155,9 +156,9 @@ const Op clamp{CLAMP("clamp")};
 #undef CLAMP_TENSOR
 const Op clamp_min{OpDef{.schema = "clamp_min(Tensor input, Operand min) -> Tensor", .run = boxed(run_clamp_one<true>), .on = Pointwise_ | InPlaceFunction, .vjp = clamp_one_vjp<true>,
                          .save = in(0) | in(1),
-                         .doc = "The greater of each element and `min`, a number or a tensor.\n\nExample::\n\n    >>> torch.clamp_min(torch.tensor([-1., 2.]), 0)\n    tensor([0., 2.])\n"}};
+                         .batch = batch::aligned, .doc = "The greater of each element and `min`, a number or a tensor.\n\nExample::\n\n    >>> torch.clamp_min(torch.tensor([-1., 2.]), 0)\n    tensor([0., 2.])\n"}};
 const Op clamp_max{OpDef{.schema = "clamp_max(Tensor input, Operand max) -> Tensor", .run = boxed(run_clamp_one<false>), .on = Pointwise_ | InPlaceFunction, .vjp = clamp_one_vjp<false>,
                          .save = in(0) | in(1),
-                         .doc = "The lesser of each element and `max`, a number or a tensor.\n\nExample::\n\n    >>> torch.clamp_max(torch.tensor([-1., 2.]), 0)\n    tensor([-1.,  0.])\n"}};
+                         .batch = batch::aligned, .doc = "The lesser of each element and `max`, a number or a tensor.\n\nExample::\n\n    >>> torch.clamp_max(torch.tensor([-1., 2.]), 0)\n    tensor([-1.,  0.])\n"}};
 
 }  // namespace tabula

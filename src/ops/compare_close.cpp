@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "ops/arith.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/opdef.h"
@@ -16,7 +17,7 @@ bool run_equal(const Tensor& input, const Tensor& other) {
   return input.numel() == 0 || item(all(eq(input, other))).to_bool();
 }
 const Op equal{OpDef{.schema = "equal(Tensor input, Tensor other) -> bool", .run = fn<run_equal>, .on = Both,
-                     .doc = "True if both tensors have the same shape and the same elements. NaN differs from itself.\n\n"
+                     .batch = batch::refused, .doc = "True if both tensors have the same shape and the same elements. NaN differs from itself.\n\n"
                             "Example::\n\n    >>> torch.equal(torch.tensor([1, 2]), torch.tensor([1, 2]))\n    True\n"}};
 
 // |a - b| <= atol + rtol |b|, exactly equal values (infinities) included
@@ -34,24 +35,24 @@ Tensor run_isclose(const Tensor& input, const Tensor& other, double rtol, double
 }
 #define CLOSE(name, result) name "(Tensor input, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> " result
 const Op isclose{OpDef{.schema = CLOSE("isclose", "Tensor"), .run = fn<run_isclose>, .on = Both,
-                       .doc = "Where |input - other| <= atol + rtol |other|, as a bool tensor. With equal_nan NaNs are close to each other.\n\n"
+                       .batch = batch::aligned, .doc = "Where |input - other| <= atol + rtol |other|, as a bool tensor. With equal_nan NaNs are close to each other.\n\n"
                               "Example::\n\n    >>> torch.isclose(torch.tensor([1., 2.]), torch.tensor([1., 2.1]))\n    tensor([ True, False])\n"}};
 bool run_allclose(const Tensor& input, const Tensor& other, double rtol, double atol, bool equal_nan) {
   return item(all(run_isclose(input, other, rtol, atol, equal_nan))).to_bool();
 }
 const Op allclose{OpDef{.schema = CLOSE("allclose", "bool"), .run = fn<run_allclose>, .on = Both,
-                        .doc = "True if torch.isclose holds for all elements.\n\n"
+                        .batch = batch::all_close, .doc = "True if torch.isclose holds for all elements.\n\n"
                                "Example::\n\n    >>> torch.allclose(torch.tensor([1.]), torch.tensor([1. + 1e-9]))\n    True\n"}};
 #undef CLOSE
 
 bool run_is_same_size(const Tensor& input, const Tensor& other) { return same(input.sizes(), other.sizes()); }
 const Op is_same_size{OpDef{.schema = "is_same_size(Tensor input, Tensor other) -> bool", .run = fn<run_is_same_size>, .on = Both, .lazy_bits = true,
-                            .doc = "True if both tensors have the same shape.\n\nExample::\n\n    >>> torch.is_same_size(torch.zeros(2), torch.ones(2))\n    True\n"}};
+                            .batch = batch::same_size, .doc = "True if both tensors have the same shape.\n\nExample::\n\n    >>> torch.is_same_size(torch.zeros(2), torch.ones(2))\n    True\n"}};
 
 // Tensor has these as methods of its own.
 #define QUESTION(name, answer, text)                                          \
   bool run_##name(const Tensor& input) { return answer; }                     \
-  const Op name##_question{OpDef{.schema = #name "(Tensor input) -> bool", .run = fn<run_##name>, .on = Function, .lazy_bits = true, .doc = text}};
+  const Op name##_question{OpDef{.schema = #name "(Tensor input) -> bool", .run = fn<run_##name>, .on = Function, .lazy_bits = true, .batch = batch::question, .doc = text}};
 QUESTION(is_floating_point, is_floating(input.dtype()), "True if the dtype is a real floating-point one.\n\nExample::\n\n    >>> torch.is_floating_point(torch.zeros(1))\n    True\n")
 QUESTION(is_complex, tabula::is_complex(input.dtype()), "True if the dtype is complex.\n\nExample::\n\n    >>> torch.is_complex(torch.zeros(1))\n    False\n")
 QUESTION(is_signed, tabula::is_signed(input.dtype()), "True if the dtype has negative values.\n\nExample::\n\n    >>> torch.is_signed(torch.zeros(1))\n    True\n")
@@ -65,7 +66,7 @@ bool run_is_nonzero(const Tensor& input) {
   return item(input).to_bool();
 }
 const Op is_nonzero{OpDef{.schema = "is_nonzero(Tensor input) -> bool", .run = fn<run_is_nonzero>, .on = Function,
-                          .doc = "True if the tensor's only element is not zero. Raises for another number of elements.\n\nExample::\n\n    >>> torch.is_nonzero(torch.tensor([2]))\n    True\n"}};
+                          .batch = batch::no_branch, .doc = "True if the tensor's only element is not zero. Raises for another number of elements.\n\nExample::\n\n    >>> torch.is_nonzero(torch.tensor([2]))\n    True\n"}};
 
 }  // namespace
 }  // namespace tabula

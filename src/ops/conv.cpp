@@ -4,6 +4,7 @@
 
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/conv_raw.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
@@ -59,14 +60,14 @@ const Op convolution{OpDef{
     .on = Function | OutForm,
     .vjp = convolution_vjp,
     .save = in(0) | in(1),
-    .doc = "A convolution, or with transposed=True the transpose of one, over 1 to 3 spatial dimensions.\n\nArgs: input (batch, channels, ...), weight (out channels, channels / groups, "
+    .batch = batch::convolution, .doc = "A convolution, or with transposed=True the transpose of one, over 1 to 3 spatial dimensions.\n\nArgs: input (batch, channels, ...), weight (out channels, channels / groups, "
            "...; transposed: the first two swapped), bias or None, and one number per spatial dimension (or a single one) for stride, padding, dilation and output_padding. Raises "
            "RuntimeError for shapes that do not fit.\n\nExample::\n\n    >>> x, w = torch.ones(1, 1, 3), torch.ones(1, 1, 2)\n    >>> torch.convolution(x, w, None, [1], [0], [1], False, "
            "[0], 1)\n    tensor([[[2., 2.]]])\n"}};
 
 static const Op conv_weight_grad{OpDef{
     .schema = "conv_weight_grad(Tensor grad_output, Tensor input, int[] weight_size, int[] stride, int[] padding, int[] dilation, int groups) -> Tensor",
-    .run = fn<run_weight_grad>, .on = Hidden, .vjp = weight_grad_vjp, .save = in(0) | in(1) | shape(0) | shape(1), .cross_save = true}};
+    .run = fn<run_weight_grad>, .on = Hidden, .vjp = weight_grad_vjp, .save = in(0) | in(1) | shape(0) | shape(1), .cross_save = true, .batch = batch::conv_weight_grad}};
 
 namespace {
 

@@ -3,6 +3,7 @@
 #include "kernels/copy.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/promote.h"
@@ -62,6 +63,7 @@ Tensor clone_raw(const Tensor& t) {
 }
 
 Tensor contiguous_raw(const Tensor& t) {
+  check_elements(t);
   if (t.is_contiguous() && !(t.impl()->special & (kConj | kNeg))) return t;
   Tensor copy = Tensor::empty(t.sizes(), t.dtype(), t.device());
   copy_into(copy, t);
@@ -131,7 +133,7 @@ static void copy_vjp(Backward& b) {
 }
 const Op copy_{OpDef{.schema = "copy_(Tensor(a!) input, Tensor src, bool non_blocking=False) -> Tensor(a!)", .run = fn<run_copy>, .on = Method, .lazy_bits = true, .devices = Devices::Any,
                      .vjp = copy_vjp, .node = "CopyBackwards",
-    .doc =
+    .batch = batch::aligned, .doc =
         "Writes src, broadcast and converted, to the tensor and returns it."
         TABULA_EXAMPLE("torch.zeros(2).copy_(torch.tensor([1, 2]))", "tensor([1., 2.])")}};
 
@@ -142,10 +144,7 @@ static Tensor run_fill(const Tensor& input, const Scalar& value) {
 static void fill_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, zeros_like_raw(b.g()));
 }
-const Op fill_{OpDef{.schema = "fill_(Tensor(a!) input, Scalar value) -> Tensor(a!)", .run = fn<run_fill>, .on = Both, .lazy_bits = true, .vjp = fill_vjp,
-    .doc =
-        "Writes one number, or the element of a 0-d tensor, to all elements and returns the tensor."
-        TABULA_EXAMPLE("torch.zeros(2).fill_(3)", "tensor([3., 3.])")}};
+// A 0-d tensor would also pass as a number: this overload comes first so that it can get a gradient.
 static Tensor run_fill_tensor(const Tensor& input, const Tensor& value) {
   check(value.dim() == 0, "fill_ only supports 0-dimension value tensor but got tensor with ", value.dim(), " dimensions.");
   copy_into(input, value);
@@ -153,17 +152,21 @@ static Tensor run_fill_tensor(const Tensor& input, const Tensor& value) {
 }
 static void fill_tensor_vjp(Backward& b);
 static const Op fill_tensor_{OpDef{.schema = "fill_.Tensor(Tensor(a!) input, Tensor value) -> Tensor(a!)", .run = fn<run_fill_tensor>, .on = Both, .lazy_bits = true, .devices = Devices::Any,
-                                   .vjp = fill_tensor_vjp}};
+                                   .vjp = fill_tensor_vjp, .batch = batch::fill}};
 static void fill_tensor_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, zeros_like_raw(b.g()));
   if (b.needs(1)) b.set(1, b.g());  // summed to the 0-d value by the engine
 }
+const Op fill_{OpDef{.schema = "fill_(Tensor(a!) input, Scalar value) -> Tensor(a!)", .run = fn<run_fill>, .on = Both, .lazy_bits = true, .vjp = fill_vjp,
+    .batch = batch::fill, .doc =
+        "Writes one number, or the element of a 0-d tensor, to all elements and returns the tensor."
+        TABULA_EXAMPLE("torch.zeros(2).fill_(3)", "tensor([3., 3.])")}};
 static Tensor run_zero(const Tensor& input) {
   fill_into(input, Scalar(0));
   return input;
 }
 const Op zero_{OpDef{.schema = "zero_(Tensor(a!) input) -> Tensor(a!)", .run = fn<run_zero>, .on = Both, .lazy_bits = true, .vjp = fill_vjp,
-    .doc =
+    .batch = batch::same, .doc =
         "Writes 0 to all elements and returns the tensor."
         TABULA_EXAMPLE("torch.ones(2).zero_()", "tensor([0., 0.])")}};
 
@@ -189,7 +192,7 @@ static Tensor run_clone(const Tensor& input, std::optional<MemoryFormat> format)
   return copy;
 }
 const Op clone{OpDef{.schema = "clone(Tensor input, *, MemoryFormat? memory_format=None) -> Tensor", .run = fn<run_clone>, .on = Both, .lazy_bits = true, .vjp = identity_vjp,
-    .doc =
+    .batch = batch::formatted, .doc =
         "A copy with memory of its own, through which gradients flow. memory_format says in which order; "
         "preserve_format, the default, keeps the strides of a dense input."
         TABULA_EXAMPLE("torch.clone(torch.tensor([1, 2]))", "tensor([1, 2])")}};
@@ -223,7 +226,7 @@ static void to_copy_vjp(Backward& b) {
   b.set(0, b.g());  // the engine casts back to the input's dtype
 }
 const Op to_dtype{OpDef{.schema = "_to_copy(Tensor input, dtype dtype, Device? device=None, MemoryFormat? memory_format=None) -> Tensor", .run = fn<run_to_copy>, .on = Internal,
-                        .lazy_bits = true, .vjp = to_copy_vjp, .node = "ToCopyBackward0"}};
+                        .lazy_bits = true, .vjp = to_copy_vjp, .node = "ToCopyBackward0", .batch = batch::formatted}};
 
 static Tensor run_type_as(const Tensor& input, const Tensor& other) { return input.dtype() == other.dtype() ? input : to_dtype(input, other.dtype()); }
 static const Op type_as{OpDef{.schema = "type_as(Tensor input, Tensor other) -> Tensor", .run = fn<run_type_as>, .on = Method, .composite = true,

@@ -1,7 +1,9 @@
 // Dropout and its relatives, and rrelu: layers that draw while training.
 #include <cmath>
 
+#include "core/state.h"
 #include "ops/doc.h"
+#include "ops/batch.h"
 #include "ops/dropout.h"
 
 #include "ops/arith.h"
@@ -29,6 +31,8 @@ Tensor noise_like(const Tensor& input, bool feature, double keep) {
   } else {
     noise = Tensor::empty_like(input, input.dtype());
   }
+  // vmap decides whether the examples share a draw
+  if (thread_state.interpreters) return bernoulli_p(noise, keep);
   fill_bernoulli(noise, keep, nullptr);
   return noise;
 }
@@ -109,7 +113,7 @@ const Op native_dropout{OpDef{.schema = "native_dropout(Tensor input, float p, b
                               .vjp = native_dropout_vjp,
                               .save = out(1),
                               .nondiff = 2,
-    .doc =
+    .batch = batch::dropout, .doc =
         "Dropout that also returns the bool mask of what was kept."
         TABULA_EXAMPLE("torch.native_dropout(torch.ones(2), 0.5, False)", "(tensor([1., 1.]), tensor([True, True]))")}};
 
@@ -170,7 +174,7 @@ const Op rrelu_training{OpDef{.schema = "_rrelu_training(Tensor input, float low
                               .vjp = rrelu_training_vjp,
                               .save = out(1),
                               .nondiff = 2,
-                              .node = "RreluWithNoiseBackward0"}};
+                              .node = "RreluWithNoiseBackward0", .batch = batch::draw_given}};
 
 Tensor rrelu(const Tensor& input, double lower, double upper, bool training, Generator* generator) {
   check(lower <= upper, "Lower bound should be less than or equal to the upper bound");

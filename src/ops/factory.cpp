@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/state.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/factory_options.h"
 #include "ops/doc.h"
@@ -86,8 +87,7 @@ static const Op zeros{OpDef{.schema = "zeros(int[] size, " FACTORY_TAIL ") -> Te
         TABULA_EXAMPLE("torch.zeros(2, 3)",
                        "tensor([[0., 0., 0.],\n"
                        "            [0., 0., 0.]])")}};
-static void run_ones(const Op& op, const Value* args, Out& out) {
-  if (made_sparse(op, args, out, 2)) return;
+static void run_ones(const Op&, const Value* args, Out& out) {
   const FactoryOptions options(args + 1);
   give(out, options, full_raw(args[0].ints(), Scalar(1), options.dtype.value_or(default_dtype), options.device_or_default()));
 }
@@ -95,8 +95,7 @@ static const Op ones{OpDef{.schema = "ones(int[] size, " FACTORY_TAIL ") -> Tens
     .doc =
         "A tensor of ones. dtype defaults to torch.get_default_dtype()."
         TABULA_EXAMPLE("torch.ones(3, dtype=torch.int32)", "tensor([1, 1, 1], dtype=torch.int32)")}};
-static void run_full(const Op& op, const Value* args, Out& out) {
-  if (made_sparse(op, args, out, 3)) return;
+static void run_full(const Op&, const Value* args, Out& out) {
   const FactoryOptions options(args + 2);
   const Scalar& value = args[1].scalar();
   give(out, options, full_raw(args[0].ints(), value, options.dtype.value_or(value.dtype(default_dtype)), options.device_or_default()));
@@ -126,7 +125,7 @@ static void filled_like(const Value* args, Out& out, const Scalar& value, int fi
   give(out, options, result);
 }
 static const Op empty_like{OpDef{.schema = "empty_like(Tensor input, " LIKE_TAIL ") -> Tensor", .run = boxed(run_empty_like), .on = Function,
-    .doc =
+    .batch = batch::formatted, .doc =
         "A tensor with arbitrary content, and the shape, dtype, device and strides of the input unless told "
         "otherwise."
         TABULA_EXAMPLE("torch.empty_like(torch.zeros(2, 3)).shape", "torch.Size([2, 3])")}};
@@ -134,17 +133,17 @@ static void run_zeros_like(const Op& op, const Value* args, Out& out) {
   if (!made_sparse(op, args, out, 2)) filled_like(args, out, Scalar(0), 1);
 }
 static const Op zeros_like{OpDef{.schema = "zeros_like(Tensor input, " LIKE_TAIL ") -> Tensor", .run = boxed(run_zeros_like), .on = Function,
-    .doc =
+    .batch = batch::formatted, .doc =
         "Zeros with the shape, dtype and device of the input unless told otherwise."
         TABULA_EXAMPLE("torch.zeros_like(torch.tensor([1, 2]))", "tensor([0, 0])")}};
 static void run_ones_like(const Op&, const Value* args, Out& out) { filled_like(args, out, Scalar(1), 1); }
 static const Op ones_like{OpDef{.schema = "ones_like(Tensor input, " LIKE_TAIL ") -> Tensor", .run = boxed(run_ones_like), .on = Function,
-    .doc =
+    .batch = batch::formatted, .doc =
         "Ones with the shape, dtype and device of the input unless told otherwise."
         TABULA_EXAMPLE("torch.ones_like(torch.tensor([3., 4.]))", "tensor([1., 1.])")}};
 static void run_full_like(const Op&, const Value* args, Out& out) { filled_like(args, out, args[1].scalar(), 2); }
 static const Op full_like{OpDef{.schema = "full_like(Tensor input, Scalar fill_value, " LIKE_TAIL ") -> Tensor", .run = boxed(run_full_like), .on = Function,
-    .doc =
+    .batch = batch::formatted, .doc =
         "One number with the shape, dtype and device of the input unless told otherwise."
         TABULA_EXAMPLE("torch.full_like(torch.tensor([1., 2.]), 7)", "tensor([7., 7.])")}};
 
@@ -154,7 +153,7 @@ static void run_new_empty(const Op&, const Value* args, Out& out) {
   give(out, options, Tensor::empty(args[1].ints(), options.dtype.value_or(t.dtype()), options.device_or(t.device())));
 }
 static const Op new_empty{OpDef{.schema = "new_empty(Tensor input, int[] size, " FACTORY_TAIL ") -> Tensor", .run = boxed(run_new_empty), .on = Method,
-    .doc =
+    .batch = batch::sized, .doc =
         "A tensor of this shape with arbitrary content, and the dtype and device of this tensor unless told "
         "otherwise."
         TABULA_EXAMPLE("torch.tensor([1, 2]).new_empty(3).dtype", "torch.int64")}};
@@ -164,7 +163,7 @@ static void run_new_empty_strided(const Op&, const Value* args, Out& out) {
   give(out, options, Tensor::empty_strided(args[1].ints(), args[2].ints(), options.dtype.value_or(t.dtype()), options.device_or(t.device())));
 }
 static const Op new_empty_strided{OpDef{.schema = "new_empty_strided(Tensor input, int[] size, int[] stride, " FACTORY_TAIL ") -> Tensor", .run = boxed(run_new_empty_strided), .on = Method,
-    .doc =
+    .batch = batch::new_strided, .doc =
         "A tensor of this shape and these strides with arbitrary content, and the dtype and device of this "
         "tensor."
         TABULA_EXAMPLE("torch.zeros(2).new_empty_strided((2, 3), (1, 2)).stride()", "(1, 2)")}};
@@ -175,19 +174,19 @@ static void new_filled(const Value* args, Out& out, const Scalar& value, int fir
 }
 static void run_new_full(const Op&, const Value* args, Out& out) { new_filled(args, out, args[2].scalar(), 3); }
 static const Op new_full{OpDef{.schema = "new_full(Tensor input, int[] size, Scalar fill_value, " FACTORY_TAIL ") -> Tensor", .run = boxed(run_new_full), .on = Method,
-    .doc =
+    .batch = batch::sized, .doc =
         "One number in a tensor of this shape, with the dtype and device of this tensor unless told otherwise."
         TABULA_EXAMPLE("torch.zeros(2).new_full((3,), 5)", "tensor([5., 5., 5.])")}};
 static void run_new_zeros(const Op& op, const Value* args, Out& out) {
   if (!made_sparse(op, args, out, 3)) new_filled(args, out, Scalar(0), 2);
 }
 static const Op new_zeros{OpDef{.schema = "new_zeros(Tensor input, int[] size, " FACTORY_TAIL ") -> Tensor", .run = boxed(run_new_zeros), .on = Method,
-    .doc =
+    .batch = batch::sized, .doc =
         "Zeros of this shape, with the dtype and device of this tensor unless told otherwise."
         TABULA_EXAMPLE("torch.tensor([1, 2]).new_zeros(3)", "tensor([0, 0, 0])")}};
 static void run_new_ones(const Op&, const Value* args, Out& out) { new_filled(args, out, Scalar(1), 2); }
 static const Op new_ones{OpDef{.schema = "new_ones(Tensor input, int[] size, " FACTORY_TAIL ") -> Tensor", .run = boxed(run_new_ones), .on = Method,
-    .doc =
+    .batch = batch::sized, .doc =
         "Ones of this shape, with the dtype and device of this tensor unless told otherwise."
         TABULA_EXAMPLE("torch.tensor([1, 2]).new_ones(3)", "tensor([1, 1, 1])")}};
 

@@ -6,6 +6,7 @@
 #include "core/parallel.h"
 #include "core/state.h"
 #include "ops/copy.h"
+#include "ops/batch.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/factory_options.h"
@@ -166,7 +167,7 @@ void run_linspace(const Op&, const Value* args, Out& out) {
 const Op linspace{OpDef{.schema = "linspace(Operand start, Operand end, int steps, *, " TABULA_FACTORY_OPTIONS ") -> Tensor",
                         .run = boxed(run_linspace),
                         .on = Function | OutForm,
-                        .doc = "`steps` equally spaced numbers from start to end, both included.\n\n"
+                        .batch = batch::each, .doc = "`steps` equally spaced numbers from start to end, both included.\n\n"
                                "Example::\n\n    >>> torch.linspace(0, 1, 3)\n    tensor([0.0000, 0.5000, 1.0000])\n"}};
 
 void run_logspace(const Op&, const Value* args, Out& out) {
@@ -180,7 +181,7 @@ void run_logspace(const Op&, const Value* args, Out& out) {
 const Op logspace{OpDef{.schema = "logspace(Operand start, Operand end, int steps, float base=10.0, *, " TABULA_FACTORY_OPTIONS ") -> Tensor",
                         .run = boxed(run_logspace),
                         .on = Function | OutForm,
-                        .doc = "base to the powers torch.linspace(start, end, steps).\n\n"
+                        .batch = batch::each, .doc = "base to the powers torch.linspace(start, end, steps).\n\n"
                                "Example::\n\n    >>> torch.logspace(0, 2, 3)\n    tensor([  1.,  10., 100.])\n"}};
 
 // ---- eye ----

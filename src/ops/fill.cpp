@@ -1,6 +1,7 @@
 // torch.fill: the copying form of Tensor.fill_.
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
 #include "ops/reduce.h"
@@ -18,7 +19,7 @@ static void fill_tensor_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, zeros_like_raw(b.g()));
   if (b.needs(1)) b.set(1, sum(b.g()));
 }
-static const Op fill_tensor{OpDef{.schema = "fill.Tensor(Tensor input, Tensor value) -> Tensor", .run = fn<run_fill_tensor>, .on = Function | OutForm, .vjp = fill_tensor_vjp}};
+static const Op fill_tensor{OpDef{.schema = "fill.Tensor(Tensor input, Tensor value) -> Tensor", .run = fn<run_fill_tensor>, .on = Function | OutForm, .vjp = fill_tensor_vjp, .batch = batch::fill}};
 
 static Tensor run_fill(const Tensor& input, const Scalar& value) {
   check_fill(value, input.dtype());
@@ -31,7 +32,7 @@ static const Op fill{OpDef{.schema = "fill.Scalar(Tensor input, Scalar value) ->
                            .run = fn<run_fill>,
                            .on = Function | OutForm,
                            .vjp = fill_vjp,
-                           .doc = "A tensor of the input's size and dtype filled with value (a number or a 0-d tensor).\n\n"
+                           .batch = batch::fill, .doc = "A tensor of the input's size and dtype filled with value (a number or a 0-d tensor).\n\n"
                                   "Example::\n\n    >>> torch.fill(torch.zeros(2), 3)\n    tensor([3., 3.])\n"}};
 
 }  // namespace tabula

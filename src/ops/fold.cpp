@@ -2,6 +2,7 @@
 #include "kernels/fold.h"
 
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/view.h"
 
@@ -119,12 +120,12 @@ void fold_vjp(Backward& b);
 // Each is the transpose of the other, so each is the other's derivative.
 static const Op unfold{OpDef{.schema = "unfold.nn(Tensor input, int[2] kernel_size, int[2] dilation=1, int[2] padding=0, int[2] stride=1) -> Tensor", .run = fn<run_unfold>, .on = NN,
                              .vjp = unfold_vjp, .save = shape(0), .node = "Im2ColBackward0",
-                             .doc = "The sliding windows of images, each as a column.\n\nArgs: input (batch, channels, height, width) or without batch; kernel_size, dilation, padding, stride. Returns (batch, "
+                             .batch = batch::fold<2>, .doc = "The sliding windows of images, each as a column.\n\nArgs: input (batch, channels, height, width) or without batch; kernel_size, dilation, padding, stride. Returns (batch, "
                                     "channels * kernel elements, windows). Raises RuntimeError where no window fits.\n\nExample::\n\n    >>> torch.nn.functional.unfold(torch.ones(1, 1, 2, 3), (2, "
                                     "2)).shape\n    torch.Size([1, 4, 2])\n"}};
 static const Op fold{OpDef{.schema = "fold(Tensor input, int[2] output_size, int[2] kernel_size, int[2] dilation=1, int[2] padding=0, int[2] stride=1) -> Tensor", .run = fn<run_fold>, .on = NN,
                            .vjp = fold_vjp, .node = "Col2ImBackward0",
-                           .doc = "Adds up columns of sliding windows to images: the transpose of unfold.\n\nArgs: input (batch, channels * kernel elements, windows) or without batch; output_size, the images'. "
+                           .batch = batch::fold<1>, .doc = "Adds up columns of sliding windows to images: the transpose of unfold.\n\nArgs: input (batch, channels * kernel elements, windows) or without batch; output_size, the images'. "
                                   "Raises RuntimeError where the sizes do not fit each other.\n\nExample::\n\n    >>> torch.nn.functional.fold(torch.ones(1, 4, 2), (2, 3), (2, 2))\n    tensor([[[[1., "
                                   "2., 1.],\n              [1., 2., 1.]]]])\n"}};
 

@@ -4,6 +4,7 @@
 #include "kernels/index.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
@@ -73,7 +74,7 @@ const Op gather{OpDef{.schema = "gather(Tensor input, int dim, Tensor index, *, 
                       .on = Usual,
                       .vjp = gather_vjp,
                       .save = in(2) | shape(0),
-                      .doc = "Picks elements along a dimension: out[i][j] = input[index[i][j]][j] for dim=0, and so on.\n\n"
+                      .batch = batch::dims, .doc = "Picks elements along a dimension: out[i][j] = input[index[i][j]][j] for dim=0, and so on.\n\n"
                              "Args: index (int64 or int32, as many dimensions as the input, and no larger apart from dim). Returns a tensor of index's shape.\n\n"
                              "Example::\n\n    >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[0, 0], [1, 0]]))\n"
                              "    tensor([[1, 1],\n            [4, 3]])\n"}};
@@ -132,7 +133,7 @@ const Op take{OpDef{.schema = "take(Tensor input, Tensor index) -> Tensor",
                     .on = Usual,
                     .vjp = take_vjp,
                     .save = in(1) | shape(0),
-                    .doc = "Elements of the flattened input at the positions in index (int64, negative ones count from the end).\n\n"
+                    .batch = batch::take, .doc = "Elements of the flattened input at the positions in index (int64, negative ones count from the end).\n\n"
                            "Example::\n\n    >>> torch.take(torch.tensor([[4, 3], [2, 1]]), torch.tensor([0, -1]))\n    tensor([4, 1])\n"}};
 
 static void run_put(const Op&, const Value* args, Out& out) {
@@ -165,7 +166,7 @@ const Op put{OpDef{.schema = "put(Tensor input, Tensor index, Tensor source, boo
                    .on = Both | InPlace,
                    .vjp = put_vjp,
                    .save = in(1) | shape(2),
-                   .doc = "The input with source's elements at the given positions of the flattened tensor (added to it if accumulate)."
+                   .batch = batch::put, .doc = "The input with source's elements at the given positions of the flattened tensor (added to it if accumulate)."
         TABULA_EXAMPLE("torch.put(torch.zeros(3), torch.tensor([1]), torch.tensor([5.]))", "tensor([0., 5., 0.])")}};
 
 // ---- index_select ----
@@ -206,7 +207,7 @@ const Op index_select{OpDef{.schema = "index_select(Tensor input, int dim, Tenso
                             .on = Usual,
                             .vjp = index_select_vjp,
                             .save = in(2) | shape(0),
-                            .doc = "The slices of the input along dim whose numbers stand in index (1-d, int64 or int32), as a new tensor.\n\n"
+                            .batch = batch::index_select, .doc = "The slices of the input along dim whose numbers stand in index (1-d, int64 or int32), as a new tensor.\n\n"
                                    "Example::\n\n    >>> torch.index_select(torch.tensor([[1, 2], [3, 4]]), 0, torch.tensor([1]))\n    tensor([[3, 4]])\n"}};
 
 // ---- embedding and one_hot ----
@@ -249,7 +250,7 @@ static const Op embedding_dense_backward{
           .run = fn<run_embedding_backward>,
           .on = Internal,
           .vjp = embedding_backward_vjp,
-          .save = in(1)}};
+          .save = in(1), .batch = batch::embedding_backward}};
 static void embedding_vjp(Backward& b) {
   if (b.flag(4)) {
     check(!b.flag(3), "embedding_backward: scale_grad_by_freq not supported with sparse gradients");
@@ -262,7 +263,7 @@ const Op embedding{OpDef{.schema = "embedding(Tensor weight, Tensor indices, int
                          .on = Function,
                          .vjp = embedding_vjp,
                          .save = in(1) | shape(0),
-                         .doc = "Rows of a weight matrix [rows, width] by number: the result is [*indices.shape, width]. Row padding_idx gets no gradient."
+                         .batch = batch::embedding, .doc = "Rows of a weight matrix [rows, width] by number: the result is [*indices.shape, width]. Row padding_idx gets no gradient."
         TABULA_EXAMPLE("torch.embedding(torch.tensor([[1.], [2.]]), torch.tensor([1, 0]))",
                        "tensor([[2.],\n"
                        "            [1.]])")}};
@@ -282,7 +283,7 @@ static Tensor run_embedding_renorm(const Tensor& weight, const Tensor& indices, 
 static const Op embedding_renorm_{OpDef{.schema = "embedding_renorm_(Tensor(a!) input, Tensor indices, float max_norm, float norm_type) -> Tensor(a!)",
                                         .run = fn<run_embedding_renorm>,
                                         .on = Function,
-    .doc =
+    .batch = batch::each, .doc =
         "Scales those rows of the input that stand in indices and have a norm above max_norm down to it, in "
         "place."
         TABULA_EXAMPLE("torch.embedding_renorm_(torch.tensor([[3., 4.], [0., 1.]]), torch.tensor([0]), 1., 2.)",
@@ -336,7 +337,7 @@ static Tensor run_one_hot(const Tensor& input, int64_t classes) {
 const Op one_hot{OpDef{.schema = "one_hot(Tensor input, int num_classes=-1) -> Tensor",
                        .run = fn<run_one_hot>,
                        .on = NN,
-                       .doc = "Class numbers (int64, any shape) to rows with a single 1: int64, [*input.shape, num_classes].\n\n"
+                       .batch = batch::one_hot, .doc = "Class numbers (int64, any shape) to rows with a single 1: int64, [*input.shape, num_classes].\n\n"
                               "Example::\n\n    >>> torch.nn.functional.one_hot(torch.tensor([0, 2]))\n    tensor([[1, 0, 0],\n            [0, 0, 1]])\n"}};
 
 // ---- Tensor.where ----

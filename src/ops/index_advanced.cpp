@@ -2,6 +2,7 @@
 
 #include "kernels/index.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
 #include "ops/mask.h"
@@ -205,7 +206,7 @@ const Op index_backward{OpDef{.schema = "index_backward(Tensor grad_output, int[
                               .on = Internal,
                               .devices = Devices::CpuGuests,
                               .vjp = index_backward_vjp,
-                              .save = in(2)}};
+                              .save = in(2), .batch = batch::index_backward}};
 
 void index_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, index_backward(b.g(), b.sizes(0), TensorList(saved_indices(b, 1))));
@@ -241,7 +242,7 @@ const Op index{OpDef{.schema = "index.Tensor(Tensor input, Tensor?[] indices) ->
                      .on = Internal,
                      .devices = Devices::CpuGuests,
                      .vjp = index_vjp,
-                     .save = in(1) | shape(0)}};
+                     .save = in(1) | shape(0), .batch = batch::index}};
 const Op index_put_{OpDef{.schema = "index_put_(Tensor(a!) input, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor(a!)",
                           .run = fn<run_index_put_>,
                           .on = Both,
@@ -249,7 +250,7 @@ const Op index_put_{OpDef{.schema = "index_put_(Tensor(a!) input, Tensor?[] indi
                           .vjp = index_put_vjp,
                           .save = in(1) | shape(2),
                           .node = "IndexPutBackward0",
-                          .doc = "Writes values to the positions that the index tensors name: x[indices] = values.\n\n"
+                          .batch = batch::index_put, .doc = "Writes values to the positions that the index tensors name: x[indices] = values.\n\n"
                                  "Args: indices (tuple of int64 or bool tensors, None keeps a dimension); values (same dtype, broadcast); accumulate "
                                  "(add instead of writing, so that repeated indices sum up). Raises IndexError for an index out of range."}};
 const Op index_put{OpDef{.schema = "index_put(Tensor input, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor",
@@ -258,7 +259,7 @@ const Op index_put{OpDef{.schema = "index_put(Tensor input, Tensor?[] indices, T
                          .devices = Devices::CpuGuests,
                          .vjp = index_put_vjp,
                          .save = in(1) | shape(2),
-                         .doc = "A copy of input with values written to the positions that the index tensors name; see Tensor.index_put_.\n\n"
+                         .batch = batch::index_put, .doc = "A copy of input with values written to the positions that the index tensors name; see Tensor.index_put_.\n\n"
                                 "Example::\n\n    >>> torch.index_put(torch.zeros(3), (torch.tensor([0, 2]),), torch.ones(2))\n    tensor([1., 0., 1.])\n"}};
 
 }  // namespace tabula

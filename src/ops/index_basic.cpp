@@ -2,6 +2,7 @@
 
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
@@ -17,7 +18,7 @@ static Tensor run_select_backward(const Tensor& grad, IntList sizes, int64_t dim
   return result;
 }
 static void select_backward_vjp(Backward& b) { b.set(0, select(b.g(), b.integer(2), b.integer(3))); }
-const Op select_backward{OpDef{.schema = "select_backward(Tensor grad_output, int[] input_sizes, int dim, int index) -> Tensor", .run = fn<run_select_backward>, .on = Internal, .vjp = select_backward_vjp}};
+const Op select_backward{OpDef{.schema = "select_backward(Tensor grad_output, int[] input_sizes, int dim, int index) -> Tensor", .run = fn<run_select_backward>, .on = Internal, .vjp = select_backward_vjp, .batch = batch::dims}};
 
 static Tensor run_slice_backward(const Tensor& grad, IntList sizes, int64_t dim, int64_t start, int64_t end, int64_t step) {
   Tensor result = zeros_raw(sizes, grad.dtype(), grad.device());
@@ -26,7 +27,7 @@ static Tensor run_slice_backward(const Tensor& grad, IntList sizes, int64_t dim,
 }
 static void slice_backward_vjp(Backward& b) { b.set(0, slice(b.g(), b.integer(2), b.integer(3), b.integer(4), b.integer(5))); }
 const Op slice_backward{OpDef{.schema = "slice_backward(Tensor grad_output, int[] input_sizes, int dim, int start, int end, int step) -> Tensor", .run = fn<run_slice_backward>, .on = Internal,
-                              .vjp = slice_backward_vjp}};
+                              .vjp = slice_backward_vjp, .batch = batch::dims}};
 
 static Tensor run_diagonal_backward(const Tensor& grad, IntList sizes, int64_t offset, int64_t dim1, int64_t dim2) {
   Tensor result = zeros_raw(sizes, grad.dtype(), grad.device());
@@ -35,7 +36,7 @@ static Tensor run_diagonal_backward(const Tensor& grad, IntList sizes, int64_t o
 }
 static void diagonal_backward_vjp(Backward& b) { b.set(0, diagonal(b.g(), b.integer(2), b.integer(3), b.integer(4))); }
 const Op diagonal_backward{OpDef{.schema = "diagonal_backward(Tensor grad_output, int[] input_sizes, int offset, int dim1, int dim2) -> Tensor", .run = fn<run_diagonal_backward>, .on = Internal,
-                                 .vjp = diagonal_backward_vjp}};
+                                 .vjp = diagonal_backward_vjp, .batch = batch::dims}};
 
 // Windows may overlap, so their gradients are added one window offset at a time.
 static Tensor run_unfold_backward(const Tensor& grad, IntList sizes, int64_t dim, int64_t size, int64_t step) {
@@ -54,7 +55,7 @@ static Tensor run_unfold_backward(const Tensor& grad, IntList sizes, int64_t dim
 }
 static void unfold_backward_vjp(Backward& b) { b.set(0, unfold_dim(b.g(), b.integer(2), b.integer(3), b.integer(4))); }
 const Op unfold_backward{OpDef{.schema = "unfold_backward(Tensor grad_in, int[] input_sizes, int dim, int size, int step) -> Tensor", .run = fn<run_unfold_backward>, .on = Internal,
-                               .vjp = unfold_backward_vjp}};
+                               .vjp = unfold_backward_vjp, .batch = batch::dims}};
 
 // ---- arbitrary geometries ----
 
@@ -155,9 +156,9 @@ void replace_vjp(Backward& b) {
 }
 
 #define GEOMETRIES "int[] base_sizes, int[] base_strides, int base_offset, int[] view_sizes, int[] view_strides, int view_offset"
-const Op index_op{OpDef{.schema = "_index_geometry(Tensor input, " GEOMETRIES ") -> Tensor", .run = fn<run_index>, .on = Hidden, .vjp = index_vjp}};
-const Op scatter_op{OpDef{.schema = "_scatter_geometry(Tensor input, " GEOMETRIES ") -> Tensor", .run = fn<run_scatter>, .on = Hidden, .vjp = scatter_vjp}};
-const Op replace_op{OpDef{.schema = "_replace_geometry(Tensor input, Tensor? part, " GEOMETRIES ") -> Tensor", .run = fn<run_replace>, .on = Hidden, .vjp = replace_vjp}};
+const Op index_op{OpDef{.schema = "_index_geometry(Tensor input, " GEOMETRIES ") -> Tensor", .run = fn<run_index>, .on = Hidden, .vjp = index_vjp, .batch = batch::geometry}};
+const Op scatter_op{OpDef{.schema = "_scatter_geometry(Tensor input, " GEOMETRIES ") -> Tensor", .run = fn<run_scatter>, .on = Hidden, .vjp = scatter_vjp, .batch = batch::geometry}};
+const Op replace_op{OpDef{.schema = "_replace_geometry(Tensor input, Tensor? part, " GEOMETRIES ") -> Tensor", .run = fn<run_replace>, .on = Hidden, .vjp = replace_vjp, .batch = batch::geometry}};
 
 }  // namespace
 
@@ -251,7 +252,7 @@ static void cat_vjp(Backward& b) {
   }
 }
 constexpr OpDef cat_row(const char* schema) {
-  return OpDef{.schema = schema, .run = boxed(run_cat), .on = Function | OutForm, .vjp = cat_vjp, .save = shape(), .node = "CatBackward0"};
+  return OpDef{.schema = schema, .run = boxed(run_cat), .on = Function | OutForm, .vjp = cat_vjp, .save = shape(), .node = "CatBackward0", .batch = batch::cat};
 }
 const Op cat{documented(cat_row("cat(Tensor[] tensors, int dim=0) -> Tensor"),
     "Tensors one after the other along a dimension; their other sizes must agree (empty 1-d tensors are skipped), "
@@ -291,7 +292,7 @@ static void stack_vjp(Backward& b) {
     if (b.needs(0, i)) b.set(0, i, select(b.g(), dim, int64_t(i)));
 }
 const Op stack{OpDef{.schema = "stack(Tensor[] tensors, int dim=0) -> Tensor", .run = fn<run_stack>, .on = Function | OutForm, .vjp = stack_vjp,
-    .doc =
+    .batch = batch::stack, .doc =
         "Tensors of one shape along a new dimension."
         TABULA_EXAMPLE("torch.stack([torch.tensor([1, 2]), torch.tensor([3, 4])])",
                        "tensor([[1, 2],\n"

@@ -1,6 +1,7 @@
 // Cholesky factors and what follows from them.
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/exact_out.h"
@@ -48,8 +49,8 @@ Tensor cholesky_gradient(const Tensor& g, const Tensor& result, bool upper) {
 void cholesky_vjp(Backward& b) { b.set(0, cholesky_gradient(b.g(), b.out(), b.flag(1))); }
 
 const Op cholesky_ex{OpDef{.schema = "linalg_cholesky_ex(Tensor input, *, bool upper=False, bool check_errors=False) -> (Tensor L, Tensor info)",
-                           .run = fn_exact_out<run_cholesky_ex>, .on = Linalg | OutForm | Internal, .vjp = cholesky_vjp, .save = out(), .nondiff = 2,
-                           .doc = "The Cholesky factor, and for each matrix 0 or the order of its first minor that is not positive definite.\n\n"
+                           .run = fn_exact_out<run_cholesky_ex>, .on = Linalg | OutForm | Internal, .vjp = cholesky_vjp, .save = out(), .nondiff = 2, .batch = batch::decomposition,
+                             .doc = "The Cholesky factor, and for each matrix 0 or the order of its first minor that is not positive definite.\n\n"
                                   "Args: input (..., n, n), floating or complex; upper: U with U^H U instead of L with L L^H; check_errors. Returns L (..., n, n) and info (...), int32."
                                   TABULA_EXAMPLE("torch.linalg.cholesky_ex(torch.eye(2)).info", "tensor(0, dtype=torch.int32)")}};
 
@@ -71,8 +72,8 @@ Tensor run_cholesky(const Tensor& a, bool upper) {
   return result;
 }
 constexpr ResultNames kCholesky{"cholesky", {"result"}}, kCholeskySolve{"cholesky_solve", {"result"}}, kCholeskyInverse{"cholesky_inverse", {"result"}};
-const Op cholesky{OpDef{.schema = "cholesky(Tensor input, bool upper=False) -> Tensor", .run = fn_castable_out<run_cholesky, &kCholesky>, .on = Usual, .vjp = cholesky_vjp, .save = out(),
-                        .doc = "The Cholesky factor (deprecated: use torch.linalg.cholesky)."
+const Op cholesky{OpDef{.schema = "cholesky(Tensor input, bool upper=False) -> Tensor", .run = fn_castable_out<run_cholesky, &kCholesky>, .on = Usual, .vjp = cholesky_vjp, .save = out(), .batch = batch::decomposition,
+                             .doc = "The Cholesky factor (deprecated: use torch.linalg.cholesky)."
                         TABULA_EXAMPLE("torch.cholesky(torch.tensor([[4.]]))", "tensor([[2.]])")}};
 
 // ---- solving ----
@@ -122,16 +123,16 @@ void cholesky_inverse_vjp(Backward& b) {
   b.set(0, -(upper ? matmul(b.in(0), sides) : matmul(sides, b.in(0))));
 }
 const Op cholesky_inverse{OpDef{.schema = "cholesky_inverse(Tensor input, bool upper=False) -> Tensor", .run = fn_castable_out<run_cholesky_inverse, &kCholeskyInverse>, .on = Usual,
-                                .vjp = cholesky_inverse_vjp, .save = in(0) | out(),
-                                .doc = "The inverse of the matrix that the input is the Cholesky factor of: (..., n, n), lower triangular unless `upper`. Raises torch.linalg.LinAlgError where it is "
+                                .vjp = cholesky_inverse_vjp, .save = in(0) | out(), .batch = batch::decomposition,
+                             .doc = "The inverse of the matrix that the input is the Cholesky factor of: (..., n, n), lower triangular unless `upper`. Raises torch.linalg.LinAlgError where it is "
                                        "singular."
                                 TABULA_EXAMPLE("torch.cholesky_inverse(torch.tensor([[2.]]))", "tensor([[0.2500]])")}};
 
 }  // namespace
 
 const Op cholesky_solve_op{OpDef{.schema = "cholesky_solve(Tensor input, Tensor input2, bool upper=False) -> Tensor", .run = fn_castable_out<run_cholesky_solve, &kCholeskySolve>, .on = Usual,
-                                 .vjp = cholesky_solve_vjp, .save = in(1) | out(),
-                                 .doc = "Solves A X = B for the A that `input2` is the Cholesky factor of.\n\n"
+                                 .vjp = cholesky_solve_vjp, .save = in(1) | out(), .batch = batch::matrices,
+                             .doc = "Solves A X = B for the A that `input2` is the Cholesky factor of.\n\n"
                                         "Args: input: B (..., n, k); input2 (..., n, n), lower triangular unless `upper`; batches are broadcast. Returns X (..., n, k)."
                                  TABULA_EXAMPLE("torch.cholesky_solve(torch.tensor([[8.]]), torch.tensor([[2.]]))", "tensor([[2.]])")}};
 

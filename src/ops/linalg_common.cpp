@@ -4,6 +4,7 @@
 
 #include "core/state.h"
 #include "ops/arith.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
 #include "ops/index_basic.h"
@@ -136,8 +137,8 @@ void check_info(const Tensor& info, std::string_view name, bool is_matrix) {
   for (int64_t i = 0; i < flat.numel(); i++)
     if (values[i]) fail_info(name, is_matrix ? concat(name, ": ") : concat(name, ": (Batch element ", i, "): "), values[i]);
 }
-static const Op linalg_check_errors{OpDef{.schema = "_linalg_check_errors(Tensor info, str api_name, *, bool is_matrix) -> ()", .run = fn<run_check_errors>, .on = Function | Internal,
-                                   .doc = "Raises torch.linalg.LinAlgError if a code that LAPACK returned for a matrix is not 0."}};
+static const Op linalg_check_errors{OpDef{.schema = "_linalg_check_errors(Tensor info, str api_name, *, bool is_matrix) -> ()", .run = fn<run_check_errors>, .on = Function | Internal, .batch = batch::same,
+                             .doc = "Raises torch.linalg.LinAlgError if a code that LAPACK returned for a matrix is not 0."}};
 
 void check_gauge(const Tensor& along, const char* function, const char* vectors, const char* blame) {
   if (along.is_meta() || along.numel() == 0 || (along.impl()->special & kParts)) return;
@@ -152,7 +153,7 @@ void raise_errors(const Tensor& info, std::string_view name, bool is_matrix) {
 }
 
 bool may_differentiate(const Tensor& a) {
-  if (a.impl()->special & (kDual | kParts)) return true;
+  if (a.impl()->special & kDual) return true;
   return thread_state.grad_enabled && !thread_state.below_autograd && a.needs_grad();
 }
 

@@ -2,6 +2,7 @@
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
@@ -135,11 +136,11 @@ void eig_vjp(Backward& b) {
 #define EIG_DOC "\n\nArgs: input (..., n, n), floating or complex. The results are complex. Raises RuntimeError for infinities and NaN, other shapes and dtypes."
 constexpr ResultNames kEig{"torch.linalg.eig", {"eigenvalues", "eigenvectors"}}, kEigvals{"torch.linalg.eigvals", {"eigenvalues"}};
 const Op linalg_eig{OpDef{.schema = "linalg_eig(Tensor input) -> (Tensor eigenvalues, Tensor eigenvectors)", .run = fn_castable_out<run_eig, &kEig>, .on = Linalg | OutForm | Internal,
-                          .vjp = eig_vjp, .save = out(0) | out(1) | shape(0),
-                          .doc = "Eigenvalues, and eigenvectors of unit length as columns, of a square matrix." EIG_DOC
+                          .vjp = eig_vjp, .save = out(0) | out(1) | shape(0), .batch = batch::decomposition,
+                             .doc = "Eigenvalues, and eigenvectors of unit length as columns, of a square matrix." EIG_DOC
                           TABULA_EXAMPLE("torch.linalg.eig(torch.diag(torch.tensor([2., 1.]))).eigenvalues", "tensor([2.+0.j, 1.+0.j])")}};
-const Op eigvals_raw{OpDef{.schema = "_linalg_eigvals(Tensor input) -> Tensor", .run = fn<run_eigvals_raw>, .on = Linalg | Internal,
-                           .doc = "torch.linalg.eigvals without a derivative."}};
+const Op eigvals_raw{OpDef{.schema = "_linalg_eigvals(Tensor input) -> Tensor", .run = fn<run_eigvals_raw>, .on = Linalg | Internal, .batch = batch::decomposition,
+                             .doc = "torch.linalg.eigvals without a derivative."}};
 Tensor run_eigvals(const Tensor& a) {
   check_square(a, "linalg.eigvals");
   return may_differentiate(a) ? linalg_eig.many<2>(a)[0] : eigvals_raw(a);
@@ -151,8 +152,8 @@ const Op linalg_eigvals{OpDef{.schema = "linalg_eigvals(Tensor input) -> Tensor"
 }  // namespace
 
 const Op linalg_eigh_raw{OpDef{.schema = "_linalg_eigh(Tensor A, str UPLO='L', bool compute_v=True) -> (Tensor eigenvalues, Tensor eigenvectors)", .run = fn_exact_out<run_eigh_raw>,
-                               .on = Function | OutForm | Internal, .vjp = eigh_vjp, .save = out(0) | out(1), .node = "LinalgEighBackward0",
-                               .doc = "torch.linalg.eigh, with empty eigenvectors if compute_v is False."}};
+                               .on = Function | OutForm | Internal, .vjp = eigh_vjp, .save = out(0) | out(1), .node = "LinalgEighBackward0", .batch = batch::decomposition,
+                             .doc = "torch.linalg.eigh, with empty eigenvectors if compute_v is False."}};
 const Op linalg_eigh{OpDef{.schema = "linalg_eigh(Tensor input, str UPLO='L') -> (Tensor eigenvalues, Tensor eigenvectors)", .run = fn_exact_out<run_eigh>, .on = Linalg | OutForm | Internal,
                            .composite = true,
                            .doc = "Eigenvalues in ascending order, and orthonormal eigenvectors as columns, of a Hermitian matrix." EIGH_DOC

@@ -3,6 +3,7 @@
 
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/index_basic.h"
@@ -79,8 +80,8 @@ Tensor run_matrix_exp(const Tensor& input) {
 // The derivative in direction E is the upper right block of exp([[A, E], [0, A]]): Mathias, "A chain rule for matrix
 // functions and applications" (1996). Its adjoint takes A^H.
 void matrix_exp_vjp(Backward& b);
-const Op matrix_exp{OpDef{.schema = "matrix_exp(Tensor input) -> Tensor", .run = fn<run_matrix_exp>, .on = Both, .vjp = matrix_exp_vjp, .save = in(0),
-                          .doc = "The exponential of a square matrix (..., n, n), floating or complex, by scaling, a Taylor polynomial and squaring."
+const Op matrix_exp{OpDef{.schema = "matrix_exp(Tensor input) -> Tensor", .run = fn<run_matrix_exp>, .on = Both, .vjp = matrix_exp_vjp, .save = in(0), .batch = batch::decomposition,
+                             .doc = "The exponential of a square matrix (..., n, n), floating or complex, by scaling, a Taylor polynomial and squaring."
                           TABULA_EXAMPLE("torch.matrix_exp(torch.zeros(2, 2))", "tensor([[1., 0.],\n            [0., 1.]])")}};
 void matrix_exp_vjp(Backward& b) {
   const Tensor a = adjoint(b.in(0));

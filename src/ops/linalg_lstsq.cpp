@@ -2,6 +2,7 @@
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/exact_out.h"
@@ -119,8 +120,8 @@ void lstsq_vjp(Backward& b) {
 constexpr ResultNames kLstsq{"torch.linalg.lstsq", {"solution", "residuals", "rank", "singular_values"}};
 const Op linalg_lstsq{OpDef{
     .schema = "linalg_lstsq(Tensor input, Tensor b, float? rcond=None, *, str? driver=None) -> (Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values)",
-    .run = fn_castable_out<run_lstsq, &kLstsq>, .on = Linalg | OutForm | Internal, .vjp = lstsq_vjp, .save = in(0) | in(1) | out(0) | out(1), .nondiff = 12,
-    .doc = "The X that minimises |A X - B|, the smallest of them where there are several.\n\n"
+    .run = fn_castable_out<run_lstsq, &kLstsq>, .on = Linalg | OutForm | Internal, .vjp = lstsq_vjp, .save = in(0) | in(1) | out(0) | out(1), .nondiff = 12, .batch = batch::solve,
+                             .doc = "The X that minimises |A X - B|, the smallest of them where there are several.\n\n"
            "Args: input: A (..., m, n), floating or complex; b: B (..., m, k) or (..., m); rcond: singular values up to rcond times the largest count as zero (default: epsilon times "
            "max(m, n)); driver: 'gelsy' (default; QR with exchanges of columns), 'gels' (A has full rank), 'gelsd' or 'gelss' (singular values). Returns X, the sums of squares "
            "|A X - B|^2 of each column if m > n and A has full rank (not for gelsy), the rank (not for gels) and the singular values (gelsd, gelss). Raises RuntimeError for other shapes and dtypes."
@@ -150,7 +151,7 @@ std::tuple<Tensor, Tensor, Tensor> run_ldl_factor_ex(const Tensor& a, bool hermi
   "\n\nArgs: input (..., n, n), floating or complex, of which the lower triangle is read; hermitian: it equals its adjoint rather than its transpose. Returns LD (..., n, n), " \
   "pivots (..., n), int32"
 const Op ldl_factor_ex{OpDef{.schema = "linalg_ldl_factor_ex(Tensor input, *, bool hermitian=False, bool check_errors=False) -> (Tensor LD, Tensor pivots, Tensor info)",
-                             .run = fn_exact_out<run_ldl_factor_ex>, .on = Linalg | OutForm | Internal,
+                             .run = fn_exact_out<run_ldl_factor_ex>, .on = Linalg | OutForm | Internal, .batch = batch::decomposition,
                              .doc = "The factors L D L^T of a symmetric matrix in LAPACK's compact form." LDL_DOC " and info (...), int32."
                              TABULA_EXAMPLE("torch.linalg.ldl_factor_ex(torch.eye(2)).info", "tensor(0, dtype=torch.int32)")}};
 std::tuple<Tensor, Tensor> run_ldl_factor(const Tensor& a, bool hermitian) {
@@ -197,8 +198,8 @@ Tensor run_ldl_solve(const Tensor& packed, const Tensor& pivots, const Tensor& b
   return result;
 }
 const Op linalg_ldl_solve{OpDef{.schema = "linalg_ldl_solve(Tensor LD, Tensor pivots, Tensor B, *, bool hermitian=False) -> Tensor", .run = fn_exact_out<run_ldl_solve>,
-                                .on = Linalg | OutForm | Internal,
-                                .doc = "Solves A X = B from the factors of torch.linalg.ldl_factor: LD (..., n, n), pivots (..., n) and B (..., n, k) give X (..., n, k). It has no derivative."
+                                .on = Linalg | OutForm | Internal, .batch = batch::matrices,
+                             .doc = "Solves A X = B from the factors of torch.linalg.ldl_factor: LD (..., n, n), pivots (..., n) and B (..., n, k) give X (..., n, k). It has no derivative."
                                 TABULA_EXAMPLE("torch.linalg.ldl_solve(*torch.linalg.ldl_factor(2 * torch.eye(2)), torch.ones(2, 1))", "tensor([[0.5000],\n            [0.5000]])")}};
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/exact_out.h"
@@ -214,14 +215,14 @@ const Op torch_lu_solve{OpDef{.schema = "lu_solve(Tensor input, Tensor LU_data, 
 }  // namespace
 
 const Op linalg_lu_factor_ex{OpDef{.schema = "linalg_lu_factor_ex(Tensor A, *, bool pivot=True, bool check_errors=False) -> (Tensor LU, Tensor pivots, Tensor info)",
-                                   .run = fn_exact_out<run_lu_factor_ex>, .on = Linalg | OutForm | Internal, .vjp = lu_factor_vjp, .save = out(0) | out(1), .nondiff = 6,
-                                   .doc = "LU factors in one matrix, the exchanges of rows, and for each matrix 0 or the first zero on U's diagonal, counted from 1." LU_DOC
+                                   .run = fn_exact_out<run_lu_factor_ex>, .on = Linalg | OutForm | Internal, .vjp = lu_factor_vjp, .save = out(0) | out(1), .nondiff = 6, .batch = batch::decomposition,
+                             .doc = "LU factors in one matrix, the exchanges of rows, and for each matrix 0 or the first zero on U's diagonal, counted from 1." LU_DOC
                                    TABULA_EXAMPLE("torch.linalg.lu_factor_ex(torch.eye(2)).info", "tensor(0, dtype=torch.int32)")}};
 // Row i of P^T A is row order[i] of A, for the exchanges that LAPACK recorded; or the inverse of that order.
-const Op lu_order{OpDef{.schema = "_lu_order(Tensor pivots, int rows, bool inverse) -> Tensor", .run = fn<run_lu_order>, .on = Hidden}};
+const Op lu_order{OpDef{.schema = "_lu_order(Tensor pivots, int rows, bool inverse) -> Tensor", .run = fn<run_lu_order>, .on = Hidden, .batch = batch::same}};
 const Op linalg_lu_solve{OpDef{.schema = "linalg_lu_solve(Tensor LU, Tensor pivots, Tensor B, *, bool left=True, bool adjoint=False) -> Tensor", .run = fn_exact_out<run_lu_solve>,
-                               .on = Linalg | OutForm | Internal, .vjp = lu_solve_vjp, .save = in(0) | in(1) | out(),
-                               .doc = "Solves A X = B (or X A = B, or with the adjoint of A) from the packed factors that torch.linalg.lu_factor gives.\n\n"
+                               .on = Linalg | OutForm | Internal, .vjp = lu_solve_vjp, .save = in(0) | in(1) | out(), .batch = batch::matrices,
+                             .doc = "Solves A X = B (or X A = B, or with the adjoint of A) from the packed factors that torch.linalg.lu_factor gives.\n\n"
                                       "Args: LU (..., n, n); pivots (..., n), int32; B (..., n, k), or (..., k, n) if not `left`; batches are broadcast. Raises RuntimeError for other shapes and "
                                       "dtypes."
                                TABULA_EXAMPLE("torch.linalg.lu_solve(*torch.linalg.lu_factor(torch.tensor([[2.]])), torch.tensor([[6.]]))", "tensor([[3.]])")}};

@@ -2,6 +2,7 @@
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/exact_out.h"
@@ -92,8 +93,8 @@ void qr_vjp(Backward& b) {
 
 #define QR_DOC "Returns Q (..., m, k) and R (..., k, n), where k is min(m, n), or m for mode 'complete'; mode 'r' leaves Q empty. Raises RuntimeError for other modes, dtypes and shapes."
 const Op linalg_qr{OpDef{.schema = "linalg_qr(Tensor A, str mode='reduced') -> (Tensor Q, Tensor R)", .run = fn_exact_out<run_qr>, .on = Linalg | OutForm | Internal, .vjp = qr_vjp,
-                         .save = out(0) | out(1),
-                         .doc = "A = Q @ R with orthonormal columns in Q and an upper triangular R.\n\nArgs: A (..., m, n), floating or complex; mode. " QR_DOC
+                         .save = out(0) | out(1), .batch = batch::decomposition,
+                             .doc = "A = Q @ R with orthonormal columns in Q and an upper triangular R.\n\nArgs: A (..., m, n), floating or complex; mode. " QR_DOC
                          TABULA_EXAMPLE("torch.linalg.qr(torch.eye(2)).R.abs()", "tensor([[1., 0.],\n            [0., 1.]])")}};
 std::tuple<Tensor, Tensor> run_torch_qr(const Tensor& a, bool some) {
   auto results = linalg_qr.many<2>(a, some ? "reduced" : "complete");
@@ -110,8 +111,8 @@ std::tuple<Tensor, Tensor> run_geqrf(const Tensor& a) {
   return factor(columns_copy(a));
 }
 constexpr ResultNames kGeqrf{"torch.geqrf", {"a", "tau"}}, kHouseholder{"torch.linalg.householder_product", {"result"}};
-const Op geqrf{OpDef{.schema = "geqrf(Tensor input) -> (Tensor a, Tensor tau)", .run = fn_castable_out<run_geqrf, &kGeqrf>, .on = Usual,
-                     .doc = "The QR decomposition in LAPACK's compact form: R above the diagonal, Householder vectors below it.\n\n"
+const Op geqrf{OpDef{.schema = "geqrf(Tensor input) -> (Tensor a, Tensor tau)", .run = fn_castable_out<run_geqrf, &kGeqrf>, .on = Usual, .batch = batch::decomposition,
+                             .doc = "The QR decomposition in LAPACK's compact form: R above the diagonal, Householder vectors below it.\n\n"
                             "Args: input (..., m, n), floating or complex. Returns a (..., m, n) and tau (..., min(m, n)); it has no derivative."
                      TABULA_EXAMPLE("torch.geqrf(torch.eye(2)).tau", "tensor([0., 0.])")}};
 
@@ -198,8 +199,8 @@ void householder_vjp(Backward& b) {
   "k <= n: their scales. Returns (..., m, n)."
 const Op linalg_householder_product{
     OpDef{.schema = "linalg_householder_product(Tensor input, Tensor tau) -> Tensor", .run = fn_castable_out<run_householder, &kHouseholder>, .on = Linalg | OutForm | Internal,
-          .vjp = householder_vjp, .save = in(0) | in(1) | out(),
-          .doc = HOUSEHOLDER_DOC TABULA_EXAMPLE("torch.linalg.householder_product(*torch.geqrf(torch.eye(2))).abs()", "tensor([[1., 0.],\n            [0., 1.]])")}};
+          .vjp = householder_vjp, .save = in(0) | in(1) | out(), .batch = batch::matrices_alike,
+                             .doc = HOUSEHOLDER_DOC TABULA_EXAMPLE("torch.linalg.householder_product(*torch.geqrf(torch.eye(2))).abs()", "tensor([[1., 0.],\n            [0., 1.]])")}};
 Tensor run_orgqr(const Tensor& a, const Tensor& tau) { return linalg_householder_product(a, tau); }
 const Op orgqr{OpDef{.schema = "orgqr(Tensor input, Tensor input2) -> Tensor", .run = fn_castable_out<run_orgqr, &kHouseholder>, .on = Usual, .composite = true,
                      .doc = "Another name of torch.linalg.householder_product." TABULA_EXAMPLE("torch.orgqr(*torch.geqrf(torch.eye(2))).shape", "torch.Size([2, 2])")}};
@@ -248,8 +249,8 @@ void ormqr_vjp(Backward& b) {
   b.set(2, left ? grads.x : adjoint(grads.x));
 }
 const Op ormqr{OpDef{.schema = "ormqr(Tensor input, Tensor input2, Tensor input3, bool left=True, bool transpose=False) -> Tensor", .run = boxed(run_ormqr), .on = Usual, .vjp = ormqr_vjp,
-                     .save = in(0) | in(1) | out(),
-                     .doc = "The product of a matrix with the square orthogonal matrix Q that Householder reflections encode.\n\n"
+                     .save = in(0) | in(1) | out(), .batch = batch::matrices_alike,
+                             .doc = "The product of a matrix with the square orthogonal matrix Q that Householder reflections encode.\n\n"
                             "Args: input (..., m, k) and input2 (..., k): as torch.geqrf gives them; input3 (..., m, n), or (..., n, m) if not `left`; left: Q stands on the left; transpose: its "
                             "adjoint. Returns input3's shape."
                      TABULA_EXAMPLE("torch.ormqr(*torch.geqrf(torch.eye(2)), torch.eye(2)).abs()", "tensor([[1., 0.],\n            [0., 1.]])")}};

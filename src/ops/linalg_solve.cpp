@@ -4,6 +4,7 @@
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
@@ -98,7 +99,8 @@ void solve_vjp(Backward& b) {
 }
 const Op solve_ex_raw{OpDef{.schema = "_linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> (Tensor result, Tensor LU, Tensor pivots, Tensor info)",
                             .run = fn_exact_out<run_solve_ex>, .on = Function | OutForm | Internal, .vjp = solve_vjp, .save = in(0) | in(1) | out(0) | out(1) | out(2), .nondiff = 14,
-                            .node = "LinalgSolveExBackward0", .doc = "torch.linalg.solve_ex with the factors that it has made."}};
+                            .node = "LinalgSolveExBackward0", .batch = batch::solve,
+                             .doc = "torch.linalg.solve_ex with the factors that it has made."}};
 
 #define SOLVE_DOC                                                                                                                                                            \
   "\n\nArgs: A (..., n, n); B (n), (..., n), (..., n, k) or, if not `left`, (..., k, n); floating or complex, of one dtype. Batches are broadcast. Returns X, of B's shape " \
@@ -188,8 +190,8 @@ void det_vjp(Backward& b) {
   b.set(0, weighted_inverse(a, b.out(1), b.out(2), b.g() * conj_of(det)));
 }
 const Op det_raw{OpDef{.schema = "_linalg_det(Tensor A) -> (Tensor result, Tensor LU, Tensor pivots)", .run = fn_exact_out<run_det>, .on = Function | OutForm | Internal, .vjp = det_vjp,
-                       .save = in(0) | out(0) | out(1) | out(2), .nondiff = 6, .node = "LinalgDetBackward0",
-                       .doc = "torch.linalg.det with the factors that it has made (of the transpose of a real matrix that lies row by row)."}};
+                       .save = in(0) | out(0) | out(1) | out(2), .nondiff = 6, .node = "LinalgDetBackward0", .batch = batch::decomposition,
+                             .doc = "torch.linalg.det with the factors that it has made (of the transpose of a real matrix that lies row by row)."}};
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> run_slogdet(const Tensor& a) {
   check_square(a, "linalg.slogdet");
@@ -209,8 +211,8 @@ void slogdet_vjp(Backward& b) {
   b.set(0, weighted_inverse(a, b.out(2), b.out(3), complex(b.g(1), -turn)));
 }
 const Op slogdet_raw{OpDef{.schema = "_linalg_slogdet(Tensor A) -> (Tensor sign, Tensor logabsdet, Tensor LU, Tensor pivots)", .run = fn_exact_out<run_slogdet>,
-                           .on = Function | OutForm | Internal, .vjp = slogdet_vjp, .save = in(0) | out(0) | out(2) | out(3), .nondiff = 12, .node = "LinalgSlogdetBackward0",
-                           .doc = "torch.linalg.slogdet with the factors that it has made (of the transpose of a real matrix that lies row by row)."}};
+                           .on = Function | OutForm | Internal, .vjp = slogdet_vjp, .save = in(0) | out(0) | out(2) | out(3), .nondiff = 12, .node = "LinalgSlogdetBackward0", .batch = batch::decomposition,
+                             .doc = "torch.linalg.slogdet with the factors that it has made (of the transpose of a real matrix that lies row by row)."}};
 
 std::tuple<Tensor, Tensor> slogdet_of(const Tensor& a) {
   const auto results = slogdet_raw.many<4>(a);
@@ -250,7 +252,7 @@ const Op linalg_solve{OpDef{.schema = "linalg_solve(Tensor A, Tensor B, *, bool 
                             .doc = "Solves A X = B, or X A = B, for a square matrix A." SOLVE_DOC " Raises torch.linalg.LinAlgError for a singular A."
                             TABULA_EXAMPLE("torch.linalg.solve(torch.tensor([[2.]]), torch.tensor([6.]))", "tensor([3.])")}};
 const Op linalg_inv_ex{OpDef{.schema = "linalg_inv_ex(Tensor A, *, bool check_errors=False) -> (Tensor inverse, Tensor info)", .run = fn_exact_out<run_inv_ex>,
-                             .on = Linalg | OutForm | Internal, .vjp = inv_vjp, .save = out(), .nondiff = 2,
+                             .on = Linalg | OutForm | Internal, .vjp = inv_vjp, .save = out(), .nondiff = 2, .batch = batch::decomposition,
                              .doc = "The inverse, and for each matrix 0 or which pivot is zero, counted from 1." INV_DOC
                              TABULA_EXAMPLE("torch.linalg.inv_ex(torch.eye(2)).info", "tensor(0, dtype=torch.int32)")}};
 const Op linalg_det{OpDef{.schema = "linalg_det(Tensor A) -> Tensor", .run = fn_exact_out<run_linalg_det>, .on = Linalg | OutForm | Internal, .composite = true,

@@ -4,6 +4,7 @@
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
@@ -123,7 +124,7 @@ Tensor run_pinv_raw(const Tensor& a, const Tensor& atol, const Tensor& rtol, boo
 }
 void pinv_vjp(Backward& b) { b.set(0, pinv_backward(b.g(), b.in(0), b.out())); }
 const Op pinv_raw{OpDef{.schema = "_linalg_pinv(Tensor input, Tensor atol, Tensor rtol, bool hermitian) -> Tensor", .run = fn<run_pinv_raw>, .on = Hidden, .vjp = pinv_vjp,
-                        .save = in(0) | out(), .node = "LinalgPinvBackward0"}};
+                        .save = in(0) | out(), .node = "LinalgPinvBackward0", .batch = batch::pinv}};
 
 double epsilon(DType d) { return real_dtype(d) == DType::Float64 ? std::numeric_limits<double>::epsilon() : double(std::numeric_limits<float>::epsilon()); }
 // Rounding error of the singular values, relative to the largest.
@@ -233,8 +234,8 @@ Tensor pinv_backward(const Tensor& g, const Tensor& a, const Tensor& p) {
 }
 
 const Op linalg_svd_raw{OpDef{.schema = "_linalg_svd(Tensor A, bool full_matrices=False, bool compute_uv=True, *, str? driver=None) -> (Tensor U, Tensor S, Tensor Vh)",
-                              .run = fn_exact_out<run_svd_raw>, .on = Function | OutForm | Internal, .vjp = svd_vjp, .save = out(0) | out(1) | out(2), .node = "LinalgSvdBackward0",
-                              .doc = "torch.linalg.svd, with empty vectors if compute_uv is False."}};
+                              .run = fn_exact_out<run_svd_raw>, .on = Function | OutForm | Internal, .vjp = svd_vjp, .save = out(0) | out(1) | out(2), .node = "LinalgSvdBackward0", .batch = batch::decomposition,
+                             .doc = "torch.linalg.svd, with empty vectors if compute_uv is False."}};
 const Op linalg_svd{OpDef{.schema = "linalg_svd(Tensor A, bool full_matrices=True, *, str? driver=None) -> (Tensor U, Tensor S, Tensor Vh)", .run = fn_exact_out<run_svd>,
                           .on = Linalg | OutForm | Internal, .composite = true,
                           .doc = "A = U @ diag(S) @ Vh: singular values in descending order between matrices with orthonormal columns and rows.\n\n"

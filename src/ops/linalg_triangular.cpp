@@ -1,6 +1,7 @@
 // Triangular systems.
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/exact_out.h"
@@ -93,16 +94,16 @@ void triangular_solve_vjp(Backward& b) {
 }
 const Op triangular_solve{OpDef{
     .schema = "triangular_solve(Tensor input, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False) -> (Tensor solution, Tensor cloned_coefficient)",
-    .run = fn_exact_out<run_triangular_solve>, .on = Usual, .vjp = triangular_solve_vjp, .save = in(1) | out(0),
-    .doc = "Solves A X = input for a triangular A (deprecated: use torch.linalg.solve_triangular). Returns X and a copy of A."
+    .run = fn_exact_out<run_triangular_solve>, .on = Usual, .vjp = triangular_solve_vjp, .save = in(1) | out(0), .batch = batch::matrices,
+                             .doc = "Solves A X = input for a triangular A (deprecated: use torch.linalg.solve_triangular). Returns X and a copy of A."
     TABULA_EXAMPLE("torch.triangular_solve(torch.tensor([[6.]]), torch.tensor([[2.]])).solution", "tensor([[3.]])")}};
 
 }  // namespace
 
 const Op linalg_solve_triangular{OpDef{
     .schema = "linalg_solve_triangular(Tensor input, Tensor B, *, bool upper, bool left=True, bool unitriangular=False) -> Tensor", .run = boxed(run_solve_triangular),
-    .on = Linalg | OutForm | Internal, .vjp = solve_triangular_vjp, .save = in(0) | out(),
-    .doc = "Solves A X = B, or X A = B, for a triangular A; its other triangle is not read.\n\n"
+    .on = Linalg | OutForm | Internal, .vjp = solve_triangular_vjp, .save = in(0) | out(), .batch = batch::matrices,
+                             .doc = "Solves A X = B, or X A = B, for a triangular A; its other triangle is not read.\n\n"
            "Args: input: A (..., n, n); B (..., n, k), or (..., k, n) if not `left`; upper: which triangle; unitriangular: the diagonal counts as ones. Batches are broadcast. Raises "
            "RuntimeError for other shapes and dtypes; a zero on the diagonal gives infinities."
     TABULA_EXAMPLE("torch.linalg.solve_triangular(torch.tensor([[2.]]), torch.tensor([[6.]]), upper=True)", "tensor([[3.]])")}};

@@ -1,6 +1,7 @@
 #include "ops/lines.h"
 
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
 #include "ops/scatter.h"
@@ -22,7 +23,7 @@ Tensor run_reverse(const Tensor& x, int64_t dim) {
   return result;
 }
 void reverse_vjp(Backward& b) { b.set(0, reverse_along(b.g(), b.integer(1))); }
-const Op reverse{OpDef{.schema = "_reverse_along(Tensor input, int dim) -> Tensor", .run = fn<run_reverse>, .on = Internal, .vjp = reverse_vjp}};
+const Op reverse{OpDef{.schema = "_reverse_along(Tensor input, int dim) -> Tensor", .run = fn<run_reverse>, .on = Internal, .vjp = reverse_vjp, .batch = batch::dims}};
 
 }  // namespace
 

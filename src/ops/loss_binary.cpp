@@ -2,6 +2,7 @@
 #include "ops/activation.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/clamp.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
@@ -55,7 +56,7 @@ void bce_vjp(Backward& b) {
   if (b.needs(2)) b.set(2, unweighted * ((y - Scalar(1)) * at_least(log1p(neg(x)), kLeastLog) - y * at_least(log(x), kLeastLog)));
 }
 const Op bce{OpDef{.schema = "binary_cross_entropy.base(Tensor input, Tensor target, Tensor? weight, int reduction) -> Tensor", .run = fn<run_bce>, .on = Internal, .vjp = bce_vjp,
-                   .save = in(0) | in(1) | in(2), .node = "BinaryCrossEntropyBackward0"}};
+                   .save = in(0) | in(1) | in(2), .node = "BinaryCrossEntropyBackward0", .batch = batch::loss}};
 
 Tensor run_binary_cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, std::optional<bool> size_average, std::optional<bool> reduce, std::string_view reduction) {
   const Reduction how = reduction_of(reduction, size_average, reduce);
@@ -82,7 +83,7 @@ void bce_logits_vjp(Backward& b) {
   if (b.needs(1)) b.set(1, neg(b.in(0)) * g);
 }
 const Op bce_logits{OpDef{.schema = "binary_cross_entropy_with_logits.base(Tensor input, Tensor target, int reduction) -> Tensor", .run = fn<run_bce_logits>, .on = Internal,
-                          .vjp = bce_logits_vjp, .save = in(0) | in(1), .node = "BinaryCrossEntropyWithLogitsBackward0"}};
+                          .vjp = bce_logits_vjp, .save = in(0) | in(1), .node = "BinaryCrossEntropyWithLogitsBackward0", .batch = batch::loss}};
 
 Tensor bce_with_logits(const Tensor& input, const Tensor& target, const Tensor& weight, const Tensor& pos_weight, Reduction how) {
   check_implemented(is_floating(input.dtype()), "\"log_sigmoid_cpu\" not implemented for '", dtype_title(input.dtype()), "'");
@@ -121,7 +122,7 @@ void kl_vjp(Backward& b) {
     b.set(1, b.g() * slope);
   }
 }
-const Op kl_base{OpDef{.schema = "kl_div.base(Tensor input, Tensor target) -> Tensor", .run = fn<run_kl_base>, .on = Internal, .vjp = kl_vjp, .save = in(0) | in(1)}};
+const Op kl_base{OpDef{.schema = "kl_div.base(Tensor input, Tensor target) -> Tensor", .run = fn<run_kl_base>, .on = Internal, .vjp = kl_vjp, .save = in(0) | in(1), .batch = batch::aligned}};
 
 Tensor kl_elements(const Tensor& input, const Tensor& target, bool log_target) {
   for (const Tensor* t : {&input, &target}) {

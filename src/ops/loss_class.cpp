@@ -1,6 +1,7 @@
 // Losses of classes: the negative log likelihood and the cross entropy.
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/loss_common.h"
@@ -67,9 +68,9 @@ void nll_backward_vjp(Backward& b);
 
 // Results: the loss, and the sum of weights that the mean divides by.
 const Op nll{OpDef{.schema = "nll_loss.base(Tensor input, Tensor target, Tensor? weight, int reduction, int ignore_index) -> (Tensor, Tensor)", .run = fn<run_nll>, .on = Internal,
-                   .vjp = nll_vjp, .save = in(1) | in(2) | out(1) | shape(0), .nondiff = 2, .node = "NllLossBackward0"}};
+                   .vjp = nll_vjp, .save = in(1) | in(2) | out(1) | shape(0), .nondiff = 2, .node = "NllLossBackward0", .batch = batch::nll}};
 const Op nll_backward{OpDef{.schema = "nll_loss_backward(Tensor grad_output, Tensor target, Tensor? weight, Tensor total_weight, int[] size, int reduction, int ignore_index) -> Tensor",
-                            .run = fn<run_nll_backward>, .on = Internal, .vjp = nll_backward_vjp, .save = in(1) | in(2)}};
+                            .run = fn<run_nll_backward>, .on = Internal, .vjp = nll_backward_vjp, .save = in(1) | in(2), .batch = batch::nll_backward}};
 
 void nll_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, nll_backward(b.g(), b.in(1), b.in(2), b.out(1), b.sizes(0), b.integer(3), b.integer(4)));

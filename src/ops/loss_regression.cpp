@@ -1,6 +1,7 @@
 // Losses of differences: squared, absolute, and what lies between.
 #include "kernels/formulas/activation.h"
 #include "ops/arith.h"
+#include "ops/batch.h"
 #include "ops/formula_tensor.h"
 #include "ops/loss_common.h"
 #include "ops/pointwise.h"
@@ -43,7 +44,7 @@ void mse_vjp(Backward& b) {
   set_both(b, mse_backward(b.g(), b.in(0), b.in(1), averaged ? 2 / double(count_elements(pair_sizes(b))) : 2.0));
 }
 const Op mse{OpDef{.schema = "mse_loss.base(Tensor input, Tensor target, int reduction) -> Tensor", .run = fn<run_mse>, .on = Internal, .vjp = mse_vjp, .save = in(0) | in(1),
-                   .node = "MseLossBackward0"}};
+                   .node = "MseLossBackward0", .batch = batch::loss}};
 
 Tensor run_mse_loss(const Tensor& input, const Tensor& target, std::optional<bool> size_average, std::optional<bool> reduce, std::string_view reduction, const Tensor& weight) {
   warn_sizes(input, target);
@@ -81,7 +82,7 @@ Tensor run_l1_loss(const Tensor& input, const Tensor& target, std::optional<bool
     set_both(b, name##_backward(spread_grad(b.g(), pair_sizes(b), Reduction(b.integer(2))), b.in(0), b.in(1), b.number(3)));                                                 \
   }                                                                                                                                                                         \
   const Op name{OpDef{.schema = #name "_loss.base(Tensor input, Tensor target, int reduction, float at) -> Tensor", .run = fn<run_##name>, .on = Internal,                     \
-                      .vjp = name##_vjp, .save = in(0) | in(1)}};
+                      .vjp = name##_vjp, .save = in(0) | in(1), .batch = batch::loss}};
 BETWEEN(smooth_l1)
 BETWEEN(huber)
 #undef BETWEEN

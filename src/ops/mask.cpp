@@ -3,6 +3,7 @@
 #include "kernels/index.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
@@ -49,7 +50,7 @@ static void run_nonzero(const Op&, const Value* args, Out& out) {
 const Op nonzero{OpDef{.schema = "nonzero(Tensor input, *, bool as_tuple=False) -> Tensor",
                        .run = boxed(run_nonzero),
                        .on = Usual,
-                       .doc = "Positions of the elements that are not zero, in row-major order: int64, [count, input.dim()].\n\n"
+                       .batch = batch::dynamic_shape, .doc = "Positions of the elements that are not zero, in row-major order: int64, [count, input.dim()].\n\n"
                               "as_tuple=True gives one 1-d tensor per dimension instead, fit for indexing.\n\n"
                               "Example::\n\n    >>> torch.nonzero(torch.tensor([0, 3, 0, 4]))\n    tensor([[1],\n            [3]])\n"}};
 
@@ -75,7 +76,7 @@ static Tensor run_nonzero_static(const Tensor& input, int64_t size, int64_t fill
 static const Op nonzero_static{OpDef{.schema = "nonzero_static(Tensor input, *, int size, int fill_value=-1) -> Tensor",
                                      .run = fn<run_nonzero_static>,
                                      .on = Usual,
-                                     .doc = "The first `size` rows of torch.nonzero(input), filled up with fill_value."
+                                     .batch = batch::each, .doc = "The first `size` rows of torch.nonzero(input), filled up with fill_value."
         TABULA_EXAMPLE("torch.nonzero_static(torch.tensor([0, 5]), size=2)",
                        "tensor([[ 1],\n"
                        "            [-1]])")}};
@@ -113,7 +114,7 @@ const Op masked_fill_tensor{OpDef{.schema = "masked_fill.Tensor(Tensor input, Te
                                   .on = Both | InPlace,
                                   .devices = Devices::CpuGuests,
                                   .vjp = masked_fill_tensor_vjp,
-                                  .save = in(1)}};
+                                  .save = in(1), .batch = batch::masked_fill}};
 
 static void run_masked_fill(const Op&, const Value* args, Out& out) { fill_masked(args, args[2].scalar(), out); }
 static void masked_fill_vjp(Backward& b) {
@@ -124,7 +125,7 @@ const Op masked_fill{OpDef{.schema = "masked_fill(Tensor input, Tensor mask, Sca
                            .on = Both | InPlace,
                            .vjp = masked_fill_vjp,
                            .save = in(1),
-                           .doc = "The input with `value` where the mask is True.\n\n"
+                           .batch = batch::aligned, .doc = "The input with `value` where the mask is True.\n\n"
                                   "Args: mask (bool, broadcast against the input); value (a number or a 0-d tensor).\n\n"
                                   "Example::\n\n    >>> torch.masked_fill(torch.tensor([1, 2]), torch.tensor([True, False]), 0)\n    tensor([0, 2])\n"}};
 
@@ -161,7 +162,7 @@ const Op masked_select{OpDef{.schema = "masked_select(Tensor input, Tensor mask)
                              .on = Usual,
                              .vjp = masked_select_vjp,
                              .save = in(1) | shape(0),
-                             .doc = "The elements where the mask is True, as a 1-d tensor in row-major order.\n\n"
+                             .batch = batch::masked_select, .doc = "The elements where the mask is True, as a 1-d tensor in row-major order.\n\n"
                                     "Args: mask (bool); it and the input are broadcast against each other.\n\n"
                                     "Example::\n\n    >>> torch.masked_select(torch.tensor([1, 2, 3]), torch.tensor([True, False, True]))\n    tensor([1, 3])\n"}};
 
@@ -206,7 +207,7 @@ const Op masked_scatter{OpDef{.schema = "masked_scatter(Tensor input, Tensor mas
                               .on = Both | InPlace,
                               .vjp = masked_scatter_vjp,
                               .save = in(1) | shape(2),
-                              .doc = "The input with the elements where the mask is True replaced by those of source, in order.\n\n"
+                              .batch = batch::masked_scatter, .doc = "The input with the elements where the mask is True replaced by those of source, in order.\n\n"
                                      "Args: mask (bool, broadcast); source (same dtype, with at least as many elements as there are True ones).\n\n"
                                      "Example::\n\n    >>> torch.masked_scatter(torch.zeros(3), torch.tensor([True, False, True]), torch.tensor([5., 6.]))\n    tensor([5., 0., 6.])\n"}};
 

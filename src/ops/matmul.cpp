@@ -3,6 +3,7 @@
 #include "kernels/gemm.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
@@ -84,7 +85,7 @@ static void mm_vjp(Backward& b) {
   if (b.needs(1)) b.set(1, mm(adjoint(b.in(0)), b.g()));
 }
 const Op mm{OpDef{.schema = "mm(Tensor input, Tensor mat2) -> Tensor", .run = fn<run_mm>, .on = Usual, .lazy_bits = true, .vjp = mm_vjp, .save = in(0) | in(1), .cross_save = true,
-    .doc =
+    .batch = batch::mm, .doc =
         "The product of two matrices, [n, k] times [k, m]; no broadcasting."
         TABULA_EXAMPLE("torch.mm(torch.tensor([[1., 2.]]), torch.tensor([[3.], [4.]]))", "tensor([[11.]])")}};
 
@@ -128,7 +129,7 @@ static void bmm_vjp(Backward& b) {
   if (b.needs(1)) b.set(1, bmm(adjoint(b.in(0)), b.g()));
 }
 const Op bmm{OpDef{.schema = "bmm(Tensor input, Tensor mat2) -> Tensor", .run = fn<run_bmm>, .on = Usual, .lazy_bits = true, .vjp = bmm_vjp, .save = in(0) | in(1), .cross_save = true,
-    .doc =
+    .batch = batch::bmm, .doc =
         "The products of two batches of matrices, [b, n, k] times [b, k, m]; no broadcasting."
         TABULA_EXAMPLE("torch.bmm(torch.ones(2, 1, 3), torch.ones(2, 3, 1)).shape", "torch.Size([2, 1, 1])")}};
 
@@ -152,7 +153,7 @@ static void mv_vjp(Backward& b) {
   if (b.needs(1)) b.set(1, mv(adjoint(b.in(0)), b.g()));
 }
 const Op mv{OpDef{.schema = "mv(Tensor input, Tensor vec) -> Tensor", .run = fn<run_mv>, .on = Usual, .lazy_bits = true, .vjp = mv_vjp, .save = in(0) | in(1), .cross_save = true,
-    .doc =
+    .batch = batch::mv, .doc =
         "The product of a matrix and a vector."
         TABULA_EXAMPLE("torch.mv(torch.tensor([[1., 2.], [3., 4.]]), torch.tensor([1., 1.]))", "tensor([3., 7.])")}};
 
@@ -181,7 +182,7 @@ static void dot_vjp(Backward& b) {
   if (b.needs(1)) b.set(1, b.g() * conj_of(b.in(0)));
 }
 const Op dot{OpDef{.schema = "dot(Tensor input, Tensor tensor) -> Tensor", .run = fn<run_dot>, .on = Usual, .vjp = dot_vjp, .save = in(0) | in(1), .cross_save = true,
-    .doc =
+    .batch = batch::dot, .doc =
         "The sum of the products of two vectors of one length and dtype; complex ones are not conjugated."
         TABULA_EXAMPLE("torch.dot(torch.tensor([1, 2]), torch.tensor([3, 4]))", "tensor(11)")}};
 static Tensor run_vdot(const Tensor& a, const Tensor& b) { return inner(a, b, is_complex(a.dtype()), "vdot"); }
@@ -190,7 +191,7 @@ static void vdot_vjp(Backward& b) {
   if (b.needs(1)) b.set(1, b.g() * b.in(0));
 }
 static const Op vdot{OpDef{.schema = "vdot(Tensor input, Tensor other) -> Tensor", .run = fn<run_vdot>, .on = Usual, .vjp = vdot_vjp, .save = in(0) | in(1), .cross_save = true,
-    .doc =
+    .batch = batch::dot, .doc =
         "torch.dot with the first vector conjugated."
         TABULA_EXAMPLE("torch.vdot(torch.tensor([1 + 1j]), torch.tensor([1 + 1j]))", "tensor(2.+0.j)")}};
 
@@ -255,7 +256,7 @@ static void addmm_vjp(Backward& b) {
 }
 const Op addmm{OpDef{.schema = "addmm(Tensor input, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn<run_addmm>, .on = Pointwise_, .lazy_bits = true, .vjp = addmm_vjp,
                      .save = in(1) | in(2),
-    .doc =
+    .batch = batch::addmm, .doc =
         "beta * input + alpha * (mat1 @ mat2), in one pass; input broadcasts to the product. With beta=0, NaN in "
         "input doesn't spread."
         TABULA_EXAMPLE("torch.addmm(torch.ones(1), torch.tensor([[1., 2.]]), torch.tensor([[3.], [4.]]))",

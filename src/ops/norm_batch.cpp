@@ -3,6 +3,7 @@
 #include "kernels/norm.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
@@ -133,7 +134,7 @@ void batch_norm_backward_vjp(Backward& b) {
 const Op batch_norm_backward{OpDef{.schema = "_batch_norm_backward(Tensor grad_output, Tensor input, Tensor? weight, Tensor mean, Tensor rstd, bool training, bool[3] output_mask, float eps) "
                                              "-> (Tensor, Tensor, Tensor)",
                                    .run = fn<run_batch_norm_backward>, .on = Internal, .vjp = batch_norm_backward_vjp, .save = in(0) | in(1) | in(2) | in(3) | in(4),
-                                   .node = "NativeBatchNormBackwardBackward0"}};
+                                   .node = "NativeBatchNormBackwardBackward0", .batch = batch::batch_norm_backward}};
 
 void batch_norm_vjp(Backward& b) {
   const bool mask[3] = {b.needs(0), b.needs(1), b.needs(2)};
@@ -144,7 +145,7 @@ void batch_norm_vjp(Backward& b) {
 }
 const Op batch_norm_core{OpDef{.schema = "_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps) "
                                          "-> (Tensor, Tensor, Tensor)",
-                               .run = fn<run_batch_norm>, .on = Internal, .vjp = batch_norm_vjp, .save = in(0) | in(1) | out(1) | out(2), .nondiff = 6, .node = "NativeBatchNormBackward0"}};
+                               .run = fn<run_batch_norm>, .on = Internal, .vjp = batch_norm_vjp, .save = in(0) | in(1) | out(1) | out(2), .nondiff = 6, .node = "NativeBatchNormBackward0", .batch = batch::batch_norm}};
 
 Tensor run_batch_norm_torch(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean, const Tensor& running_var, bool training, double momentum, double eps, bool) {
   return batch_norm_core(input, weight, bias, running_mean, running_var, training, momentum, eps);
@@ -167,7 +168,7 @@ Three run_native(const Tensor& input, const Tensor& weight, const Tensor& bias, 
     const Tensor none = Tensor::empty(Dims{0}, shown, input.device());
     return {y, none, none};
   }
-  return {y, mean.dtype() == shown ? mean : cast_raw(mean, shown), rstd.dtype() == shown ? rstd : cast_raw(rstd, shown)};
+  return {y, mean.dtype() == shown ? mean : to_dtype(mean, shown), rstd.dtype() == shown ? rstd : to_dtype(rstd, shown)};
 }
 Three run_native_no_stats(const Tensor& input, const Tensor& weight, const Tensor& bias, bool training, double momentum, double eps) {
   return run_native(input, weight, bias, Tensor(), Tensor(), training, momentum, eps);
@@ -234,8 +235,7 @@ Tensor instance_norm_of(const Tensor& input, const Tensor& weight, const Tensor&
     const int64_t over = 0;
     const auto settle = [&](const Tensor& running, const Tensor& many) {
       if (!running.defined() || samples == 0) return;
-      copy_into(running, reshape(mean_dim(reshape(many, Dims{samples, channels}), IntList(&over, 1)), running.sizes()));
-      running.bump_version();
+      copy_(running, reshape(mean_dim(reshape(many, Dims{samples, channels}), IntList(&over, 1)), running.sizes()));
     };
     const NoGrad guard;
     settle(running_mean, mean);

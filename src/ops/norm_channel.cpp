@@ -2,6 +2,7 @@
 #include "kernels/norm.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/norm.h"
@@ -89,7 +90,7 @@ void group_norm_backward_vjp(Backward& b) {
 }
 const Op group_norm_backward{OpDef{.schema = "_group_norm_backward(Tensor grad_output, Tensor input, Tensor? weight, Tensor mean, Tensor rstd, int groups, bool[3] output_mask, float eps) "
                                              "-> (Tensor, Tensor, Tensor)",
-                                   .run = fn<run_group_norm_backward>, .on = Hidden, .vjp = group_norm_backward_vjp, .save = in(0) | in(1) | in(2), .node = "NativeGroupNormBackwardBackward0"}};
+                                   .run = fn<run_group_norm_backward>, .on = Hidden, .vjp = group_norm_backward_vjp, .save = in(0) | in(1) | in(2), .node = "NativeGroupNormBackwardBackward0", .batch = batch::group_norm_backward}};
 
 // What flows back through the statistics themselves: mean = average(x), rstd = (variance + eps)^(-1/2).
 Tensor through_statistics(Backward& b) {
@@ -111,7 +112,7 @@ void group_norm_vjp(Backward& b) {
   if (mask[2]) b.set(3, db);
 }
 const Op group_norm_core{OpDef{.schema = "_group_norm(Tensor input, int groups, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)", .run = fn<run_group_norm>, .on = Internal,
-                               .vjp = group_norm_vjp, .save = in(0) | in(2) | out(1) | out(2), .node = "NativeGroupNormBackward0"}};
+                               .vjp = group_norm_vjp, .save = in(0) | in(2) | out(1) | out(2), .node = "NativeGroupNormBackward0", .batch = batch::group_norm}};
 
 Tensor run_group_norm_torch(const Tensor& input, int64_t groups, const Tensor& weight, const Tensor& bias, double eps, bool) { return group_norm_core(input, groups, weight, bias, eps); }
 const Op group_norm_torch{OpDef{.schema = "group_norm.torch(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enabled=True) -> Tensor",

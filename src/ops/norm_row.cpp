@@ -5,6 +5,7 @@
 #include "kernels/norm.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
@@ -101,7 +102,7 @@ void row_norm_backward_vjp(Backward& b) {
 }
 const Op row_norm_backward{OpDef{.schema = "_row_norm_backward(Tensor grad_output, Tensor input, Tensor? weight, Tensor? mean, Tensor rstd, int[] normalized_shape, bool[3] output_mask, float eps, "
                                            "bool rms) -> (Tensor, Tensor, Tensor)",
-                                 .run = fn<run_row_norm_backward>, .on = Hidden, .vjp = row_norm_backward_vjp, .save = in(0) | in(1) | in(2), .node = "NativeLayerNormBackwardBackward0"}};
+                                 .run = fn<run_row_norm_backward>, .on = Hidden, .vjp = row_norm_backward_vjp, .save = in(0) | in(1) | in(2), .node = "NativeLayerNormBackwardBackward0", .batch = batch::row_norm_backward}};
 
 void row_norm_vjp(Backward& b) {
   const bool mask[3] = {b.needs(0), b.needs(2), b.needs(3)};
@@ -111,7 +112,7 @@ void row_norm_vjp(Backward& b) {
   if (mask[2]) b.set(3, db);
 }
 const Op row_norm{OpDef{.schema = "_row_norm(Tensor input, int[] normalized_shape, Tensor? weight, Tensor? bias, float eps, bool rms) -> (Tensor, Tensor, Tensor)", .run = fn<run_row_norm>,
-                        .on = Internal, .vjp = row_norm_vjp, .save = in(0) | in(2) | out(1) | out(2), .nondiff = 6, .node = "NativeLayerNormBackward0"}};
+                        .on = Internal, .vjp = row_norm_vjp, .save = in(0) | in(2) | out(1) | out(2), .nondiff = 6, .node = "NativeLayerNormBackward0", .batch = batch::row_norm}};
 
 // ---- layer norm ----
 
@@ -125,7 +126,7 @@ const Op layer_norm_torch{OpDef{.schema = "layer_norm.torch(Tensor input, int[] 
 std::tuple<Tensor, Tensor, Tensor> run_native_layer_norm(const Tensor& input, IntList normalized, const Tensor& weight, const Tensor& bias, double eps) {
   auto [y, mean, rstd] = row_norm.many<3>(input, normalized, weight, bias, eps, false);
   const DType shown = weight.defined() ? weight.dtype() : input.dtype();
-  return {y, mean.dtype() == shown ? mean : cast_raw(mean, shown), rstd.dtype() == shown ? rstd : cast_raw(rstd, shown)};
+  return {y, mean.dtype() == shown ? mean : to_dtype(mean, shown), rstd.dtype() == shown ? rstd : to_dtype(rstd, shown)};
 }
 const Op native_layer_norm{OpDef{.schema = "native_layer_norm(Tensor input, int[] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)",
                                  .run = fn<run_native_layer_norm>, .on = Function | Internal, .composite = true,

@@ -15,6 +15,7 @@ namespace tabula {
 
 class Op;
 struct Backward;
+class Batched;
 
 // ---- implementations: typed functions behind one boxed signature ------------------------------------------------
 
@@ -170,6 +171,10 @@ constexpr uint32_t in(int i) { return 1u << i; }
 constexpr uint32_t out(int i = 0) { return 1u << (12 + i); }
 constexpr uint32_t shape(int i = 0) { return 1u << (18 + i); }
 
+// How the row acts on a batch, under vmap; see ops/batch.h, which also has the usual rules. Composites and pointwise rows
+// need none.
+using BatchRule = void (*)(Batched& b);
+
 // ---- the row -----------------------------------------------------------------------------------------------------
 
 // Where Python finds an operation.
@@ -210,6 +215,7 @@ struct OpDef {
   uint8_t nondiff = 0;        // bit i: result i is not differentiable (indices, counts)
   const char* node = nullptr; // name of the graph node where it isn't CamelCase(name) + "Backward0"
   const char* method_schema = nullptr;  // where the method's parameters differ
+  BatchRule batch = nullptr;
   int16_t kernel = -1;        // for shared implementations: which kernel
   uint16_t rule = 0;          // and which dtype rule
   const char* doc = "";

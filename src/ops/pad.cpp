@@ -4,6 +4,7 @@
 
 #include "kernels/pad.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
 
@@ -114,13 +115,13 @@ void mapped_backward_vjp(Backward& b);
 }  // namespace
 
 const Op constant_pad_nd{OpDef{.schema = "constant_pad_nd(Tensor input, int[] pad, Scalar value=0) -> Tensor", .run = fn<run_constant_pad>, .on = Function | OutForm, .vjp = constant_pad_vjp,
-                               .doc = "Adds elements of one value around a tensor; a negative number of them crops.\n\nArgs: input (any shape and dtype); pad: how many before and after, from the last "
+                               .batch = batch::same, .doc = "Adds elements of one value around a tensor; a negative number of them crops.\n\nArgs: input (any shape and dtype); pad: how many before and after, from the last "
                                       "dimension on; value. Raises RuntimeError for too many numbers or a negative size.\n\nExample::\n\n    >>> torch.constant_pad_nd(torch.ones(2), [1, 2])\n    "
                                       "tensor([0., 1., 1., 0., 0.])\n"}};
 
-static const Op mapped_pad{OpDef{.schema = "mapped_pad(Tensor input, int[] pad, int mode) -> Tensor", .run = fn<run_mapped>, .on = Hidden, .vjp = mapped_vjp, .save = shape(0)}};
+static const Op mapped_pad{OpDef{.schema = "mapped_pad(Tensor input, int[] pad, int mode) -> Tensor", .run = fn<run_mapped>, .on = Hidden, .vjp = mapped_vjp, .save = shape(0), .batch = batch::same}};
 static const Op mapped_pad_backward{OpDef{.schema = "mapped_pad_backward(Tensor grad_output, int[] size, int[] pad, int mode) -> Tensor", .run = fn<run_mapped_backward>, .on = Hidden,
-                                          .vjp = mapped_backward_vjp}};
+                                          .vjp = mapped_backward_vjp, .batch = batch::sized}};
 
 namespace {
 

@@ -1,6 +1,7 @@
 // Maximum and average pooling with sliding windows.
 #include "core/state.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
@@ -74,7 +75,7 @@ void max_pool_vjp(Backward& b) {
 #define MAX_POOL_CORE(n, Node)                                                                                                                                                     \
   const Op max_pool##n##d_core{OpDef{.schema = "max_pool" #n "d_with_indices" MAX_POOL_ARGUMENTS(n, " stride=[]") ") -> (Tensor, Tensor)", .run = fn<run_max_pool<n>>,                     \
                                      .on = n == 1 ? Internal | Function : Internal, .vjp = max_pool_vjp<n>, .save = shape() | out(1), .nondiff = 2, .node = Node,  \
-                                     .doc = "The greatest elements of windows, and their positions in the input plane; see torch.nn.functional.max_pool" #n "d."  \
+                                     .batch = batch::fold<n>, .doc = "The greatest elements of windows, and their positions in the input plane; see torch.nn.functional.max_pool" #n "d."  \
                                             TABULA_EXAMPLE("torch._C._ops.max_pool1d_with_indices(torch.tensor([[1., 3.]]), 2)", "(tensor([[3.]]), tensor([[1]]))")}};
 MAX_POOL_CORE(1, "MaxPool2DWithIndicesBackward0")
 MAX_POOL_CORE(2, "MaxPool2DWithIndicesBackward0")
@@ -133,7 +134,7 @@ void aten_backward_vjp(Backward& b) {
 const Op max_pool2d_with_indices_backward{OpDef{.schema = "max_pool2d_with_indices_backward(Tensor grad_output, Tensor input, int[2] kernel_size, int[2] stride, int[2] padding, int[2] dilation, "
                                                           "bool ceil_mode, Tensor indices) -> Tensor",
                                                 .run = fn<run_aten_backward>, .on = Internal | NN | OutForm, .vjp = aten_backward_vjp, .save = shape(1) | in(7),
-    .doc =
+    .batch = batch::fold<2>, .doc =
         "The gradient of max_pool2d from that of its result and the indices of the maxima."
         TABULA_EXAMPLE("torch._C._nn.max_pool2d_with_indices_backward(torch.ones(1, 1, 1), torch.tensor([[[1., 2.]]]), [1, 2], [1, 2], [0, 0], [1, 1], False, torch.tensor([[[1]]]))",
                        "tensor([[[0., 1.]]])")}};
@@ -189,9 +190,9 @@ void avg_pool_backward_vjp(Backward& b);
 #define AVG_POOL_TAIL(n) "int[" #n "] kernel_size, int[" #n "] stride=[], int[" #n "] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor"
 #define AVG_POOL_CORE(n, Node)                                                                                                                                                      \
   const Op avg_pool##n##d_core{OpDef{.schema = "avg_pool" #n "d.core(Tensor input, " AVG_POOL_TAIL(n), .run = fn<run_avg_pool<n>>, .on = Internal, .vjp = avg_pool_vjp<n>, .save = shape(),    \
-                                     .node = Node}};                                                                                                                                \
+                                     .node = Node, .batch = batch::fold<n>}};                                                                                                                                \
   const Op avg_pool##n##d_backward{OpDef{.schema = "avg_pool" #n "d_backward(Tensor grad_output, int[] input_sizes, " AVG_POOL_TAIL(n), .run = fn<run_avg_pool_backward<n>>, .on = Internal, \
-                                         .vjp = avg_pool_backward_vjp<n>}};
+                                         .vjp = avg_pool_backward_vjp<n>, .batch = batch::fold<n>}};
 AVG_POOL_CORE(1, "AvgPool2DBackward0")
 AVG_POOL_CORE(2, "AvgPool2DBackward0")
 AVG_POOL_CORE(3, "AvgPool3DBackward0")
@@ -241,6 +242,6 @@ AVG_POOL(3)
 }  // namespace
 
 const Op max_pool_backward{OpDef{.schema = "_max_pool_backward(Tensor grad_output, int[] input_sizes, Tensor indices, int spatial) -> Tensor", .run = fn<run_max_pool_backward>, .on = Internal,
-                                 .vjp = max_pool_backward_vjp, .save = in(2)}};
+                                 .vjp = max_pool_backward_vjp, .save = in(2), .batch = batch::sized}};
 
 }  // namespace tabula

@@ -3,6 +3,7 @@
 
 #include "core/state.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
 #include "ops/optional_int.h"
@@ -88,9 +89,9 @@ constexpr const char* kAverageDoc =
     "Example::\n\n    >>> torch.nn.functional.adaptive_avg_pool1d(torch.tensor([[1., 3., 2., 4.]]), 2)\n    tensor([[2., 3.]])\n";
 #define AVERAGE(n, Node)                                                                                                                                                             \
   const Op average##n{OpDef{.schema = "adaptive_avg_pool" #n "d(Tensor input, int?[" #n "] output_size) -> Tensor", .run = fn<run_average<n>>, .on = n == 1 ? NN | Function : NN | OutForm,     \
-                            .vjp = average_vjp<n>, .save = shape(), .node = Node, .doc = kAverageDoc}};                                                                              \
+                            .vjp = average_vjp<n>, .save = shape(), .node = Node, .batch = batch::fold<n>, .doc = kAverageDoc}};                                                                              \
   const Op average##n##_backward{OpDef{.schema = "_adaptive_avg_pool" #n "d_backward(Tensor grad_output, int[] input_sizes) -> Tensor", .run = fn<run_average_backward<n>>, .on = Internal,   \
-                                       .vjp = average_backward_vjp<n>, .save = shape()}};
+                                       .vjp = average_backward_vjp<n>, .save = shape(), .batch = batch::fold<n>}};
 AVERAGE(1, "AdaptiveAvgPool2DBackward0")
 AVERAGE(2, "AdaptiveAvgPool2DBackward0")
 AVERAGE(3, "AdaptiveAvgPool3DBackward0")
@@ -142,7 +143,7 @@ constexpr const char* kMaxDoc =
     "Example::\n\n    >>> torch.nn.functional.adaptive_max_pool1d(torch.tensor([[1., 3., 2., 4.]]), 2)\n    tensor([[3., 4.]])\n";
 #define MAXIMUM(n, Node)                                                                                                                                                             \
   const Op maximum##n##_core{OpDef{.schema = "adaptive_max_pool" #n "d.core(Tensor input, int?[" #n "] output_size) -> (Tensor, Tensor)", .run = fn<run_max<n>>,                             \
-                                   .on = n == 1 ? Internal | Function : Internal, .vjp = max_vjp<n>, .save = shape() | out(1), .nondiff = 2, .node = Node, .doc = kMaxDoc}};                         \
+                                   .on = n == 1 ? Internal | Function : Internal, .vjp = max_vjp<n>, .save = shape() | out(1), .nondiff = 2, .node = Node, .batch = batch::fold<n>, .doc = kMaxDoc}};                         \
   const Op maximum##n##_nn{OpDef{.schema = "adaptive_max_pool" #n "d(Tensor input, int?[" #n "] output_size, bool return_indices=False) -> Tensor", .run = boxed(run_max_nn<n, false>),      \
                                  .on = NN, .composite = true, .doc = kMaxDoc}};                                                                                                      \
   const Op maximum##n##_with_indices_nn{OpDef{.schema = "adaptive_max_pool" #n "d_with_indices(Tensor input, int?[" #n "] output_size, bool return_indices=False) -> (Tensor, Tensor)",     \

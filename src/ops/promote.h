@@ -23,6 +23,12 @@ class ResultType {
     else
       merge(dim_, has_dim_, t.dtype());
   }
+  void add(DType dtype, bool without_dims) {
+    if (without_dims)
+      merge(zero_, has_zero_, dtype);
+    else
+      merge(dim_, has_dim_, dtype);
+  }
   void add(const Scalar& s) { merge(wrapped_, has_wrapped_, s.dtype(default_dtype)); }
   void add(const Operand& o) {
     if (o.is_tensor())

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
@@ -79,7 +80,7 @@ void fill_bernoulli(const Tensor& t, double p, Generator* generator) {
 }
 
 #define RANDOM_ROW(variable, text, function, words) \
-  variable { OpDef{.schema = text " -> Tensor(a!)", .run = fn<function>, .on = Method, .vjp = overwritten_vjp, .doc = words} }
+  variable { OpDef{.schema = text " -> Tensor(a!)", .run = fn<function>, .on = Method, .vjp = overwritten_vjp, .batch = batch::draw_in_place, .doc = words} }
 
 static Tensor run_uniform_(const Tensor& input, double from, double to, Generator* generator) {
   fill_uniform(input, from, to, generator);
@@ -160,17 +161,17 @@ const Op bernoulli_{OpDef{.schema = "bernoulli_(Tensor(a!) input, Operand p=0.5,
                           .on = Method,
                           .vjp = bernoulli_into_vjp,
                           .save = shape(1),
-                          .doc = "Fills the tensor with ones of probability p, zeros otherwise; p is a number or a tensor of probabilities."}};
+                          .batch = batch::draw_in_place, .doc = "Fills the tensor with ones of probability p, zeros otherwise; p is a number or a tensor of probabilities."}};
 static Tensor run_bernoulli_p(const Tensor& input, double p, Generator* generator) {
   Tensor result = Tensor::empty_like(input, input.dtype());
   fill_bernoulli(result, p, generator);
   return result;
 }
-static const Op bernoulli_p{OpDef{.schema = "bernoulli.p(Tensor input, float p, *, Generator? generator=None) -> Tensor",
+const Op bernoulli_p{OpDef{.schema = "bernoulli.p(Tensor input, float p, *, Generator? generator=None) -> Tensor",
                                   .run = fn<run_bernoulli_p>,
                                   .on = Both,
                                   .vjp = no_gradient_vjp,
-                                  .save = shape(0)}};
+                                  .save = shape(0), .batch = batch::draw_like}};
 static void run_bernoulli(const Op&, const Value* args, Out& out) {
   const Tensor& input = args[0].tensor();
   if (out.into) check_writable(*out.into);
@@ -182,7 +183,7 @@ static const Op bernoulli{OpDef{.schema = "bernoulli(Tensor input, *, Generator?
                                 .run = boxed(run_bernoulli),
                                 .on = Usual,
                                 .vjp = overwritten_vjp,
-                                .doc = "Ones with the probabilities in the input (floating dtype, in [0, 1]), zeros otherwise."
+                                .batch = batch::draw_given, .doc = "Ones with the probabilities in the input (floating dtype, in [0, 1]), zeros otherwise."
         TABULA_EXAMPLE("torch.bernoulli(torch.tensor([0., 1.]))", "tensor([0., 1.])")}};
 
 // ---- integers ----
@@ -275,7 +276,7 @@ static Tensor run_random_range_(const Tensor& input, int64_t from, std::optional
 const Op random_range_{OpDef{.schema = "random_.from(Tensor(a!) input, int from, int? to, *, Generator? generator=None) -> Tensor(a!)",
                              .run = fn<run_random_range_>,
                              .on = Method,
-                             .vjp = overwritten_vjp}};
+                             .vjp = overwritten_vjp, .batch = batch::draw_in_place}};
 static Tensor run_random_to_(const Tensor& input, int64_t to, Generator* generator) {
   check_random(input);
   fill_integers(input, 0, to, generator);
@@ -284,7 +285,7 @@ static Tensor run_random_to_(const Tensor& input, int64_t to, Generator* generat
 static const Op random_to_{OpDef{.schema = "random_.to(Tensor(a!) input, int to, *, Generator? generator=None) -> Tensor(a!)",
                                  .run = fn<run_random_to_>,
                                  .on = Method,
-                                 .vjp = overwritten_vjp}};
+                                 .vjp = overwritten_vjp, .batch = batch::draw_in_place}};
 static Tensor run_random_(const Tensor& input, Generator* generator) {
   check_random(input);
   draw(input, generator, kernels::random_full);

@@ -6,7 +6,7 @@
 
 namespace tabula {
 
-extern const Op uniform_, normal_, exponential_, bernoulli_, random_range_;
+extern const Op uniform_, normal_, exponential_, bernoulli_, bernoulli_p, random_range_;
 
 inline Generator& generator_or_default(Generator* generator) { return generator ? *generator : default_generator(); }
 inline kernels::RandomOut random_out(const Tensor& t) { return {t.dtype(), t.data(), t.sizes(), t.strides()}; }

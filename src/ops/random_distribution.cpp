@@ -1,5 +1,6 @@
 // Draws whose parameters are tensors: multinomial, poisson, binomial, gamma, Dirichlet.
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
@@ -44,7 +45,7 @@ void run_multinomial(const Op&, const Value* args, Out& out) {
 const Op multinomial{OpDef{.schema = "multinomial(Tensor input, int num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor",
                            .run = boxed(run_multinomial),
                            .on = Usual,
-                           .doc = "Category numbers (int64) drawn with probabilities in proportion to the weights in each row of the input (1-d or 2-d, floating dtype)."
+                           .batch = batch::multinomial, .doc = "Category numbers (int64) drawn with probabilities in proportion to the weights in each row of the input (1-d or 2-d, floating dtype)."
         TABULA_EXAMPLE("torch.multinomial(torch.tensor([0., 1.]), 3, replacement=True)", "tensor([1, 1, 1])")}};
 
 Tensor run_poisson(const Tensor& input, Generator* generator) {
@@ -61,7 +62,7 @@ const Op poisson{OpDef{.schema = "poisson(Tensor input, Generator? generator=Non
                        .on = Function,
                        .vjp = rate_vjp,
                        .save = shape(0),
-                       .doc = "Poisson distributed counts, one for each rate in the input (floating dtype, not negative)."
+                       .batch = batch::draw_given, .doc = "Poisson distributed counts, one for each rate in the input (floating dtype, not negative)."
         TABULA_EXAMPLE("torch.poisson(torch.tensor([0.]))", "tensor([0.])")}};
 
 Tensor run_binomial(const Tensor& count, const Tensor& prob, Generator* generator) {
@@ -80,7 +81,7 @@ const Op binomial{OpDef{.schema = "binomial(Tensor count, Tensor prob, Generator
                         .on = Function,
                         .vjp = no_gradient_vjp,
                         .save = shape(0) | shape(1),
-                        .doc = "Numbers of successes in `count` trials of probability `prob`, both of the same floating dtype and broadcast."
+                        .batch = batch::draw_given, .doc = "Numbers of successes in `count` trials of probability `prob`, both of the same floating dtype and broadcast."
         TABULA_EXAMPLE("torch.binomial(torch.tensor([5.]), torch.tensor([1.]))", "tensor([5.])")}};
 
 Tensor run_standard_gamma(const Tensor& input, Generator* generator) {
@@ -92,7 +93,7 @@ Tensor run_standard_gamma(const Tensor& input, Generator* generator) {
   return result;
 }
 const Op standard_gamma{OpDef{.schema = "_standard_gamma(Tensor input, Generator? generator=None) -> Tensor", .run = fn<run_standard_gamma>, .on = Function,
-    .doc =
+    .batch = batch::draw_given, .doc =
         "Samples of gamma distributions with the input as shapes and rate 1. Source: Marsaglia and Tsang, 2000."
         TABULA_EXAMPLE("torch._standard_gamma(torch.ones(2)).shape", "torch.Size([2])")}};
 
@@ -105,7 +106,7 @@ Tensor run_sample_dirichlet(const Tensor& input, Generator* generator) {
   return result;
 }
 const Op sample_dirichlet{OpDef{.schema = "_sample_dirichlet(Tensor input, Generator? generator=None) -> Tensor", .run = fn<run_sample_dirichlet>, .on = Function,
-    .doc =
+    .batch = batch::draw_given, .doc =
         "Samples of Dirichlet distributions with the concentrations of the last dimension."
         TABULA_EXAMPLE("torch._sample_dirichlet(torch.tensor([1.]))", "tensor([1.0000])")}};
 

@@ -2,6 +2,7 @@
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
@@ -32,12 +33,12 @@ void run_sized(const Op&, const Value* args, Out& out) {
 const Op rand{OpDef{.schema = "rand(int[] size, " RANDOM_OPTIONS ") -> Tensor",
                     .run = boxed(run_sized<fill_uniform>),
                     .on = Function | OutForm,
-                    .doc = "A tensor of the given size with numbers drawn uniformly from [0, 1).\n\n"
+                    .batch = batch::draw_sized, .doc = "A tensor of the given size with numbers drawn uniformly from [0, 1).\n\n"
                            "Example::\n\n    >>> torch.rand(2, generator=torch.Generator().manual_seed(0))\n    tensor([0.4963, 0.7682])\n"}};
 const Op randn{OpDef{.schema = "randn(int[] size, " RANDOM_OPTIONS ") -> Tensor",
                      .run = boxed(run_sized<fill_normal>),
                      .on = Function | OutForm,
-                     .doc = "A tensor of the given size with numbers of the standard normal distribution (complex: of variance 1).\n\n"
+                     .batch = batch::draw_sized, .doc = "A tensor of the given size with numbers of the standard normal distribution (complex: of variance 1).\n\n"
                             "Example::\n\n    >>> torch.randn(2, generator=torch.Generator().manual_seed(0))\n    tensor([ 1.5410, -0.2934])\n"}};
 
 template <auto fill>
@@ -50,12 +51,12 @@ void run_like(const Op&, const Value* args, Out& out) {
 const Op rand_like{OpDef{.schema = "rand_like(Tensor input, *, Generator? generator=None, " LIKE_OPTIONS ") -> Tensor",
                          .run = boxed(run_like<fill_uniform>),
                          .on = Function,
-                         .doc = "As torch.rand, with the input's size, dtype and memory order."
+                         .batch = batch::draw_like, .doc = "As torch.rand, with the input's size, dtype and memory order."
         TABULA_EXAMPLE("torch.rand_like(torch.zeros(2, 3)).shape", "torch.Size([2, 3])")}};
 const Op randn_like{OpDef{.schema = "randn_like(Tensor input, *, Generator? generator=None, " LIKE_OPTIONS ") -> Tensor",
                           .run = boxed(run_like<fill_normal>),
                           .on = Function,
-                          .doc = "As torch.randn, with the input's size, dtype and memory order."
+                          .batch = batch::draw_like, .doc = "As torch.randn, with the input's size, dtype and memory order."
         TABULA_EXAMPLE("torch.randn_like(torch.zeros(2, 3)).shape", "torch.Size([2, 3])")}};
 
 // ---- randint ----
@@ -71,9 +72,9 @@ void run_randint_low(const Op&, const Value* args, Out& out) { integers(args + 2
 const Op randint{OpDef{.schema = "randint(int high, int[] size, " RANDOM_OPTIONS ") -> Tensor",
                        .run = boxed(run_randint),
                        .on = Function | OutForm,
-                       .doc = "Integers drawn uniformly from [low, high), low being 0 if left out; int64 unless dtype says otherwise.\n\n"
+                       .batch = batch::draw_sized, .doc = "Integers drawn uniformly from [low, high), low being 0 if left out; int64 unless dtype says otherwise.\n\n"
                               "Example::\n\n    >>> torch.randint(10, (3,), generator=torch.Generator().manual_seed(0))\n    tensor([4, 9, 3])\n"}};
-const Op randint_low{OpDef{.schema = "randint.low(int low, int high, int[] size, " RANDOM_OPTIONS ") -> Tensor", .run = boxed(run_randint_low), .on = Function | OutForm}};
+const Op randint_low{OpDef{.schema = "randint.low(int low, int high, int[] size, " RANDOM_OPTIONS ") -> Tensor", .run = boxed(run_randint_low), .on = Function | OutForm, .batch = batch::draw_sized}};
 
 void integers_like(const Tensor& like, const Value* rest, int64_t low, int64_t high, Out& out) {
   const FactoryOptions options(rest + 1);
@@ -86,11 +87,11 @@ void run_randint_like_low(const Op&, const Value* args, Out& out) { integers_lik
 const Op randint_like{OpDef{.schema = "randint_like(Tensor input, int high, *, Generator? generator=None, " LIKE_OPTIONS ") -> Tensor",
                             .run = boxed(run_randint_like),
                             .on = Function,
-                            .doc = "As torch.randint, with the input's size, dtype and memory order."
+                            .batch = batch::draw_like, .doc = "As torch.randint, with the input's size, dtype and memory order."
         TABULA_EXAMPLE("torch.randint_like(torch.zeros(2), 1)", "tensor([0., 0.])")}};
 const Op randint_like_low{OpDef{.schema = "randint_like.low_dtype(Tensor input, int low, int high, *, Generator? generator=None, " LIKE_OPTIONS ") -> Tensor",
                                 .run = boxed(run_randint_like_low),
-                                .on = Function}};
+                                .on = Function, .batch = batch::draw_like}};
 
 void run_randperm(const Op&, const Value* args, Out& out) {
   const int64_t n = args[0].integer();
@@ -115,7 +116,7 @@ void run_randperm(const Op&, const Value* args, Out& out) {
 const Op randperm{OpDef{.schema = "randperm(int n, " RANDOM_OPTIONS ") -> Tensor",
                         .run = boxed(run_randperm),
                         .on = Function | OutForm,
-                        .doc = "The numbers 0 to n - 1 in random order, int64 unless dtype says otherwise.\n\n"
+                        .batch = batch::draw_sized, .doc = "The numbers 0 to n - 1 in random order, int64 unless dtype says otherwise.\n\n"
                                "Example::\n\n    >>> torch.randperm(4, generator=torch.Generator().manual_seed(0))\n    tensor([0, 1, 3, 2])\n"}};
 
 // ---- normal ----
@@ -140,7 +141,7 @@ const Op normal_tensors{OpDef{.schema = "normal.Tensor_Tensor(Tensor mean, Tenso
                               .on = Function | OutForm,
                               .vjp = no_gradient_vjp,
                               .save = shape(0) | shape(1),
-                              .doc = "Normally distributed numbers; mean and std are numbers or tensors that are broadcast, and with two numbers size gives the shape."
+                              .batch = batch::draw_given, .doc = "Normally distributed numbers; mean and std are numbers or tensors that are broadcast, and with two numbers size gives the shape."
         TABULA_EXAMPLE("torch.normal(torch.tensor([1., 2.]), torch.tensor([0., 0.]))", "tensor([1., 2.])")}};
 void normal_mean_vjp(Backward& b) { b.set(0, zeros_raw(b.sizes(0), b.dtype(0), b.g().device())); }
 void normal_std_vjp(Backward& b) { b.set(1, zeros_raw(b.sizes(1), b.dtype(1), b.g().device())); }
@@ -154,7 +155,7 @@ const Op normal_mean{OpDef{.schema = "normal.Tensor_float(Tensor mean, float std
                            .run = fn<run_normal_mean>,
                            .on = Function | OutForm,
                            .vjp = normal_mean_vjp,
-                           .save = shape(0)}};
+                           .save = shape(0), .batch = batch::draw_given}};
 Tensor run_normal_std(double mean, const Tensor& std, Generator* generator) {
   check_std(std);
   const Tensor t = standard(std.sizes(), std.dtype(), std.device(), generator);
@@ -164,14 +165,14 @@ const Op normal_std{OpDef{.schema = "normal.float_Tensor(float mean, Tensor std,
                           .run = fn<run_normal_std>,
                           .on = Function | OutForm,
                           .vjp = normal_std_vjp,
-                          .save = shape(1)}};
+                          .save = shape(1), .batch = batch::draw_given}};
 void run_normal_size(const Op&, const Value* args, Out& out) {
   const FactoryOptions options(args + 4);
   Tensor t = Tensor::empty(args[2].ints(), out_dtype(out, options, default_dtype), options.device_or_default());
   fill_normal(t, args[0].number(), args[1].number(), args[3].generator());
   detail::box(out, options.finish(std::move(t)));
 }
-const Op normal_size{OpDef{.schema = "normal.float_float(float mean, float std, int[] size, " RANDOM_OPTIONS ") -> Tensor", .run = boxed(run_normal_size), .on = Function | OutForm}};
+const Op normal_size{OpDef{.schema = "normal.float_float(float mean, float std, int[] size, " RANDOM_OPTIONS ") -> Tensor", .run = boxed(run_normal_size), .on = Function | OutForm, .batch = batch::draw_sized}};
 
 }  // namespace
 

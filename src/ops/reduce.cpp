@@ -3,6 +3,7 @@
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
@@ -104,7 +105,7 @@ static Tensor run_sum(const Tensor& input, std::optional<DType> dtype) {
 }
 static void sum_vjp(Backward& b) { b.set(0, expand(b.g(), b.sizes(0))); }
 const Op sum{OpDef{.schema = "sum(Tensor input, *, dtype? dtype=None) -> Tensor", .run = fn<run_sum>, .on = Both, .vjp = sum_vjp, .save = shape(),
-    .doc =
+    .batch = batch::whole, .doc =
         "The sum of all elements, or along the dimensions of dim (kept with size 1 if keepdim). Integers and bool "
         "sum to int64; dtype converts before summing."
         TABULA_EXAMPLE("torch.sum(torch.tensor([[1, 2], [3, 4]]))", "tensor(10)")
@@ -115,7 +116,7 @@ static Tensor run_sum_dim(const Tensor& input, OptionalInts dim, bool keepdim, s
 }
 static void sum_dim_vjp(Backward& b) { b.set(0, expand_reduced(b.g(), b.sizes(0), b.has(1) ? OptionalInts(b.ints(1)) : std::nullopt, b.flag(2))); }
 const Op sum_dim{OpDef{.schema = "sum.dim(Tensor input, int[1]? dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor", .run = fn<run_sum_dim>, .on = Usual, .vjp = sum_dim_vjp, .save = shape(),
-                       .node = "SumBackward1"}};
+                       .node = "SumBackward1", .batch = batch::dims}};
 
 static DType mean_dtype(const Tensor& t, std::optional<DType> dtype) {
   const DType d = dtype.value_or(t.dtype());
@@ -137,7 +138,7 @@ static double reduced_count(IntList sizes, OptionalInts dims) {
 }
 static void mean_vjp(Backward& b) { b.set(0, expand(b.g(), b.sizes(0)) / Scalar(reduced_count(b.sizes(0), std::nullopt))); }
 const Op mean{OpDef{.schema = "mean(Tensor input, *, dtype? dtype=None) -> Tensor", .run = fn<run_mean>, .on = Usual, .vjp = mean_vjp, .save = shape(),
-    .doc =
+    .batch = batch::whole, .doc =
         "The mean of all elements, or along the dimensions of dim (kept with size 1 if keepdim); NaN of nothing. "
         "A RuntimeError for integers, unless dtype converts them."
         TABULA_EXAMPLE("torch.mean(torch.tensor([[1., 2.], [3., 4.]]))", "tensor(2.5000)")
@@ -152,14 +153,14 @@ static void mean_dim_vjp(Backward& b) {
   b.set(0, expand_reduced(b.g(), b.sizes(0), dims, b.flag(2)) / Scalar(reduced_count(b.sizes(0), dims)));
 }
 const Op mean_dim{OpDef{.schema = "mean.dim(Tensor input, int[1]? dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor", .run = fn<run_mean_dim>, .on = Usual, .vjp = mean_dim_vjp, .save = shape(),
-                        .node = "MeanBackward1"}};
+                        .node = "MeanBackward1", .batch = batch::dims}};
 
 // ---- any and all ----
 
 static DType truth_dtype(const Tensor& t) { return t.dtype() == DType::UInt8 ? DType::UInt8 : DType::Bool; }
 static Tensor run_any(const Tensor& input) { return reduce_raw(kernels::Reduce::any, input, ReducedDims(input, std::nullopt), false, truth_dtype(input)); }
 const Op any{OpDef{.schema = "any(Tensor input) -> Tensor", .run = fn<run_any>, .on = Usual,
-    .doc =
+    .batch = batch::whole, .doc =
         "Whether any element is nonzero, of all or along dim (False of nothing). The result is bool, for uint8 "
         "uint8."
         TABULA_EXAMPLE("torch.any(torch.tensor([0, 1]))", "tensor(True)")
@@ -167,10 +168,10 @@ const Op any{OpDef{.schema = "any(Tensor input) -> Tensor", .run = fn<run_any>, 
 static Tensor run_any_dim(const Tensor& input, OptionalInts dim, bool keepdim) {
   return reduce_raw(kernels::Reduce::any, input, ReducedDims(input, dim, false), keepdim, truth_dtype(input));
 }
-static const Op any_dim{OpDef{.schema = "any.dim(Tensor input, int[1]? dim, bool keepdim=False) -> Tensor", .run = fn<run_any_dim>, .on = Usual}};
+static const Op any_dim{OpDef{.schema = "any.dim(Tensor input, int[1]? dim, bool keepdim=False) -> Tensor", .run = fn<run_any_dim>, .on = Usual, .batch = batch::dims}};
 static Tensor run_all(const Tensor& input) { return reduce_raw(kernels::Reduce::all, input, ReducedDims(input, std::nullopt), false, truth_dtype(input)); }
 const Op all{OpDef{.schema = "all(Tensor input) -> Tensor", .run = fn<run_all>, .on = Usual,
-    .doc =
+    .batch = batch::whole, .doc =
         "Whether all elements are nonzero, of all or along dim (True of nothing). The result is bool, for uint8 "
         "uint8."
         TABULA_EXAMPLE("torch.all(torch.tensor([0, 1]))", "tensor(False)")
@@ -178,6 +179,6 @@ const Op all{OpDef{.schema = "all(Tensor input) -> Tensor", .run = fn<run_all>, 
 static Tensor run_all_dim(const Tensor& input, OptionalInts dim, bool keepdim) {
   return reduce_raw(kernels::Reduce::all, input, ReducedDims(input, dim, false), keepdim, truth_dtype(input));
 }
-static const Op all_dim{OpDef{.schema = "all.dim(Tensor input, int[1]? dim, bool keepdim=False) -> Tensor", .run = fn<run_all_dim>, .on = Usual}};
+static const Op all_dim{OpDef{.schema = "all.dim(Tensor input, int[1]? dim, bool keepdim=False) -> Tensor", .run = fn<run_all_dim>, .on = Usual, .batch = batch::dims}};
 
 }  // namespace tabula

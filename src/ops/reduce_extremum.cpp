@@ -2,6 +2,7 @@
 
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/exact_out.h"
 #include "ops/lines.h"
@@ -129,16 +130,16 @@ Tensor run_position(const Tensor& input, std::optional<int64_t> dim, bool keepdi
 }  // namespace
 
 const Op amax{OpDef{.schema = "amax(Tensor input, int[1] dim=[], bool keepdim=False) -> Tensor", .run = boxed(run_extreme_boxed<Reduce::amax>), .on = Usual, .vjp = amax_vjp, .save = in(0) | out(),
-                    .doc = "Greatest elements over the dims in `dim` (over all when empty).\n\nArgs: input (real dtype), dim (int or ints), keepdim. Returns a tensor of the input's dtype; NaN wins.\n"
+                    .batch = batch::dims, .doc = "Greatest elements over the dims in `dim` (over all when empty).\n\nArgs: input (real dtype), dim (int or ints), keepdim. Returns a tensor of the input's dtype; NaN wins.\n"
                            "Equal extrema share the gradient evenly. Raises IndexError when a reduced dim has size zero.\n\n"
                            "Example::\n\n    >>> torch.amax(torch.tensor([[1., 3.], [4., 2.]]), 1)\n    tensor([3., 4.])\n"}};
 const Op amin{OpDef{.schema = "amin(Tensor input, int[1] dim=[], bool keepdim=False) -> Tensor", .run = boxed(run_extreme_boxed<Reduce::amin>), .on = Usual, .vjp = amax_vjp, .save = in(0) | out(),
-                    .doc = "Least elements over the dims in `dim` (over all when empty).\n\nArgs: input (real dtype), dim (int or ints), keepdim. Returns a tensor of the input's dtype; NaN wins.\n"
+                    .batch = batch::dims, .doc = "Least elements over the dims in `dim` (over all when empty).\n\nArgs: input (real dtype), dim (int or ints), keepdim. Returns a tensor of the input's dtype; NaN wins.\n"
                            "Equal extrema share the gradient evenly. Raises IndexError when a reduced dim has size zero.\n\n"
                            "Example::\n\n    >>> torch.amin(torch.tensor([[1., 3.], [4., 2.]]), 1)\n    tensor([1., 2.])\n"}};
 static const Op aminmax{OpDef{.schema = "aminmax(Tensor input, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)", .run = fn_exact_out<run_aminmax>, .on = Usual, .vjp = aminmax_vjp,
                               .save = in(0) | out(0) | out(1),
-                              .doc = "Least and greatest elements in one pass, over one dim or over all.\n\nReturns a named tuple (min, max).\n\n"
+                              .batch = batch::dims, .doc = "Least and greatest elements in one pass, over one dim or over all.\n\nReturns a named tuple (min, max).\n\n"
                                      "Example::\n\n    >>> torch.aminmax(torch.tensor([2., 1., 3.])).max\n    tensor(3.)\n"}};
 
 #define EXTREMUM_DOC(name, adjective, other, a, c)                                                                                       \
@@ -148,22 +149,22 @@ static const Op aminmax{OpDef{.schema = "aminmax(Tensor input, *, int? dim=None,
   "(torch.tensor([[1, 3], [4, 2]]), 1).indices\n    tensor(" c ")\n"
 
 static const Op max_all{OpDef{.schema = "max(Tensor input) -> Tensor", .run = fn<run_extremum_all<Reduce::amax>>, .on = Usual, .vjp = extremum_all_vjp, .save = in(0) | out(), .node = "MaxBackward1",
-                              .doc = EXTREMUM_DOC("max", "greatest", "maximum", "3.", "[1, 0]")}};
+                              .batch = batch::extremum, .doc = EXTREMUM_DOC("max", "greatest", "maximum", "3.", "[1, 0]")}};
 static const Op max_other{OpDef{.schema = "max.other(Tensor input, Tensor other) -> Tensor", .run = fn<run_max_other>, .on = Usual, .composite = true}};
 const Op max_dim{OpDef{.schema = "max.dim(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", .run = fn_exact_out<run_extremum_dim<Reduce::max>>, .on = Usual,
-                       .vjp = extremum_dim_vjp, .save = shape() | out(1), .nondiff = 2}};
+                       .vjp = extremum_dim_vjp, .save = shape() | out(1), .nondiff = 2, .batch = batch::dims}};
 static const Op min_all{OpDef{.schema = "min(Tensor input) -> Tensor", .run = fn<run_extremum_all<Reduce::amin>>, .on = Usual, .vjp = extremum_all_vjp, .save = in(0) | out(), .node = "MinBackward1",
-                              .doc = EXTREMUM_DOC("min", "least", "minimum", "1.", "[0, 1]")}};
+                              .batch = batch::extremum, .doc = EXTREMUM_DOC("min", "least", "minimum", "1.", "[0, 1]")}};
 static const Op min_other{OpDef{.schema = "min.other(Tensor input, Tensor other) -> Tensor", .run = fn<run_min_other>, .on = Usual, .composite = true}};
 const Op min_dim{OpDef{.schema = "min.dim(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", .run = fn_exact_out<run_extremum_dim<Reduce::min>>, .on = Usual,
-                       .vjp = extremum_dim_vjp, .save = shape() | out(1), .nondiff = 2}};
+                       .vjp = extremum_dim_vjp, .save = shape() | out(1), .nondiff = 2, .batch = batch::dims}};
 #undef EXTREMUM_DOC
 
 const Op argmax{OpDef{.schema = "argmax(Tensor input, int? dim=None, bool keepdim=False) -> Tensor", .run = fn_exact_out<run_position<Reduce::argmax>>, .on = Usual,
-                      .doc = "Index of the greatest element: of the flattened input, or along `dim`.\n\nReturns int64. The first of equals; a NaN counts as greatest.\n\n"
+                      .batch = batch::dims, .doc = "Index of the greatest element: of the flattened input, or along `dim`.\n\nReturns int64. The first of equals; a NaN counts as greatest.\n\n"
                              "Example::\n\n    >>> torch.argmax(torch.tensor([1., 3., 2.]))\n    tensor(1)\n"}};
 const Op argmin{OpDef{.schema = "argmin(Tensor input, int? dim=None, bool keepdim=False) -> Tensor", .run = fn_exact_out<run_position<Reduce::argmin>>, .on = Usual,
-                      .doc = "Index of the least element: of the flattened input, or along `dim`.\n\nReturns int64. The first of equals; a NaN counts as least.\n\n"
+                      .batch = batch::dims, .doc = "Index of the least element: of the flattened input, or along `dim`.\n\nReturns int64. The first of equals; a NaN counts as least.\n\n"
                              "Example::\n\n    >>> torch.argmin(torch.tensor([1., 3., 2.]))\n    tensor(0)\n"}};
 
 }  // namespace tabula

@@ -2,6 +2,7 @@
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
@@ -111,7 +112,7 @@ void nansum_vjp(Backward& b) {
   b.set(0, unsqueeze_reduced(b.g(), x.sizes(), optional_ints(b, 1), b.flag(2)) * logical_not(isnan(x)));
 }
 const Op nansum{OpDef{.schema = "nansum(Tensor input, int[1]? dim=None, bool keepdim=False, *, dtype? dtype=None) -> Tensor", .run = fn<run_nansum>, .on = Usual, .vjp = nansum_vjp, .save = in(0),
-                      .doc = "Sum over the dims in `dim` (all when None) in which NaN counts as zero.\n\nArgs: input (real dtype), dim, keepdim, dtype of the result.\n\n"
+                      .batch = batch::dims, .doc = "Sum over the dims in `dim` (all when None) in which NaN counts as zero.\n\nArgs: input (real dtype), dim, keepdim, dtype of the result.\n\n"
                              "Example::\n\n    >>> torch.nansum(torch.tensor([1., float('nan'), 2.]))\n    tensor(3.)\n"}};
 
 Tensor run_nanmean(const Tensor& input, OptionalInts dim, bool keepdim, std::optional<DType> dtype) {
@@ -130,9 +131,9 @@ Tensor run_count_nonzero(const Tensor& input, std::optional<int64_t> dim) {
 }
 Tensor run_count_nonzero_dims(const Tensor& input, IntList dim) { return count_nonzero_over(input, dim); }
 const Op count_nonzero{OpDef{.schema = "count_nonzero(Tensor input, int? dim=None) -> Tensor", .run = fn<run_count_nonzero>, .on = Usual,
-                             .doc = "Number of elements that are not zero, over all elements or along dims. Returns int64.\n\n"
+                             .batch = batch::dims, .doc = "Number of elements that are not zero, over all elements or along dims. Returns int64.\n\n"
                                     "Example::\n\n    >>> torch.count_nonzero(torch.tensor([0., 2., 3.]))\n    tensor(2)\n"}};
-const Op count_nonzero_dims{OpDef{.schema = "count_nonzero.dim_IntList(Tensor input, int[] dim) -> Tensor", .run = fn<run_count_nonzero_dims>, .on = Usual}};
+const Op count_nonzero_dims{OpDef{.schema = "count_nonzero.dim_IntList(Tensor input, int[] dim) -> Tensor", .run = fn<run_count_nonzero_dims>, .on = Usual, .batch = batch::dims}};
 
 // ---- logsumexp ----
 
@@ -156,7 +157,7 @@ void logsumexp_vjp(Backward& b) {
 }
 constexpr OpDef logsumexp_row(uint16_t on) {
   return OpDef{.schema = "logsumexp(Tensor input, int[1] dim, bool keepdim=False) -> Tensor", .run = fn<run_logsumexp>, .on = on, .vjp = logsumexp_vjp, .save = in(0) | out(),
-               .doc = "log(sum(exp(x))) over the dims in `dim`, computed without overflow.\n\nInteger inputs become the default floating dtype.\n\n"
+               .batch = batch::dims, .doc = "log(sum(exp(x))) over the dims in `dim`, computed without overflow.\n\nInteger inputs become the default floating dtype.\n\n"
                       "Example::\n\n    >>> torch.logsumexp(torch.tensor([0., 0.]), 0)\n    tensor(0.6931)\n"};
 }
 
@@ -172,7 +173,7 @@ const Op logsumexp{logsumexp_row(Usual | Special)};
 // Each in PyTorch's three forms: by dims with a flag, by correction, and over everything with a flag.
 #define SPREAD(name, root, Node, doc_text)                                                                                                   \
   static const Op name##_correction{OpDef{.schema = #name ".correction(Tensor input, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor", .run = fn<run_spread<root>>, \
-                                          .on = Usual, .vjp = spread_vjp<root>, .save = in(0) | out(), .node = Node, .doc = doc_text}};     \
+                                          .on = Usual, .vjp = spread_vjp<root>, .save = in(0) | out(), .node = Node, .batch = batch::dims, .doc = doc_text}};     \
   static Tensor run_##name##_dim(const Tensor& x, OptionalInts dim, bool unbiased, bool keepdim) { return name##_correction(x, dim, Scalar(int(unbiased)), keepdim); } \
   static const Op name##_dim{OpDef{.schema = #name ".dim(Tensor input, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor", .run = fn<run_##name##_dim>, .on = Usual, .composite = true}}; \
   static Tensor run_##name(const Tensor& x, bool unbiased) { return name##_correction(x, Value(), Scalar(int(unbiased))); }                  \
@@ -183,7 +184,7 @@ SPREAD(std, true, "StdBackward0", SPREAD_DOC("Standard deviation", "std", "tenso
 
 #define SPREAD_MEAN(name, root, Node, doc_text)                                                                                              \
   static const Op name##_correction{OpDef{.schema = #name ".correction(Tensor input, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)",     \
-                                          .run = fn<run_spread_mean<root>>, .on = Function, .vjp = spread_mean_vjp<root>, .save = in(0) | out(), .node = Node, .doc = doc_text}}; \
+                                          .run = fn<run_spread_mean<root>>, .on = Function, .vjp = spread_mean_vjp<root>, .save = in(0) | out(), .node = Node, .batch = batch::dims, .doc = doc_text}}; \
   static std::tuple<Tensor, Tensor> run_##name##_dim(const Tensor& x, OptionalInts dim, bool unbiased, bool keepdim) {                        \
     auto [spread, mean] = name##_correction.many<2>(x, dim, Scalar(int(unbiased)), keepdim);                                                 \
     return {spread, mean};                                                                                                                   \

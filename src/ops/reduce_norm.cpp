@@ -4,6 +4,7 @@
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/exact_out.h"
@@ -66,7 +67,7 @@ void vector_norm_vjp(Backward& b) {
 
 #define VECTOR_NORM(name)                                                                                                                \
   OpDef{.schema = name "(Tensor x, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, dtype? dtype=None) -> Tensor",                 \
-        .run = fn_exact_out<run_vector_norm>, .on = Linalg | OutForm, .vjp = vector_norm_vjp, .save = in(0) | out(), .node = "LinalgVectorNormBackward0", \
+        .run = fn_exact_out<run_vector_norm>, .on = Linalg | OutForm, .vjp = vector_norm_vjp, .save = in(0) | out(), .node = "LinalgVectorNormBackward0", .batch = batch::dims, \
         .doc = "The vector norm (sum |x|^ord)^(1/ord) over the dims in `dim`, or of the flattened tensor.\n\n"                         \
                "Args: x (floating or complex), ord (any number; inf and -inf are the extrema of |x|, 0 counts nonzeros), dim, keepdim,\n" \
                "dtype (computed in). Returns a real tensor. Raises where an empty input has no such norm.\n\n"                           \

@@ -5,6 +5,7 @@
 #include "kernels/scan.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
@@ -57,7 +58,7 @@ static void run_cumulative(const Op& op, const Value* args, Out& out) {
 
 static void cumsum_vjp(Backward& b) { b.set(0, reverse_cumsum(b.g(), b.integer(1))); }
 const Op cumsum{OpDef{.schema = "cumsum(Tensor input, int dim, *, dtype? dtype=None) -> Tensor", .run = boxed(run_cumulative<Scan::cumsum>), .on = Usual | InPlace, .vjp = cumsum_vjp,
-                      .doc = "Sums of each element along `dim` and all before it.\n\nIntegers and bool are summed in int64 unless dtype= says otherwise.\n\n"
+                      .batch = batch::dims, .doc = "Sums of each element along `dim` and all before it.\n\nIntegers and bool are summed in int64 unless dtype= says otherwise.\n\n"
                              "Example::\n\n    >>> torch.cumsum(torch.tensor([1., 2., 3.]), 0)\n    tensor([1., 3., 6.])\n"}};
 
 // Where an element is zero the quotient below has no value. Then d out_i / d x_k is the product before k times the
@@ -81,7 +82,7 @@ static void cumprod_vjp(Backward& b) {
 }
 const Op cumprod{OpDef{.schema = "cumprod(Tensor input, int dim, *, dtype? dtype=None) -> Tensor", .run = boxed(run_cumulative<Scan::cumprod>), .on = Usual | InPlace, .vjp = cumprod_vjp,
                        .save = in(0) | out(),
-                       .doc = "Products of each element along `dim` and all before it.\n\nIntegers and bool are multiplied in int64 unless dtype= says otherwise. The gradient is exact where elements are zero.\n\n"
+                       .batch = batch::dims, .doc = "Products of each element along `dim` and all before it.\n\nIntegers and bool are multiplied in int64 unless dtype= says otherwise. The gradient is exact where elements are zero.\n\n"
                               "Example::\n\n    >>> torch.cumprod(torch.tensor([1., 2., 3.]), 0)\n    tensor([1., 2., 6.])\n"}};
 
 template <Scan kind>
@@ -94,11 +95,11 @@ static std::tuple<Tensor, Tensor> run_cumulative_extremum(const Tensor& input, i
 static void cumulative_extremum_vjp(Backward& b) { b.set(0, place_along(b.g(), b.integer(1), b.out(1), b.sizes(0))); }
 const Op cummax{OpDef{.schema = "cummax(Tensor input, int dim) -> (Tensor values, Tensor indices)", .run = fn<run_cumulative_extremum<Scan::cummax>>, .on = Usual, .vjp = cumulative_extremum_vjp,
                       .save = shape() | out(1), .nondiff = 2,
-                      .doc = "Greatest element so far along `dim`, and its index (the last of equals), as a named tuple (values, indices).\n\n"
+                      .batch = batch::dims, .doc = "Greatest element so far along `dim`, and its index (the last of equals), as a named tuple (values, indices).\n\n"
                              "Example::\n\n    >>> torch.cummax(torch.tensor([1., 3., 2.]), 0).values\n    tensor([1., 3., 3.])\n"}};
 const Op cummin{OpDef{.schema = "cummin(Tensor input, int dim) -> (Tensor values, Tensor indices)", .run = fn<run_cumulative_extremum<Scan::cummin>>, .on = Usual, .vjp = cumulative_extremum_vjp,
                       .save = shape() | out(1), .nondiff = 2,
-                      .doc = "Least element so far along `dim`, and its index (the last of equals), as a named tuple (values, indices).\n\n"
+                      .batch = batch::dims, .doc = "Least element so far along `dim`, and its index (the last of equals), as a named tuple (values, indices).\n\n"
                              "Example::\n\n    >>> torch.cummin(torch.tensor([2., 3., 1.]), 0).values\n    tensor([2., 2., 1.])\n"}};
 
 static Tensor run_logcumsumexp(const Tensor& input, int64_t dim) {
@@ -119,7 +120,7 @@ static void logcumsumexp_vjp(Backward& b) {
   b.set(0, exp(summed(positive, b.out()) + x) - exp(summed(negative, b.out()) + x));
 }
 const Op logcumsumexp{OpDef{.schema = "logcumsumexp(Tensor input, int dim) -> Tensor", .run = fn<run_logcumsumexp>, .on = Usual, .vjp = logcumsumexp_vjp, .save = in(0) | out(),
-                            .doc = "log of the cumulative sum of exp(x) along `dim`, computed without overflow. Floating and complex dtypes.\n\n"
+                            .batch = batch::dims, .doc = "log of the cumulative sum of exp(x) along `dim`, computed without overflow. Floating and complex dtypes.\n\n"
                                    "Example::\n\n    >>> torch.logcumsumexp(torch.tensor([0., 0.]), 0)\n    tensor([0.0000, 0.6931])\n"}};
 
 }  // namespace tabula

@@ -3,6 +3,7 @@
 #include "kernels/index.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
@@ -82,11 +83,11 @@ static void run_scatter_value_reduce(const Op&, const Value* args, Out& out) { s
 static const Op scatter_reduce_op{OpDef{.schema = "scatter.reduce(Tensor input, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor",
                                         .run = boxed(run_scatter_reduce_op),
                                         .on = Pointwise_,
-                                        .vjp = not_differentiable}};
+                                        .vjp = not_differentiable, .batch = batch::dims}};
 static const Op scatter_value_reduce{OpDef{.schema = "scatter.value_reduce(Tensor input, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor",
                                            .run = boxed(run_scatter_value_reduce),
                                            .on = Pointwise_,
-                                           .vjp = not_differentiable}};
+                                           .vjp = not_differentiable, .batch = batch::dims}};
 
 static void run_scatter(const Op&, const Value* args, Out& out) { scatter_tensor(args, out, ScatterOp::Assign); }
 static void scatter_vjp(Backward& b) {
@@ -98,7 +99,7 @@ const Op scatter{OpDef{.schema = "scatter.src(Tensor input, int dim, Tensor inde
                        .on = Pointwise_,
                        .vjp = scatter_vjp,
                        .save = in(2),
-                       .doc = "The input with elements of src written along a dimension: out[index[i][j]][j] = src[i][j] for dim=0, and so on.\n\n"
+                       .batch = batch::dims, .doc = "The input with elements of src written along a dimension: out[index[i][j]][j] = src[i][j] for dim=0, and so on.\n\n"
                               "Args: index (int64 or int32, no larger than src, and than the input apart from dim); src (of the input's dtype) or value (a number); "
                               "reduce ('add' or 'multiply') combines instead of writing. Of repeated positions the last one counts.\n\n"
                               "Example::\n\n    >>> torch.scatter(torch.zeros(3), 0, torch.tensor([2, 0]), torch.tensor([5., 6.]))\n    tensor([6., 0., 5.])\n"}};
@@ -111,7 +112,7 @@ const Op scatter_value{OpDef{.schema = "scatter.value(Tensor input, int dim, Ten
                              .on = Pointwise_,
                              .vjp = scatter_value_vjp,
                              .save = in(2),
-                             .node = "ScatterBackward1"}};
+                             .node = "ScatterBackward1", .batch = batch::dims}};
 
 static void run_scatter_add(const Op&, const Value* args, Out& out) { scatter_tensor(args, out, ScatterOp::Add); }
 static void scatter_add_vjp(Backward& b) {
@@ -123,7 +124,7 @@ const Op scatter_add{OpDef{.schema = "scatter_add(Tensor input, int dim, Tensor 
                            .on = Pointwise_,
                            .vjp = scatter_add_vjp,
                            .save = in(2),
-                           .doc = "As torch.scatter, adding to what is there; repeated positions add up, in order.\n\n"
+                           .batch = batch::dims, .doc = "As torch.scatter, adding to what is there; repeated positions add up, in order.\n\n"
                                   "Example::\n\n    >>> torch.scatter_add(torch.zeros(2), 0, torch.tensor([1, 1]), torch.tensor([2., 3.]))\n    tensor([0., 5.])\n"}};
 
 // ---- scatter_reduce ----
@@ -159,7 +160,7 @@ const Op scatter_reduce{OpDef{.schema = "scatter_reduce(Tensor input, int dim, T
                               .on = Pointwise_,
                               .vjp = scatter_reduce_vjp,
                               .save = in(0) | in(2) | in(3) | out(),
-                              .doc = "As torch.scatter, combining what falls on the same position: reduce is 'sum', 'prod', 'mean', 'amax' or 'amin'. "
+                              .batch = batch::dims, .doc = "As torch.scatter, combining what falls on the same position: reduce is 'sum', 'prod', 'mean', 'amax' or 'amin'. "
                                      "include_self=False leaves out what was there before."
         TABULA_EXAMPLE("torch.scatter_reduce(torch.tensor([1., 2.]), 0, torch.tensor([0, 0]), torch.tensor([3., 5.]), 'sum')",
                        "tensor([9., 2.])")}};
@@ -229,7 +230,7 @@ const Op index_add{OpDef{.schema = "index_add(Tensor input, int dim, Tensor inde
                          .on = Pointwise_,
                          .vjp = index_add_vjp,
                          .save = in(2) | shape(3),
-                         .doc = "Adds alpha times the slices of source along dim to the slices whose numbers stand in index; repeated ones add up, in order.\n\n"
+                         .batch = batch::index_write, .doc = "Adds alpha times the slices of source along dim to the slices whose numbers stand in index; repeated ones add up, in order.\n\n"
                                 "Example::\n\n    >>> torch.index_add(torch.zeros(3), 0, torch.tensor([1, 1]), torch.tensor([2., 3.]))\n    tensor([0., 5., 0.])\n"}};
 
 static void run_index_copy(const Op&, const Value* args, Out& out) {
@@ -271,7 +272,7 @@ const Op index_copy{OpDef{.schema = "index_copy(Tensor input, int dim, Tensor in
                           .on = Pointwise_,
                           .vjp = index_copy_vjp,
                           .save = in(2) | shape(3),
-                          .doc = "The input with its slices along dim, numbered by index, replaced by those of source. Of repeated numbers the last one counts."
+                          .batch = batch::index_write, .doc = "The input with its slices along dim, numbered by index, replaced by those of source. Of repeated numbers the last one counts."
         TABULA_EXAMPLE("torch.index_copy(torch.zeros(3), 0, torch.tensor([2]), torch.tensor([5.]))",
                        "tensor([0., 0., 5.])")}};
 
@@ -305,7 +306,7 @@ static const Op index_fill_tensor{OpDef{.schema = "index_fill.int_Tensor(Tensor 
                                         .run = boxed(run_index_fill_tensor),
                                         .on = Both | InPlace,
                                         .vjp = index_fill_tensor_vjp,
-                                        .save = in(2)}};
+                                        .save = in(2), .batch = batch::index_write}};
 static void run_index_fill(const Op&, const Value* args, Out& out) { fill_slices(args, args[3].scalar(), out); }
 static void index_fill_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, index_fill(b.g(), b.arg(1), b.in(2), Scalar(0)));
@@ -315,7 +316,7 @@ const Op index_fill{OpDef{.schema = "index_fill.int_Scalar(Tensor input, int dim
                           .on = Both | InPlace,
                           .vjp = index_fill_vjp,
                           .save = in(2),
-                          .doc = "The input with value in the slices along dim whose numbers stand in index (int64, negative ones count from the end)."
+                          .batch = batch::index_write, .doc = "The input with value in the slices along dim whose numbers stand in index (int64, negative ones count from the end)."
         TABULA_EXAMPLE("torch.index_fill(torch.zeros(3), 0, torch.tensor([0, 2]), 1)", "tensor([1., 0., 1.])")}};
 
 static void run_index_reduce(const Op&, const Value* args, Out& out) {
@@ -342,7 +343,7 @@ const Op index_reduce{OpDef{.schema = "index_reduce(Tensor input, int dim, Tenso
                             .on = Pointwise_,
                             .vjp = index_reduce_vjp,
                             .save = in(0) | in(2) | in(3) | out(),
-                            .doc = "Combines the slices of source along dim with the slices numbered by index: reduce is 'prod', 'mean', 'amax' or 'amin'. "
+                            .batch = batch::index_write, .doc = "Combines the slices of source along dim with the slices numbered by index: reduce is 'prod', 'mean', 'amax' or 'amin'. "
                                    "include_self=False leaves out what was there before."
         TABULA_EXAMPLE("torch.index_reduce(torch.tensor([1., 2.]), 0, torch.tensor([0, 0]), torch.tensor([3., 5.]), 'prod')",
                        "tensor([15.,  2.])")}};

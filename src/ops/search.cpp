@@ -3,6 +3,7 @@
 #include "kernels/index.h"
 #include "kernels/sort.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
@@ -79,7 +80,7 @@ static const Op searchsorted{
     OpDef{.schema = "searchsorted(Tensor sorted_sequence, Operand input, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor",
           .run = boxed(run_searchsorted),
           .on = Function | OutForm,
-          .doc = "Where each value would have to be inserted to keep the last dimension of sorted_sequence in order; right=True: after equal ones.\n\n"
+          .batch = batch::searchsorted, .doc = "Where each value would have to be inserted to keep the last dimension of sorted_sequence in order; right=True: after equal ones.\n\n"
                  "Example::\n\n    >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 6]))\n    tensor([1, 3])\n"}};
 
 static void run_bucketize(const Op&, const Value* args, Out& out) {
@@ -91,7 +92,7 @@ static void run_bucketize(const Op&, const Value* args, Out& out) {
 static const Op bucketize{OpDef{.schema = "bucketize(Operand input, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor",
                                 .run = boxed(run_bucketize),
                                 .on = Function | OutForm,
-                                .doc = "The number of the bucket between sorted boundaries (1-d) that each value falls in.\n\n"
+                                .batch = batch::bucketize, .doc = "The number of the bucket between sorted boundaries (1-d) that each value falls in.\n\n"
                                        "Example::\n\n    >>> torch.bucketize(torch.tensor([0, 2, 9]), torch.tensor([1, 3]))\n    tensor([0, 1, 2])\n"}};
 
 // ---- counting ----
@@ -123,7 +124,7 @@ static Tensor run_bincount(const Tensor& input, const Tensor& weights, int64_t m
 static const Op bincount{OpDef{.schema = "bincount(Tensor input, Tensor? weights=None, int minlength=0) -> Tensor",
                                .run = fn<run_bincount>,
                                .on = Both,
-                               .doc = "How often each of 0, 1, 2, ... occurs in a 1-d tensor of non-negative integers; with weights, their sums.\n\n"
+                               .batch = batch::each, .doc = "How often each of 0, 1, 2, ... occurs in a 1-d tensor of non-negative integers; with weights, their sums.\n\n"
                                       "Example::\n\n    >>> torch.bincount(torch.tensor([0, 2, 2]))\n    tensor([1, 0, 2])\n"}};
 
 static Tensor run_histc(const Tensor& input, int64_t bins, const Scalar& low, const Scalar& high) {
@@ -138,7 +139,7 @@ static Tensor run_histc(const Tensor& input, int64_t bins, const Scalar& low, co
 static const Op histc{OpDef{.schema = "histc(Tensor input, int bins=100, Scalar min=0, Scalar max=0) -> Tensor",
                             .run = fn<run_histc>,
                             .on = Usual,
-                            .doc = "Counts of the elements in equal bins between min and max (both 0: the range of the data); others are left out."
+                            .batch = batch::each, .doc = "Counts of the elements in equal bins between min and max (both 0: the range of the data); others are left out."
         TABULA_EXAMPLE("torch.histc(torch.tensor([1., 2., 1.]), bins=2, min=1, max=2)", "tensor([2., 1.])")}};
 
 // ---- distinct values ----
@@ -201,7 +202,7 @@ static Triple run_unique2(const Tensor& input, bool, bool inverse, bool counts) 
 static const Op unique2{OpDef{.schema = "_unique2(Tensor input, bool sorted=True, bool return_inverse=False, bool return_counts=False)" UNIQUE_RETURNS,
                               .run = fn<run_unique2>,
                               .on = Function,
-    .doc =
+    .batch = batch::dynamic_shape, .doc =
         "The different elements, and if asked for the place of each element among them and how often each occurs."
         TABULA_EXAMPLE("torch._unique2(torch.tensor([2, 1, 2]))[0]", "tensor([1, 2])")}};
 static std::tuple<Tensor, Tensor> run_unique_pair(const Tensor& input, bool, bool inverse) {
@@ -211,13 +212,13 @@ static std::tuple<Tensor, Tensor> run_unique_pair(const Tensor& input, bool, boo
 static const Op unique_pair{OpDef{.schema = "_unique(Tensor input, bool sorted=True, bool return_inverse=False) -> (Tensor, Tensor)",
                                   .run = fn<run_unique_pair>,
                                   .on = Function,
-    .doc =
+    .batch = batch::dynamic_shape, .doc =
         "The different elements, and if asked for the place of each element among them."
         TABULA_EXAMPLE("torch._unique(torch.tensor([2, 1, 2]))[0]", "tensor([1, 2])")}};
 static Triple run_unique_dim(const Tensor& input, int64_t dim, bool, bool inverse, bool counts) { return unique_slices(input, dim, inverse, counts, false); }
 static const Op unique_dim{OpDef{.schema = "unique_dim(Tensor input, int dim, bool sorted=True, bool return_inverse=False, bool return_counts=False)" UNIQUE_RETURNS,
                                  .run = fn<run_unique_dim>,
-                                 .on = Internal}};
+                                 .on = Internal, .batch = batch::dynamic_shape}};
 
 // What was asked for: the values alone, or with positions and counts.
 static void unique_results(const Tensor& input, bool inverse, bool counts, const Value& dim, bool consecutive, Out& out) {
@@ -230,14 +231,14 @@ static void run_unique(const Op&, const Value* args, Out& out) { unique_results(
 const Op unique{OpDef{.schema = "unique(Tensor input, bool sorted=True, bool return_inverse=False, bool return_counts=False, int? dim=None) -> Tensor",
                              .run = boxed(run_unique),
                              .on = Both,
-                             .doc = "The distinct elements in ascending order, or with dim the distinct slices along it.\n\n"
+                             .batch = batch::dynamic_shape, .doc = "The distinct elements in ascending order, or with dim the distinct slices along it.\n\n"
                                     "return_inverse adds for each element the position of its value, return_counts how often each value occurs.\n\n"
                                     "Example::\n\n    >>> torch.unique(torch.tensor([3, 1, 3]))\n    tensor([1, 3])\n"}};
 static void run_unique_consecutive(const Op&, const Value* args, Out& out) { unique_results(args[0].tensor(), args[1].flag(), args[2].flag(), args[3], true, out); }
 static const Op unique_consecutive{OpDef{.schema = "unique_consecutive(Tensor input, bool return_inverse=False, bool return_counts=False, int? dim=None) -> Tensor",
                                          .run = boxed(run_unique_consecutive),
                                          .on = Both,
-                                         .doc = "As torch.unique, merging only neighbours that are equal, without sorting.\n\n"
+                                         .batch = batch::dynamic_shape, .doc = "As torch.unique, merging only neighbours that are equal, without sorting.\n\n"
                                                 "Example::\n\n    >>> torch.unique_consecutive(torch.tensor([1, 1, 2, 1]))\n    tensor([1, 2, 1])\n"}};
 
 }  // namespace tabula

@@ -2,6 +2,7 @@
 
 #include "kernels/index.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/gather.h"
@@ -31,13 +32,13 @@ const Op tril{OpDef{.schema = "tril(Tensor input, int diagonal=0) -> Tensor",
                     .run = boxed(run_triangle<false>),
                     .on = Pointwise_,
                     .vjp = tril_vjp,
-                    .doc = "The lower triangle of matrices [..., m, n], up to the given diagonal, with zeros above it.\n\n"
+                    .batch = batch::strict, .doc = "The lower triangle of matrices [..., m, n], up to the given diagonal, with zeros above it.\n\n"
                            "Example::\n\n    >>> torch.tril(torch.ones(2, 2))\n    tensor([[1., 0.],\n            [1., 1.]])\n"}};
 const Op triu{OpDef{.schema = "triu(Tensor input, int diagonal=0) -> Tensor",
                     .run = boxed(run_triangle<true>),
                     .on = Pointwise_,
                     .vjp = triu_vjp,
-                    .doc = "The upper triangle of matrices [..., m, n], from the given diagonal on, with zeros below it.\n\n"
+                    .batch = batch::strict, .doc = "The upper triangle of matrices [..., m, n], from the given diagonal on, with zeros below it.\n\n"
                            "Example::\n\n    >>> torch.triu(torch.ones(2, 2))\n    tensor([[1., 1.],\n            [0., 1.]])\n"}};
 
 // ---- flip and roll ----
@@ -70,7 +71,7 @@ const Op flip{OpDef{.schema = "flip(Tensor input, int[] dims) -> Tensor",
                     .run = fn<run_flip>,
                     .on = Both,
                     .vjp = flip_vjp,
-                    .doc = "A copy with the order of elements reversed along the given dimensions.\n\n"
+                    .batch = batch::dims, .doc = "A copy with the order of elements reversed along the given dimensions.\n\n"
                            "Example::\n\n    >>> torch.flip(torch.tensor([1, 2, 3]), (0,))\n    tensor([3, 2, 1])\n"}};
 
 static Tensor run_roll(const Tensor& input, IntList shifts, IntList dims) {
@@ -102,7 +103,7 @@ const Op roll{OpDef{.schema = "roll(Tensor input, int[1] shifts, int[1] dims=[])
                     .run = fn<run_roll>,
                     .on = Both,
                     .vjp = roll_vjp,
-                    .doc = "Elements moved along dimensions, those that leave at the end entering at the start; without dims the flattened tensor is moved.\n\n"
+                    .batch = batch::roll, .doc = "Elements moved along dimensions, those that leave at the end entering at the start; without dims the flattened tensor is moved.\n\n"
                            "Example::\n\n    >>> torch.roll(torch.tensor([1, 2, 3]), 1)\n    tensor([3, 1, 2])\n"}};
 
 // ---- repetition ----
@@ -145,7 +146,7 @@ const Op repeat{OpDef{.schema = "repeat(Tensor input, int[] repeats) -> Tensor",
                       .on = Method,
                       .vjp = repeat_vjp,
                       .save = shape(0),
-                      .doc = "The tensor laid out repeatedly along each dimension, copied; leading dimensions may be added.\n\n"
+                      .batch = batch::repeat, .doc = "The tensor laid out repeatedly along each dimension, copied; leading dimensions may be added.\n\n"
                              "Example::\n\n    >>> torch.tensor([1, 2]).repeat(2)\n    tensor([1, 2, 1, 2])\n"}};
 
 static Tensor run_tile(const Tensor& input, IntList dims) {
@@ -181,7 +182,7 @@ static Tensor run_repeat_interleave(const Tensor& repeats, std::optional<int64_t
 }
 static const Op repeat_positions{OpDef{.schema = "repeat_interleave.Tensor(Tensor repeats, *, int? output_size=None) -> Tensor",
                                        .run = fn<run_repeat_interleave>,
-                                       .on = Function}};
+                                       .on = Function, .batch = batch::each}};
 
 static constexpr int64_t kFlat[] = {-1};
 

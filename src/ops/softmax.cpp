@@ -3,6 +3,7 @@
 #include "kernels/softmax.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
@@ -52,7 +53,7 @@ Tensor total_along(const Tensor& x, int64_t dim) { return sum_dim(x, IntList(&di
 void softmax_backward_vjp(Backward& b);
 const Op softmax_backward{OpDef{.schema = "_softmax_backward_data(Tensor grad_output, Tensor output, int dim, dtype input_dtype) -> Tensor", .run = fn<run_softmax_backward>,
                                 .on = Function | Internal | OutForm, .vjp = softmax_backward_vjp, .save = in(0) | in(1),
-    .doc =
+    .batch = batch::dims, .doc =
         "The gradient of softmax from that of its result, and its result."
         TABULA_EXAMPLE("torch._softmax_backward_data(torch.tensor([1., 0.]), torch.tensor([0.5, 0.5]), 0, torch.float32)",
                        "tensor([ 0.2500, -0.2500])")}};
@@ -74,7 +75,7 @@ void log_softmax_backward_vjp(Backward& b) {
 }
 const Op log_softmax_backward{OpDef{.schema = "_log_softmax_backward_data(Tensor grad_output, Tensor output, int dim, dtype input_dtype) -> Tensor", .run = fn<run_log_softmax_backward>,
                                     .on = Function | Internal | OutForm, .vjp = log_softmax_backward_vjp, .save = in(0) | in(1),
-    .doc =
+    .batch = batch::dims, .doc =
         "The gradient of log_softmax from that of its result, and its result."
         TABULA_EXAMPLE("torch._log_softmax_backward_data(torch.tensor([1.]), torch.tensor([0.]), 0, torch.float32)",
                        "tensor([0.])")}};
@@ -132,7 +133,7 @@ const Op safe_softmax{OpDef{.schema = "_safe_softmax(Tensor input, int dim, dtyp
 }  // namespace
 
 #define SOFTMAX(name, text)                                                                                                                                                \
-  const Op name{OpDef{.schema = #name "(Tensor input, int dim, dtype? dtype=None) -> Tensor", .run = fn_exact_out<run_##name>, .on = Usual | Special, .vjp = name##_vjp, .save = shape() | out(), .doc = text}};
+  const Op name{OpDef{.schema = #name "(Tensor input, int dim, dtype? dtype=None) -> Tensor", .run = fn_exact_out<run_##name>, .on = Usual | Special, .vjp = name##_vjp, .save = shape() | out(), .batch = batch::dims, .doc = text}};
 SOFTMAX(softmax,
         "exp(x) divided by its sum along `dim`, without overflow.\n\nArgs: input (floating, any shape), dim, dtype (the input is cast to it first).\n\n"
         "Example::\n\n    >>> torch.softmax(torch.tensor([0., 0.]), 0)\n    tensor([0.5000, 0.5000])\n")

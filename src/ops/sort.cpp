@@ -6,6 +6,7 @@
 #include "kernels/sort_ties.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
@@ -78,14 +79,14 @@ const Op sort_stable{OpDef{.schema = "sort.stable(Tensor input, *, bool? stable,
                            .on = Usual,
                            .vjp = sort_stable_vjp,
                            .save = out(1) | shape(0),
-                           .nondiff = 2}};
+                           .nondiff = 2, .batch = batch::dims}};
 const Op sort{OpDef{.schema = "sort(Tensor input, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)",
                     .run = fn<run_sort>,
                     .on = Usual,
                     .vjp = sort_vjp,
                     .save = out(1) | shape(0),
                     .nondiff = 2,
-                    .doc = "Sorts along a dimension; returns the values and their positions (int64). Only stable=True promises to keep equal elements in order; NaN counts as the largest value.\n\n"
+                    .batch = batch::dims, .doc = "Sorts along a dimension; returns the values and their positions (int64). Only stable=True promises to keep equal elements in order; NaN counts as the largest value.\n\n"
                            "Args: input (any shape, real dtype or bool); dim; descending.\n\n"
                            "Example::\n\n    >>> torch.sort(torch.tensor([3, 1, 2])).values\n    tensor([1, 2, 3])\n"}};
 
@@ -93,14 +94,14 @@ static Tensor run_argsort(const Tensor& input, int64_t dim, bool descending) { r
 const Op argsort{OpDef{.schema = "argsort(Tensor input, int dim=-1, bool descending=False) -> Tensor",
                        .run = fn<run_argsort>,
                        .on = Both,
-                       .doc = "The positions (int64) that sort the input along dim; stable=True keeps equal elements in order.\n\n"
+                       .batch = batch::dims, .doc = "The positions (int64) that sort the input along dim; stable=True keeps equal elements in order.\n\n"
                               "Example::\n\n    >>> torch.argsort(torch.tensor([3, 1, 2]))\n    tensor([1, 2, 0])\n"}};
 static Tensor run_argsort_stable(const Tensor& input, bool stable, int64_t dim, bool descending) {
   return std::get<1>(run_sort_stable(input, stable, dim, descending));
 }
 static const Op argsort_stable{OpDef{.schema = "argsort.stable(Tensor input, *, bool stable, int dim=-1, bool descending=False) -> Tensor",
                                      .run = fn<run_argsort_stable>,
-                                     .on = Usual}};
+                                     .on = Usual, .batch = batch::dims}};
 static Tensor run_msort(const Tensor& input) { return sort(input, int64_t(0)); }
 static const Op msort{OpDef{.schema = "msort(Tensor input) -> Tensor", .run = fn<run_msort>, .on = Usual, .composite = true, .doc = "The input sorted along its first dimension."
         TABULA_EXAMPLE("torch.msort(torch.tensor([3, 1, 2]))", "tensor([1, 2, 3])")}};
@@ -123,7 +124,7 @@ const Op topk{OpDef{.schema = "topk(Tensor input, int k, int dim=-1, bool larges
                     .vjp = topk_vjp,
                     .save = out(1) | shape(0),
                     .nondiff = 2,
-                    .doc = "The k largest (or smallest) elements along dim, and their positions (int64).\n\n"
+                    .batch = batch::dims, .doc = "The k largest (or smallest) elements along dim, and their positions (int64).\n\n"
                            "Example::\n\n    >>> torch.topk(torch.tensor([1, 5, 3]), 2).values\n    tensor([5, 3])\n"}};
 
 static Tensor put_back_reduced(Backward& b, int64_t dim, bool keepdim) {
@@ -149,7 +150,7 @@ const Op kthvalue{OpDef{.schema = "kthvalue(Tensor input, int k, int dim=-1, boo
                         .vjp = kthvalue_vjp,
                         .save = out(1) | shape(0),
                         .nondiff = 2,
-                        .doc = "The k-th smallest element along dim (k counts from 1), and its position."
+                        .batch = batch::dims, .doc = "The k-th smallest element along dim (k counts from 1), and its position."
         TABULA_EXAMPLE("torch.kthvalue(torch.tensor([3, 1, 2]), 2)",
                        "torch.return_types.kthvalue(\n"
                        "    values=tensor(2),\n"
@@ -171,14 +172,14 @@ const Op median_dim{OpDef{.schema = "median.dim(Tensor input, int dim, bool keep
                           .vjp = median_dim_vjp,
                           .save = out(1) | shape(0),
                           .nondiff = 2,
-                          .node = "MedianBackward1"}};
+                          .node = "MedianBackward1", .batch = batch::dims}};
 static const Op nanmedian_dim{OpDef{.schema = "nanmedian.dim(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)",
                                     .run = fn<run_median_dim<true>>,
                                     .on = Usual,
                                     .vjp = median_dim_vjp,
                                     .save = out(1) | shape(0),
                                     .nondiff = 2,
-                                    .node = "NanmedianBackward1"}};
+                                    .node = "NanmedianBackward1", .batch = batch::dims}};
 
 template <bool ignore_nan>
 static Tensor run_median(const Tensor& input) {
@@ -199,14 +200,14 @@ const Op median{OpDef{.schema = "median(Tensor input) -> Tensor",
                       .on = Both,
                       .vjp = median_vjp,
                       .save = in(0) | out(),
-                      .doc = "The median of all elements (the lower one of two), NaN if there is one. With dim: along a dimension, with positions.\n\n"
+                      .batch = batch::whole, .doc = "The median of all elements (the lower one of two), NaN if there is one. With dim: along a dimension, with positions.\n\n"
                              "Example::\n\n    >>> torch.median(torch.tensor([3., 1., 2., 9.]))\n    tensor(2.)\n"}};
 static const Op nanmedian{OpDef{.schema = "nanmedian(Tensor input) -> Tensor",
                                 .run = fn<run_median<true>>,
                                 .on = Both,
                                 .vjp = median_vjp,
                                 .save = in(0) | out(),
-                                .doc = "As torch.median, leaving out NaN where there is anything else."
+                                .batch = batch::whole, .doc = "As torch.median, leaving out NaN where there is anything else."
         TABULA_EXAMPLE("torch.nanmedian(torch.tensor([1., float('nan'), 3.]))", "tensor(1.)")}};
 
 static Pair run_mode(const Tensor& input, int64_t dim, bool keepdim) {
@@ -223,7 +224,7 @@ const Op mode{OpDef{.schema = "mode(Tensor input, int dim=-1, bool keepdim=False
                     .vjp = median_dim_vjp,
                     .save = out(1) | shape(0),
                     .nondiff = 2,
-                    .doc = "The most frequent element along dim (the smallest of several), and where it stands last."
+                    .batch = batch::dims, .doc = "The most frequent element along dim (the smallest of several), and where it stands last."
         TABULA_EXAMPLE("torch.mode(torch.tensor([3, 1, 3]))",
                        "torch.return_types.mode(\n"
                        "    values=tensor(3),\n"

@@ -5,6 +5,7 @@
 
 #include "core/state.h"
 #include "ops/arith.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
@@ -216,7 +217,7 @@ static std::tuple<Tensor, Tensor> run_frexp(const Tensor& input) {
 }
 static void frexp_vjp(Backward& b) { b.set(0, b.g(0) / exp2(to_dtype(b.out(1), b.dtype(0)))); }
 static const Op frexp{OpDef{.schema = "frexp(Tensor input) -> (Tensor mantissa, Tensor exponent)", .run = fn<run_frexp>, .on = Usual, .vjp = frexp_vjp, .save = shape() | out(1), .nondiff = 2,
-                            .doc = "Splits x into mantissa times 2^exponent, 0.5 <= |mantissa| < 1, as a named tuple; exponents are int32." EXAMPLE("frexp(torch.tensor([8.])).exponent",
+                            .batch = batch::same, .doc = "Splits x into mantissa times 2^exponent, 0.5 <= |mantissa| < 1, as a named tuple; exponents are int32." EXAMPLE("frexp(torch.tensor([8.])).exponent",
                                                                                                                                                    "tensor([4], dtype=torch.int32)")}};
 
 // ---- multivariate gamma ----
@@ -237,7 +238,7 @@ static Tensor run_mvlgamma(const Tensor& input, int64_t p) {
 static void mvlgamma_vjp(Backward& b) { b.set(0, b.g() * sum_over_halves(b.in(0), b.integer(1), digamma)); }
 #define MVLGAMMA(name, on_, example)                                                                                                              \
   OpDef{.schema = name "(Tensor input, int p) -> Tensor", .run = fn<run_mvlgamma>, .on = on_, .vjp = mvlgamma_vjp, .save = in(0), .node = "MvlgammaBackward0", \
-        .doc = "Logarithm of the multivariate gamma function of dimension p." EXAMPLE(example "(torch.tensor([2.]), 1)", "tensor([0.])")}
+        .batch = batch::same, .doc = "Logarithm of the multivariate gamma function of dimension p." EXAMPLE(example "(torch.tensor([2.]), 1)", "tensor([0.])")}
 static const Op mvlgamma{MVLGAMMA("mvlgamma", Pointwise_, "mvlgamma")};
 static const Op multigammaln{MVLGAMMA("multigammaln", kSpecial, "special.multigammaln")};
 #undef MVLGAMMA

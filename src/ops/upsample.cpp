@@ -5,6 +5,7 @@
 #include "kernels/resample.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/transcendental.h"
 
@@ -181,8 +182,8 @@ void axis_vjp(Backward& b);
 void axis_backward_vjp(Backward& b);
 
 #define AXIS "int dim, int size, str kind, bool align_corners=False, float? scale=None, bool antialias=False) -> Tensor"
-const Op resample_axis{OpDef{.schema = "resample_axis(Tensor input, " AXIS, .run = fn<run_axis>, .on = Internal, .vjp = axis_vjp, .save = shape(0)}};
-const Op resample_axis_backward{OpDef{.schema = "resample_axis_backward(Tensor grad_output, " AXIS, .run = fn<run_axis_backward>, .on = Hidden, .vjp = axis_backward_vjp, .save = shape(0)}};
+const Op resample_axis{OpDef{.schema = "resample_axis(Tensor input, " AXIS, .run = fn<run_axis>, .on = Internal, .vjp = axis_vjp, .save = shape(0), .batch = batch::dims}};
+const Op resample_axis_backward{OpDef{.schema = "resample_axis_backward(Tensor grad_output, " AXIS, .run = fn<run_axis_backward>, .on = Hidden, .vjp = axis_backward_vjp, .save = shape(0), .batch = batch::dims}};
 #undef AXIS
 
 void follow(Backward& b, const Op& op) {

@@ -3,6 +3,7 @@
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/extent.h"
@@ -39,7 +40,7 @@ static Tensor run_view(const Tensor& input, IntList size) {
   return make_view(input, {wanted, *strides, input.offset()});
 }
 const Op view{OpDef{.schema = "view(Tensor(a) input, int[] size) -> Tensor(a)", .run = fn<run_view>, .on = Method, .view = true, .lazy_bits = true, .vjp = reshape_vjp, .save = shape(),
-    .doc =
+    .batch = batch::view, .doc =
         "The same memory with another shape, or (view(dtype)) its bytes as another dtype. One size may be -1 and "
         "follows from the others. A RuntimeError where the strides don't allow it: use reshape."
         TABULA_EXAMPLE("torch.arange(6).view(2, -1)",
@@ -107,12 +108,12 @@ static Tensor run_view_dtype(const Tensor& input, DType dtype) {
   result.impl()->dtype = dtype;
   return result;
 }
-static const Op view_dtype{OpDef{.schema = "view.dtype(Tensor(a) input, dtype dtype) -> Tensor(a)", .run = fn<run_view_dtype>, .on = Method, .view = true}};
+static const Op view_dtype{OpDef{.schema = "view.dtype(Tensor(a) input, dtype dtype) -> Tensor(a)", .run = fn<run_view_dtype>, .on = Method, .view = true, .batch = batch::strict_bytes}};
 
 static Tensor run_expand(const Tensor& input, IntList size, bool) { return make_view(input, expanded(input.geometry(), size)); }
 static void expand_vjp(Backward& b) { b.set(0, b.g()); }  // the engine sums what was broadcast
 const Op expand{OpDef{.schema = "expand(Tensor(a) input, int[] size, *, bool implicit=False) -> Tensor(a)", .run = fn<run_expand>, .on = Method, .view = true, .lazy_bits = true, .vjp = expand_vjp,
-    .doc =
+    .batch = batch::expand, .doc =
         "A view in which dimensions of size 1 are repeated without copying, and new leading ones added; -1 keeps "
         "a size. Don't write to it: its elements share memory."
         TABULA_EXAMPLE("torch.tensor([[1], [2]]).expand(2, 3)",
@@ -147,7 +148,7 @@ static void as_strided_vjp(Backward& b) {
 }
 const Op as_strided{OpDef{.schema = "as_strided(Tensor(a) input, int[] size, int[] stride, int? storage_offset=None) -> Tensor(a)", .run = fn<run_as_strided>, .on = Both, .view = true,
                           .lazy_bits = true, .vjp = as_strided_vjp, .save = in(0),
-    .doc =
+    .batch = batch::as_strided, .doc =
         "A view of the input's storage with this shape, these strides and this offset, all in elements. A "
         "RuntimeError where it would leave the storage."
         TABULA_EXAMPLE("torch.as_strided(torch.arange(4), (3, 2), (1, 1))",
@@ -220,11 +221,11 @@ static const Op unflatten{OpDef{.schema = "unflatten(Tensor(a) input, int dim, i
 
 static Tensor run_alias(const Tensor& input) { return make_view(input, input.geometry()); }
 static void alias_vjp(Backward& b) { b.set(0, b.g()); }
-const Op alias_view{OpDef{.schema = "alias(Tensor(a) input) -> Tensor(a)", .run = fn<run_alias>, .on = Internal, .view = true, .lazy_bits = true, .vjp = alias_vjp}};
+const Op alias_view{OpDef{.schema = "alias(Tensor(a) input) -> Tensor(a)", .run = fn<run_alias>, .on = Internal, .view = true, .lazy_bits = true, .vjp = alias_vjp, .batch = batch::same}};
 
 static Tensor run_detach(const Tensor& input) { return Tensor::alias(input); }
 const Op detach{OpDef{.schema = "detach(Tensor(a) input) -> Tensor(a)", .run = fn<run_detach>, .on = Both, .lazy_bits = true, .parts = true,
-    .doc =
+    .batch = batch::same, .doc =
         "The same memory without history: gradients don't flow through it."
         TABULA_EXAMPLE("torch.detach(torch.ones(2, requires_grad=True)).requires_grad", "False")}};
 

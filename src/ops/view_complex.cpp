@@ -3,6 +3,7 @@
 
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 
@@ -18,7 +19,7 @@ static Tensor run_conj(const Tensor& input) {
 }
 static void conj_vjp(Backward& b) { b.set(0, conj(b.g())); }
 static const Op conj_view{OpDef{.schema = "_conj(Tensor(a) input) -> Tensor(a)", .run = fn<run_conj>, .on = Function, .view = true, .lazy_bits = true, .vjp = conj_vjp, .node = "ConjBackward0",
-    .doc =
+    .batch = batch::same, .doc =
         "The complex conjugate as a view that is only marked; torch.conj for dtypes known to be complex."
         TABULA_EXAMPLE("torch._conj(torch.tensor([1 + 2j])).is_conj()", "True")}};
 static Tensor run_conj_front(const Tensor& input) { return is_complex(input.dtype()) ? conj_view(input) : input; }
@@ -35,7 +36,7 @@ static Tensor run_neg_view(const Tensor& input) {
 }
 static void neg_view_vjp(Backward& b) { b.set(0, neg(b.g())); }
 static const Op neg_view{OpDef{.schema = "_neg_view(Tensor(a) input) -> Tensor(a)", .run = fn<run_neg_view>, .on = Function, .view = true, .lazy_bits = true, .vjp = neg_view_vjp,
-    .doc =
+    .batch = batch::same, .doc =
         "The negated tensor as a view that is only marked."
         TABULA_EXAMPLE("torch._neg_view(torch.tensor([1., 2.]))", "tensor([-1., -2.])")}};
 
@@ -54,7 +55,7 @@ static Tensor run_view_as_real(const Tensor& input) {
 }
 static void view_as_real_vjp(Backward& b) { b.set(0, view_as_complex(contiguous(b.g()))); }
 const Op view_as_real{OpDef{.schema = "view_as_real(Tensor(a) input) -> Tensor(a)", .run = fn<run_view_as_real>, .on = Function, .view = true, .lazy_bits = true, .vjp = view_as_real_vjp,
-    .doc =
+    .batch = batch::same, .doc =
         "Complex numbers as a real view with a last dimension of size 2: real and imaginary parts."
         TABULA_EXAMPLE("torch.view_as_real(torch.tensor([1 + 2j]))", "tensor([[1., 2.]])")}};
 
@@ -79,7 +80,7 @@ static Tensor run_view_as_complex(const Tensor& input) {
 }
 static void view_as_complex_vjp(Backward& b) { b.set(0, view_as_real(b.g().is_conj() ? clone(b.g()) : b.g())); }
 const Op view_as_complex{OpDef{.schema = "view_as_complex(Tensor(a) input) -> Tensor(a)", .run = fn<run_view_as_complex>, .on = Function, .view = true, .vjp = view_as_complex_vjp,
-    .doc =
+    .batch = batch::strict_bytes, .doc =
         "A complex view of real numbers (float16, float32, float64) whose last dimension has size 2 and stride 1."
         TABULA_EXAMPLE("torch.view_as_complex(torch.tensor([[1., 2.]]))", "tensor([1.+2.j])")}};
 

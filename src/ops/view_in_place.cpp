@@ -1,5 +1,6 @@
 // Operations that give a tensor another geometry, or other memory, in place.
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/extent.h"
@@ -17,9 +18,9 @@ Tensor become(const Tensor& input, const Tensor& view) {
   return input;
 }
 
-#define VIEW_IN_PLACE(variable, text, function, derivative, bits, node_name)                                                                      \
+#define VIEW_IN_PLACE(variable, text, function, derivative, bits, node_name, rule)                                                                 \
   const Op variable {                                                                                                                             \
-    OpDef { .schema = text " -> Tensor(a!)", .run = fn<function>, .on = Method, .lazy_bits = true, .vjp = derivative, .save = bits, .node = node_name, \
+    OpDef { .schema = text " -> Tensor(a!)", .run = fn<function>, .on = Method, .lazy_bits = true, .vjp = derivative, .save = bits, .node = node_name, .batch = rule, \
             .doc = "In-place form of the view: the tensor itself takes its size and strides, and is returned." } \
   }
 
@@ -31,22 +32,37 @@ Tensor run_transpose_(const Tensor& input, int64_t dim0, int64_t dim1) { return 
 void transpose_vjp_(Backward& b) {
   if (b.needs(0)) b.set(0, transpose(b.g(), b.arg(1), b.arg(2)));
 }
-VIEW_IN_PLACE(transpose_, "transpose_(Tensor(a!) input, int dim0, int dim1)", run_transpose_, transpose_vjp_, 0, "TransposeBackward0");
-VIEW_IN_PLACE(swapdims_, "swapdims_(Tensor(a!) input, int dim0, int dim1)", run_transpose_, transpose_vjp_, 0, "TransposeBackward0");
-VIEW_IN_PLACE(swapaxes_, "swapaxes_(Tensor(a!) input, int axis0, int axis1)", run_transpose_, transpose_vjp_, 0, "TransposeBackward0");
+VIEW_IN_PLACE(transpose_, "transpose_(Tensor(a!) input, int dim0, int dim1)", run_transpose_, transpose_vjp_, 0, "TransposeBackward0", batch::strict_dims);
+VIEW_IN_PLACE(swapdims_, "swapdims_(Tensor(a!) input, int dim0, int dim1)", run_transpose_, transpose_vjp_, 0, "TransposeBackward0", batch::strict_dims);
+VIEW_IN_PLACE(swapaxes_, "swapaxes_(Tensor(a!) input, int axis0, int axis1)", run_transpose_, transpose_vjp_, 0, "TransposeBackward0", batch::strict_dims);
 
+void t_batch_(Batched& b) {
+  check(b.rank(0) <= 2, "t_() expects a tensor with <= 2 dimensions, but self is ", b.rank(0), "D");
+  if (b.rank(0) < 2) return;
+  const Value args[] = {b.args[0], Value(1), Value(2)};
+  call_in_place(transpose_, args, b.out);
+}
 Tensor run_t_(const Tensor& input) { return become(input, t(input)); }
 void t_vjp_(Backward& b) {
   if (b.needs(0)) b.set(0, t(b.g()));
 }
-VIEW_IN_PLACE(t_, "t_(Tensor(a!) input)", run_t_, t_vjp_, 0, "TBackward0");
+VIEW_IN_PLACE(t_, "t_(Tensor(a!) input)", run_t_, t_vjp_, 0, "TBackward0", t_batch_);
 
 Tensor run_unsqueeze_(const Tensor& input, int64_t dim) { return become(input, unsqueeze(input, dim)); }
-VIEW_IN_PLACE(unsqueeze_, "unsqueeze_(Tensor(a!) input, int dim)", run_unsqueeze_, back_to_shape, shape(0), "UnsqueezeBackward0");
+VIEW_IN_PLACE(unsqueeze_, "unsqueeze_(Tensor(a!) input, int dim)", run_unsqueeze_, back_to_shape, shape(0), "UnsqueezeBackward0", batch::unsqueeze);
+void squeeze_batch_(Batched& b);
 Tensor run_squeeze_(const Tensor& input) { return become(input, squeeze(input)); }
-VIEW_IN_PLACE(squeeze_, "squeeze_(Tensor(a!) input)", run_squeeze_, back_to_shape, shape(0), "SqueezeBackward0");
+VIEW_IN_PLACE(squeeze_, "squeeze_(Tensor(a!) input)", run_squeeze_, back_to_shape, shape(0), "SqueezeBackward0", squeeze_batch_);
 Tensor run_squeeze_dims_(const Tensor& input, IntList dims) { return become(input, squeeze_dims(input, dims)); }
-VIEW_IN_PLACE(squeeze_dims_, "squeeze_.dims(Tensor(a!) input, int[1] dim)", run_squeeze_dims_, back_to_shape, shape(0), "SqueezeBackward1");
+VIEW_IN_PLACE(squeeze_dims_, "squeeze_.dims(Tensor(a!) input, int[1] dim)", run_squeeze_dims_, back_to_shape, shape(0), "SqueezeBackward1", batch::strict_dims);
+void squeeze_batch_(Batched& b) {
+  Dims ones;
+  for (int64_t d = 0; d < b.rank(0); d++)
+    if (b.sizes(0)[size_t(d)] == 1) ones.push_back(d + 1);
+  if (ones.empty()) return;
+  const Value args[] = {b.args[0], Value(IntList(ones))};
+  call_in_place(squeeze_dims_, args, b.out);
+}
 
 Tensor run_as_strided_(const Tensor& input, IntList size, IntList stride, std::optional<int64_t> offset) {
   return become(input, as_strided(input, size, stride, offset));
@@ -55,7 +71,7 @@ void as_strided_vjp_(Backward& b) {
   const Tensor& x = b.in(0);
   if (b.needs(0)) b.set(0, as_strided_backward(b.g(), x.geometry(), {Dims(b.ints(1)), Dims(b.ints(2)), b.has(3) ? b.integer(3) : x.offset()}));
 }
-VIEW_IN_PLACE(as_strided_, "as_strided_(Tensor(a!) input, int[] size, int[] stride, int? storage_offset=None)", run_as_strided_, as_strided_vjp_, in(0), "AsStridedBackward0");
+VIEW_IN_PLACE(as_strided_, "as_strided_(Tensor(a!) input, int[] size, int[] stride, int? storage_offset=None)", run_as_strided_, as_strided_vjp_, in(0), "AsStridedBackward0", batch::as_strided);
 
 // ---- resizing ----
 
@@ -72,7 +88,7 @@ const Op resize_{OpDef{.schema = "resize_(Tensor(a!) input, int[] size, *, Memor
                        .run = fn<resized>,
                        .on = Method,
                        .lazy_bits = true,
-                       .doc = "Gives the tensor another size over the same memory, which grows where it is too small; new elements are uninitialised."}};
+                       .batch = batch::sized, .doc = "Gives the tensor another size over the same memory, which grows where it is too small; new elements are uninitialised."}};
 Tensor run_resize_as_(const Tensor& input, const Tensor& like, std::optional<MemoryFormat> format) {
   if (format && *format == MemoryFormat::Preserve)
     return resized(input, like.sizes(), !like.is_contiguous() && is_channels_last(like.sizes(), like.strides())
@@ -84,7 +100,7 @@ const Op resize_as_{OpDef{.schema = "resize_as_(Tensor(a!) input, Tensor the_tem
                           .run = fn<run_resize_as_>,
                           .on = Both,
                           .lazy_bits = true,
-    .doc =
+    .batch = batch::resize_as, .doc =
         "Gives the tensor the size of another over the same memory, which grows where it is too small; new "
         "elements are uninitialised."
         TABULA_EXAMPLE("torch.zeros(1).resize_as_(torch.zeros(2, 3)).shape", "torch.Size([2, 3])")}};
@@ -105,7 +121,7 @@ const Op set_source_{OpDef{.schema = "set_.source_Tensor(Tensor(a!) input, Tenso
                            .run = fn<run_set_source_>,
                            .on = Method,
                            .lazy_bits = true,
-                           .doc = "Makes the tensor share the memory, size and strides of source; without source it becomes empty."}};
+                           .batch = batch::refused, .doc = "Makes the tensor share the memory, size and strides of source; without source it becomes empty."}};
 Tensor run_set_at_(const Tensor& input, const Tensor& source, int64_t offset, IntList size, IntList stride) {
   check_sizes(size);
   const Dims strides = stride.empty() ? contiguous_strides(size) : Dims(stride);
@@ -117,12 +133,12 @@ Tensor run_set_at_(const Tensor& input, const Tensor& source, int64_t offset, In
 const Op set_at_{OpDef{.schema = "set_.source_Tensor_storage_offset(Tensor(a!) input, Tensor source, int storage_offset, int[] size, int[] stride=[]) -> Tensor(a!)",
                        .run = fn<run_set_at_>,
                        .on = Method,
-                       .lazy_bits = true}};
+                       .lazy_bits = true, .batch = batch::refused}};
 Tensor run_set_(const Tensor& input) {
   const Tensor none = Tensor::empty(Dims{0}, input.dtype(), input.device());
   return take_over(input, none, none.geometry());
 }
-const Op set_{OpDef{.schema = "set_(Tensor(a!) input) -> Tensor(a!)", .run = fn<run_set_>, .on = Method, .lazy_bits = true}};
+const Op set_{OpDef{.schema = "set_(Tensor(a!) input) -> Tensor(a!)", .run = fn<run_set_>, .on = Method, .lazy_bits = true, .batch = batch::refused}};
 
 }  // namespace
 

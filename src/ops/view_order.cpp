@@ -2,6 +2,7 @@
 #include "ops/view.h"
 
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 
@@ -30,7 +31,7 @@ static void permute_vjp(Backward& b) {
   b.set(0, permute(b.g(), IntList(inverse)));
 }
 const Op permute{OpDef{.schema = "permute(Tensor(a) input, int[] dims) -> Tensor(a)", .run = fn<run_permute>, .on = Both, .view = true, .lazy_bits = true, .vjp = permute_vjp,
-    .doc =
+    .batch = batch::permute, .doc =
         "A view with the dimensions in another order."
         TABULA_EXAMPLE("torch.permute(torch.zeros(2, 3, 5), (2, 0, 1)).shape", "torch.Size([5, 2, 3])")}};
 
@@ -46,17 +47,17 @@ static Tensor run_transpose(const Tensor& input, int64_t a, int64_t b) {
 }
 static void transpose_vjp(Backward& b) { b.set(0, transpose(b.g(), b.integer(1), b.integer(2))); }
 const Op transpose{OpDef{.schema = "transpose(Tensor(a) input, int dim0, int dim1) -> Tensor(a)", .run = fn<run_transpose>, .on = Both, .view = true, .lazy_bits = true, .vjp = transpose_vjp,
-    .doc =
+    .batch = batch::dims, .doc =
         "A view with two dimensions swapped."
         TABULA_EXAMPLE("torch.transpose(torch.tensor([[1, 2], [3, 4]]), 0, 1)",
                        "tensor([[1, 3],\n"
                        "            [2, 4]])")}};
 const Op swapdims{OpDef{.schema = "swapdims(Tensor(a) input, int dim0, int dim1) -> Tensor(a)", .run = fn<run_transpose>, .on = Both, .view = true, .lazy_bits = true, .vjp = transpose_vjp, .node = "TransposeBackward0",
-    .doc =
+    .batch = batch::dims, .doc =
         "Another name of torch.transpose."
         TABULA_EXAMPLE("torch.swapdims(torch.zeros(2, 3), 0, 1).shape", "torch.Size([3, 2])")}};
 static const Op swapaxes{OpDef{.schema = "swapaxes(Tensor(a) input, int axis0, int axis1) -> Tensor(a)", .run = fn<run_transpose>, .on = Both, .view = true, .lazy_bits = true, .vjp = transpose_vjp, .node = "TransposeBackward0",
-    .doc =
+    .batch = batch::dims, .doc =
         "Another name of torch.transpose."
         TABULA_EXAMPLE("torch.swapaxes(torch.zeros(2, 3), 0, 1).shape", "torch.Size([3, 2])")}};
 
@@ -66,7 +67,7 @@ static Tensor run_t(const Tensor& input) {
 }
 static void t_vjp(Backward& b) { b.set(0, t(b.g())); }
 const Op t{OpDef{.schema = "t(Tensor(a) input) -> Tensor(a)", .run = fn<run_t>, .on = Both, .view = true, .lazy_bits = true, .vjp = t_vjp, .node = "TBackward0",
-    .doc =
+    .batch = batch::t, .doc =
         "The transpose of a matrix, as a view; vectors and scalars stay as they are. A RuntimeError for more than "
         "2 dimensions."
         TABULA_EXAMPLE("torch.t(torch.tensor([[1, 2], [3, 4]]))",
@@ -151,7 +152,7 @@ static void unsqueeze_vjp(Backward& b) {
   b.set(0, squeeze_dims(b.g(), IntList(&dim, 1)));
 }
 const Op unsqueeze{OpDef{.schema = "unsqueeze(Tensor(a) input, int dim) -> Tensor(a)", .run = fn<run_unsqueeze>, .on = Both, .view = true, .lazy_bits = true, .vjp = unsqueeze_vjp,
-    .doc =
+    .batch = batch::unsqueeze, .doc =
         "A view with a new dimension of size 1 before dim, which may be negative."
         TABULA_EXAMPLE("torch.unsqueeze(torch.tensor([1, 2]), 1).shape", "torch.Size([2, 1])")}};
 
@@ -172,11 +173,11 @@ static Tensor run_squeeze_dims(const Tensor& input, IntList dims) {
   return squeeze_where(input, allowed);
 }
 const Op squeeze{OpDef{.schema = "squeeze(Tensor(a) input) -> Tensor(a)", .run = fn<run_squeeze>, .on = Both, .view = true, .lazy_bits = true, .vjp = squeeze_vjp, .save = shape(),
-    .doc =
+    .batch = batch::squeeze, .doc =
         "A view without the dimensions of size 1: all of them, or those of dim that have size 1."
         TABULA_EXAMPLE("torch.squeeze(torch.zeros(1, 3, 1)).shape", "torch.Size([3])")
         TABULA_STEP("torch.squeeze(torch.zeros(1, 3, 1), 0).shape", "torch.Size([3, 1])")}};
 const Op squeeze_dims{OpDef{.schema = "squeeze.dims(Tensor(a) input, int[1] dim) -> Tensor(a)", .run = fn<run_squeeze_dims>, .on = Both, .view = true, .lazy_bits = true, .vjp = squeeze_vjp,
-                            .save = shape(), .node = "SqueezeBackward1"}};
+                            .save = shape(), .node = "SqueezeBackward1", .batch = batch::dims}};
 
 }  // namespace tabula

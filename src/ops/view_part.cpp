@@ -2,6 +2,7 @@
 #include "ops/view.h"
 
 #include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
@@ -26,7 +27,7 @@ static Tensor run_select(const Tensor& input, int64_t dim, int64_t index) {
 }
 static void select_vjp(Backward& b) { b.set(0, select_backward(b.g(), b.sizes(0), b.integer(1), b.integer(2))); }
 const Op select{OpDef{.schema = "select(Tensor(a) input, int dim, int index) -> Tensor(a)", .run = fn<run_select>, .on = Both, .view = true, .lazy_bits = true, .vjp = select_vjp, .save = shape(),
-    .doc =
+    .batch = batch::strict_dims, .doc =
         "The view at one index of a dimension, which goes away. An IndexError if there is no such index."
         TABULA_EXAMPLE("torch.select(torch.tensor([[1, 2], [3, 4]]), 1, 0)", "tensor([1, 3])")}};
 
@@ -47,7 +48,7 @@ static void slice_vjp(Backward& b) {
   b.set(0, slice_backward(b.g(), b.sizes(0), b.integer(1), b.has(2) ? b.integer(2) : int64_t(0), b.has(3) ? b.integer(3) : INT64_MAX, b.integer(4)));
 }
 const Op slice{OpDef{.schema = "slice(Tensor(a) input, int dim=0, int? start=None, int? end=None, int step=1) -> Tensor(a)", .run = fn<run_slice>, .on = Internal, .view = true, .lazy_bits = true,
-                     .vjp = slice_vjp, .save = shape()}};
+                     .vjp = slice_vjp, .save = shape(), .batch = batch::strict_dims}};
 
 static Tensor run_narrow(const Tensor& input, int64_t dim, int64_t start, int64_t length) {
   check(input.dim() > 0, "narrow() cannot be applied to a 0-dim tensor.");
@@ -89,7 +90,7 @@ static Tensor run_diagonal(const Tensor& input, int64_t offset, int64_t dim1, in
 static void diagonal_vjp(Backward& b) { b.set(0, diagonal_backward(b.g(), b.sizes(0), b.integer(1), b.integer(2), b.integer(3))); }
 const Op diagonal{OpDef{.schema = "diagonal(Tensor(a) input, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)", .run = fn<run_diagonal>, .on = Both, .view = true, .lazy_bits = true,
                         .vjp = diagonal_vjp, .save = shape(),
-    .doc =
+    .batch = batch::strict_dims, .doc =
         "The diagonal of dimensions dim1 and dim2 as a new last dimension, as a view; offset moves it to the "
         "right or, negative, down."
         TABULA_EXAMPLE("torch.diagonal(torch.tensor([[1, 2], [3, 4]]))", "tensor([1, 4])")}};
@@ -119,7 +120,7 @@ static Tensor run_unfold(const Tensor& input, int64_t dim, int64_t size, int64_t
 static void unfold_vjp(Backward& b) { b.set(0, unfold_backward(b.g(), b.sizes(0), b.integer(1), b.integer(2), b.integer(3))); }
 const Op unfold_dim{OpDef{.schema = "unfold(Tensor(a) input, int dimension, int size, int step) -> Tensor(a)", .run = fn<run_unfold>, .on = Method, .view = true, .lazy_bits = true, .vjp = unfold_vjp,
                           .save = shape(),
-    .doc =
+    .batch = batch::dims, .doc =
         "A view of all windows of a size along a dimension, step apart; the window is a new last dimension."
         TABULA_EXAMPLE("torch.arange(5).unfold(0, 3, 2)",
                        "tensor([[0, 1, 2],\n"
@@ -150,7 +151,7 @@ static void unbind_vjp(Backward& b) {
   b.set(0, stack(TensorList(grads), dim));
 }
 const Op unbind{OpDef{.schema = "unbind(Tensor(a) input, int dim=0) -> Tensor[]", .run = fn<run_unbind>, .on = Both, .view = true, .lazy_bits = true, .vjp = unbind_vjp, .save = shape(),
-    .doc =
+    .batch = batch::strict_dims, .doc =
         "The parts along a dimension as a tuple of views without it."
         TABULA_EXAMPLE("torch.unbind(torch.tensor([[1, 2], [3, 4]]))", "(tensor([1, 2]), tensor([3, 4]))")}};
 
@@ -187,7 +188,7 @@ static void split_equal_vjp(Backward& b) {
   split_vjp(b, int(equal_lengths(b.sizes(0)[size_t(dim)], std::max<int64_t>(b.integer(1), 1)).size()), dim);
 }
 const Op split{OpDef{.schema = "split.Tensor(Tensor(a) input, int split_size, int dim=0) -> Tensor[]", .run = fn<run_split>, .on = Both, .view = true, .lazy_bits = true, .vjp = split_equal_vjp, .save = shape(),
-    .doc =
+    .batch = batch::strict_dims, .doc =
         "Views of parts along a dimension: of split_size elements each (the last may be shorter), or of the sizes "
         "in a list, which must sum to the dimension's."
         TABULA_EXAMPLE("torch.split(torch.arange(5), 2)", "(tensor([0, 1]), tensor([2, 3]), tensor([4]))")
@@ -208,11 +209,11 @@ static std::vector<Tensor> run_split_sizes(const Tensor& input, IntList lengths,
 static void split_sizes_vjp(Backward& b) { split_vjp(b, int(b.ints(1).size()), wrap_dim(b.integer(2), int64_t(b.sizes(0).size()))); }
 const Op split_sizes{OpDef{.schema = "split_with_sizes(Tensor(a) input, int[] split_sizes, int dim=0) -> Tensor[]", .run = fn<run_split_sizes>, .on = Both, .view = true, .lazy_bits = true,
                            .vjp = split_sizes_vjp, .save = shape(),
-    .doc =
+    .batch = batch::strict_dims, .doc =
         "Views of parts of the given sizes along a dimension; the sizes must sum to the dimension's."
         TABULA_EXAMPLE("torch.split_with_sizes(torch.arange(5), [1, 4])", "(tensor([0]), tensor([1, 2, 3, 4]))")}};
 static const Op split_list{OpDef{.schema = "split.sizes(Tensor(a) input, int[] split_size, int dim=0) -> Tensor[]", .run = fn<run_split_sizes>, .on = Both, .view = true, .lazy_bits = true,
-                                 .vjp = split_sizes_vjp, .save = shape(), .node = "SplitWithSizesBackward0"}};
+                                 .vjp = split_sizes_vjp, .save = shape(), .node = "SplitWithSizesBackward0", .batch = batch::strict_dims}};
 
 static std::vector<Tensor> run_chunk(const Tensor& input, int64_t chunks, int64_t dim) {
   check(input.dim() > 0, "chunk expects at least a 1-dimensional tensor");

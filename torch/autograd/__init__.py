@@ -238,16 +238,13 @@ def grad(
 def _grad_batched(
     sources: tuple[Any, ...], grads: tuple[Any, ...], retain: bool, create: bool, targets: tuple[Any, ...], unused: bool
 ) -> tuple[Any, ...]:
-    """One backward pass per entry of the batch: exact for every operation, custom functions included."""
-    sizes = {g.shape[0] for g in grads if g is not None}
-    if len(sizes) != 1:
-        raise ValueError("vmap: Expected all tensors to have the same size in the mapped dimension")
-    count = sizes.pop()
-    rows = []
-    for i in range(count):
-        row = tuple(None if g is None else g[i] for g in grads)
-        keep = retain or i + 1 < count
-        rows.append(torch._C._engine_run_backward(sources, row, keep, create, targets, unused, False))
-    if not rows:
-        return tuple(torch.zeros((0, *t.shape), dtype=t.dtype, device=t.device) for t in targets)
-    return tuple(None if column[0] is None else torch.stack(column) for column in zip(*rows, strict=True))
+    """One backward pass for all entries of the batch."""
+    used: list[bool] = []
+
+    def pull(*row: Any) -> tuple[Any, ...]:
+        found = torch._C._engine_run_backward(sources, row, retain, create, targets, unused, False)
+        used[:] = [value is not None for value in found]
+        return tuple(torch.zeros(()) if value is None else value for value in found)
+
+    rows = torch.func.vmap(pull, in_dims=tuple(None if g is None else 0 for g in grads))(*grads)
+    return tuple(row if found else None for row, found in zip(rows, used, strict=True))

@@ -226,6 +226,10 @@ class Function(metaclass=FunctionMeta):
         if kwargs and cls.setup_context is not Function.setup_context:
             args, kwargs = _bind_defaults(cls.forward, args, kwargs), {}
         tensor_type = torch.Tensor
+        if torch._C._vmap_depth() and any(isinstance(a, tensor_type) and torch._C._vmap_parts(a) for a in args):
+            from . import _function_vmap
+
+            return _function_vmap.apply(cls, args)
         needs_grad = tuple([isinstance(arg, tensor_type) and arg.requires_grad for arg in args])
         recording = torch.is_grad_enabled()
         ctx = cls._backward_cls()

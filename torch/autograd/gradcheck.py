@@ -30,12 +30,6 @@ def _real_outputs(outputs: Any) -> list[tuple[int, str, Any]]:
     for i, output in enumerate(_tuple(outputs)):
         if not _differentiable(output):
             continue
-        if output.layout is not torch.strided:
-            raise ValueError(
-                "Sparse output is not supported at gradcheck yet. Please call to_dense(masked_grad=...) on the output "
-                "of "
-                "fn for gradcheck."
-            )
         if output.is_complex():
             result.append((i, "real", torch.view_as_real(output.resolve_conj())[..., 0]))
             result.append((i, "imag", torch.view_as_real(output.resolve_conj())[..., 1]))
@@ -233,14 +227,9 @@ def gradcheck(
     ):
         if wanted:
             raise NotImplementedError(f"gradcheck: {name}=True is not supported")
-    values = _tuple(inputs)
-    if any(isinstance(value, torch.Tensor) and value.layout is not torch.strided for value in values):
-        from ..sparse._gradcheck import strided
-
-        func, values = strided(func, values, bool(masked), False)
     try:
         return _gradcheck(
-            func, values, eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes
+            func, _tuple(inputs), eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes
         )
     except GradcheckError:
         if raise_exception:

@@ -8,6 +8,8 @@ import functools
 import torch
 from torch.utils import _pytree
 
+from .mapping import vmap
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +26,14 @@ def _fresh(tree: Any) -> Any:
     def one(leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor):
             return leaf
-        return leaf.view_as(leaf) if leaf.requires_grad else leaf.detach().requires_grad_()
+        if torch._C._vmap_depth():
+            # What the examples of a batch share has a derivative of its own for each.
+            leaf = torch._C._vmap_spread(leaf)
+        if leaf.requires_grad:
+            return leaf.view_as(leaf)
+        leaf = leaf.detach()
+        leaf.requires_grad = True
+        return leaf
 
     return _pytree.tree_map(one, tree)
 
@@ -237,13 +246,13 @@ def jacrev(
             outputs, out_spec = _pytree.tree_flatten(output)
             blocks = []
             for out in outputs:
-                rows = [_gradients([out], inputs, [w], keep) for w in _basis(out).unbind(0)]
-                columns = [
-                    torch.stack([row[j] for row in rows]).reshape(*out.shape, *x.shape)
-                    if rows
-                    else x.new_zeros(*out.shape, *x.shape)
-                    for j, x in enumerate(inputs)
-                ]
+
+                def pull(weight: Tensor, out: Tensor = out) -> tuple[Tensor, ...]:
+                    return tuple(_gradients([out], inputs, [weight], keep))
+
+                basis = _basis(out)
+                rows = vmap(pull, chunk_size=chunk_size)(basis) if len(basis) else [x.new_zeros(0) for x in inputs]
+                columns = [row.reshape(*out.shape, *x.shape) for row, x in zip(rows, inputs, strict=True)]
                 blocks.append(_pytree.tree_unflatten(columns, in_spec))
             result = _detach(_pytree.tree_unflatten(blocks, out_spec), keep)
             aux = _detach(aux, keep)

@@ -80,7 +80,7 @@ def ctc_loss(
         )
     labels = _padded_targets(targets, sizes, batch, blank).to(device=log_probs.device, dtype=torch.int64)
     steps, sizes = steps.to(log_probs.device), sizes.to(log_probs.device)
-    extended = torch.full((batch, 2 * labels.shape[1] + 1), blank, dtype=torch.int64, device=log_probs.device)
+    extended = labels.new_full((batch, 2 * labels.shape[1] + 1), blank)
     extended[:, 1::2] = labels
     states = extended.shape[1]
     emitted = log_probs.gather(2, extended.unsqueeze(0).expand(frames, batch, states))

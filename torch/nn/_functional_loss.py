@@ -206,7 +206,7 @@ def multi_margin_loss(
 
         raise RuntimeError(f"expected scalar type Long but found {_scalar_name(target.dtype)}")
     scores, index = input.reshape(rows, classes), target.reshape(rows, 1)
-    if rows and (int(index.min()) < 0 or int(index.max()) >= classes):
+    if rows and torch._C._vmap_parts(index) is None and (int(index.min()) < 0 or int(index.max()) >= classes):
         raise RuntimeError("target out of range")
     loss = (margin - scores.gather(1, index) + scores).clamp_min(0)
     if p == 2:
@@ -238,7 +238,8 @@ def multilabel_margin_loss(
     if target.shape != input.shape and not (input.dim() < 2 and target.dim() < 2 and target.numel() == classes):
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
     scores, labels = input.reshape(rows, classes), target.reshape(rows, classes)
-    if labels.numel() and (int(labels.min()) < -1 or int(labels.max()) >= classes):
+    known = labels.numel() and torch._C._vmap_parts(labels) is None
+    if known and (int(labels.min()) < -1 or int(labels.max()) >= classes):
         raise RuntimeError("target is out of range")
     valid = (labels >= 0).to(torch.int64).cumprod(1).to(torch.bool)
     index = labels.masked_fill(~valid, 0)

@@ -184,13 +184,13 @@ def _unpool(input: Tensor, indices: Tensor, kernel_size, stride, padding, output
     for s in size:
         cells *= s
     index = indices.reshape(*lead, -1)
-    if index.numel():
+    if index.numel() and torch._C._vmap_parts(index) is None:
         low, high = int(index.min()), int(index.max())
         if low < 0 or high >= cells:
             bad = low if low < 0 else high
             shown = "x".join(str(s) for s in (size if n > 1 else [1, *size]))
             raise RuntimeError(f"Found an invalid max index: {bad} (output volumes are of size {shown}")
-    flat = torch.zeros((*lead, cells), dtype=input.dtype, device=input.device)
+    flat = input.new_zeros((*lead, cells))
     return flat.scatter(-1, index, input.reshape(*lead, -1)).reshape(*lead, *size)
 
 

@@ -101,12 +101,12 @@ def embedding_bag(
         if offsets.dim() != 1:
             raise ValueError("offsets has to be a 1D Tensor")
         starts = offsets.to(torch.int64)
-        if starts.numel() and int(starts[0]) != 0:
+        if starts.numel() and torch._C._vmap_parts(starts) is None and int(starts[0]) != 0:
             raise RuntimeError(
                 "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. "
                 f"However, got {int(starts[0])}"
             )
-        if starts.numel() and int(starts[-1]) > input.shape[0]:
+        if starts.numel() and torch._C._vmap_parts(starts) is None and int(starts[-1]) > input.shape[0]:
             raise RuntimeError(
                 "offsets[-1] can not be greater than input's length "
                 f"({input.shape[0]}) but got offsets[-1] of {int(starts[-1])}"

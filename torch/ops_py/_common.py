@@ -19,6 +19,11 @@ _SCALAR_TYPES = {
 }  # fmt: skip
 
 
+def may_look(*tensors: Tensor) -> bool:
+    """Whether checks of values can be made: those of one example of a batch are not known under ``vmap``."""
+    return not torch._C._vmap_depth() or all(torch._C._vmap_parts(t) is None for t in tensors)
+
+
 def scalar_type(dtype: torch.dtype) -> str:
     """The name that error messages use for a dtype, such as ``Float``."""
     name = str(dtype).rpartition(".")[2]

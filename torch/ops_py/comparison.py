@@ -80,6 +80,8 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | N
 class _EuclideanDistances(torch.autograd.Function):
     """All distances through one matrix product, with a gradient that is zero where two points coincide."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(ctx: Any, x1: Tensor, x2: Tensor) -> Tensor:
         a2 = x1.pow(2).sum(-1, keepdim=True)

@@ -66,7 +66,7 @@ slice_copy = _copying("slice_copy", _slice)
 
 
 def _replaced(input: Tensor, src: Tensor, view: Callable[[Tensor], Tensor]) -> Tensor:
-    result = input.clone()
+    result = torch._C._vmap_spread_like(input, src).clone()
     part = view(result)
     if part.shape != src.shape:
         raise RuntimeError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ._common import factory_options, flat_arguments, into, promote, sizes, wrap_dim
+from ._common import flat_arguments, into, may_look, promote, sizes, wrap_dim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -402,7 +402,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     shape = list(input.shape[:-1])
     for dim in sorted((first, second)):
         shape.insert(dim, side)
-    result = torch.zeros(shape, **factory_options(input))
+    result = input.new_zeros(shape)
     result.diagonal(offset, first, second).copy_(input)
     return result
 
@@ -463,7 +463,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
             raise ValueError(f"'shape' cannot have negative values, but got {tuple(shape)}")
     total = torch.Size(shape).numel()
     indices = indices.to(torch.int64)
-    if indices.numel() and (bool((indices >= total).any()) or bool((indices < -total).any())):
+    if indices.numel() and may_look(indices) and (bool((indices >= total).any()) or bool((indices < -total).any())):
         raise ValueError("indices out of bounds")
     result = []
     rest = indices % total if total else indices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ._common import into, into_all, scalar_type, wrap_dim
+from ._common import into, into_all, may_look, scalar_type, wrap_dim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _check_quantile(name: str, input: Tensor, q: Tensor, given: Any, interpolati
             f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
         )
     if isinstance(given, torch.Tensor):
-        if not bool(((q >= 0) & (q <= 1)).all()):
+        if may_look(q) and not bool(((q >= 0) & (q <= 1)).all()):
             raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
     elif not 0 <= given <= 1:
         raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {given:g}")
@@ -134,14 +134,14 @@ def cov(
         mean = data.sum(1, keepdim=True) / count
     else:
         total = weights.sum()
-        if count and not bool(total.detach() != 0):
+        if count and may_look(total) and not bool(total.detach() != 0):
             raise RuntimeError("cov(): weights sum to zero, can't be normalized")
         mean = (data * weights).sum(1, keepdim=True) / total
     if aweights is not None and weights is not None and correction != 0:
         factor = total - correction * (weights * aweights).sum() / total
     else:
         factor = total - correction
-    if bool(factor.detach() <= 0):
+    if may_look(factor) and bool(factor.detach() <= 0):
         import warnings
 
         warnings.warn(
@@ -172,7 +172,7 @@ def _weights(data: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> 
                 "cov(): expected fweights to have the same numel as there are observations in the input but got "
                 f"{fweights.numel()} != {data.shape[1]}"
             )
-        if fweights.numel() and bool((fweights < 0).any()):
+        if fweights.numel() and may_look(fweights) and bool((fweights < 0).any()):
             raise RuntimeError("cov(): fweights cannot be negative")
         weights = fweights
     if aweights is not None:
@@ -191,7 +191,7 @@ def _weights(data: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> 
                 "cov(): expected aweights to have the same numel as there are observations in the input but got "
                 f"{aweights.numel()} != {data.shape[1]}"
             )
-        if aweights.numel() and bool((aweights < 0).any()):
+        if aweights.numel() and may_look(aweights) and bool((aweights < 0).any()):
             raise RuntimeError("cov(): aweights cannot be negative")
         weights = aweights if weights is None else weights * aweights
     return weights

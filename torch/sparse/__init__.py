@@ -19,24 +19,19 @@ True
 from __future__ import annotations
 
 import torch as _torch
-from torch import Tensor
 
-from .._legacy_tensors import make as _legacy_types
+from .._missing import missing_class as _missing_class
 from ._make import check_sparse_tensor_invariants
 from ._products import sampled_addmm
 from ._products import sparse_addmm as addmm
 from ._products import sparse_mm as mm
-from .semi_structured import (
-    SparseSemiStructuredTensor,
-    SparseSemiStructuredTensorCUSPARSELT,
-    SparseSemiStructuredTensorCUTLASS,
-    to_sparse_semi_structured,
-)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from torch import Tensor
 
 __all__ = [
     "SparseSemiStructuredTensor",
@@ -56,8 +51,11 @@ __all__ = [
     "to_sparse_semi_structured",
 ]
 
-globals().update(_legacy_types(False, True))
-DType = int
+for _name in (
+    "SparseSemiStructuredTensor", "SparseSemiStructuredTensorCUSPARSELT", "SparseSemiStructuredTensorCUTLASS",
+):  # fmt: skip
+    globals()[_name] = _missing_class(f"torch.sparse.{_name}", "semi-structured sparsity needs a CUDA device")
+del _name
 
 
 def sum(input: Tensor, dim: Any = None, dtype: Any = None) -> Tensor:
@@ -78,7 +76,7 @@ def sum(input: Tensor, dim: Any = None, dtype: Any = None) -> Tensor:
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
     if not dims:
         raise RuntimeError("Sparse dimension list is empty")
-    return _torch.sum(input, dims, dtype=dtype or input.dtype)
+    return _torch.sum(input, dims, dtype=dtype)
 
 
 def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
@@ -162,10 +160,16 @@ def spsolve(input: Tensor, other: Tensor, *, left: bool = True) -> Tensor:
 solve = spsolve
 
 
-def as_sparse_gradcheck(gradcheck: Callable[..., bool]) -> Callable[..., bool]:
-    """A gradcheck that takes functions of sparse tensors, and sparse results.
+def to_sparse_semi_structured(original_tensor: Tensor, transposed: bool = False) -> Tensor:
+    """Two of four elements in each row, for GPUs: raises RuntimeError on the CPU."""
+    raise RuntimeError(
+        f"Error original_tensor.device= {original_tensor.device} is not supported! Only CUDA tensors are currently "
+        "supported."
+    )
 
-    With ``masked=True`` it varies what the inputs hold, otherwise all of their elements.
+
+def as_sparse_gradcheck(gradcheck: Callable[..., bool]) -> Callable[..., bool]:
+    """A gradcheck that takes functions of sparse tensors: it varies the values that the inputs hold.
 
     >>> check = torch.sparse.as_sparse_gradcheck(torch.autograd.gradcheck)
     >>> x = torch.tensor([[0.0, 2.0], [3.0, 0.0]], dtype=torch.float64).to_sparse().requires_grad_()
@@ -174,10 +178,32 @@ def as_sparse_gradcheck(gradcheck: Callable[..., bool]) -> Callable[..., bool]:
     """
 
     def check(func: Callable[..., Any], inputs: Any, **options: Any) -> bool:
-        from ._gradcheck import strided
+        masked = options.pop("masked", False)
+        given = inputs if isinstance(inputs, (list, tuple)) else (inputs,)
+        patterns: list[Any] = []
+        flat: list[Any] = []
+        for one in given:
+            sparse = isinstance(one, _torch.Tensor) and one.layout is not _torch.strided and one.requires_grad
+            if sparse:
+                one = one.detach().coalesce() if one.layout is _torch.sparse_coo else one.detach()
+            patterns.append(one if sparse else None)
+            flat.append(one.values().clone().requires_grad_() if sparse else one)
+        del masked  # what the tensor does not hold is not varied either way
 
-        given = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
-        return gradcheck(*strided(func, given, options.pop("masked", False), True), **options)
+        def dense(result: Any) -> Any:
+            if isinstance(result, (list, tuple)):
+                return tuple(dense(part) for part in result)
+            if isinstance(result, _torch.Tensor) and result.layout is not _torch.strided:
+                return result.to_dense()
+            return result
+
+        def on_values(*args: Any) -> Any:
+            from ._parts import with_values
+
+            pairs = zip(patterns, args, strict=True)
+            return dense(func(*(a if p is None else with_values(p, a) for p, a in pairs)))
+
+        return gradcheck(on_values, tuple(flat), **options)
 
     check.__name__ = gradcheck.__name__
     return check

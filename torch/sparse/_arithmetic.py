@@ -233,14 +233,12 @@ def sub(input: Any, other: Any, alpha: Any = 1) -> Tensor:
     """input - alpha * other."""
     if not isinstance(input, torch.Tensor):
         return rsub(other, input, alpha)
-    if torch.result_type(input, other) is torch.bool:
-        raise RuntimeError(
-            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
-            "operator instead."
-        )
     for one in (input, other):
         if is_compressed(one):
             raise RuntimeError(f"unsupported tensor layout: {title(one)}")
+    dtype = torch.result_type(input, other)
+    if dtype is torch.bool:
+        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported.")
     return add(input, other, -alpha)
 
 
@@ -366,13 +364,6 @@ def power(input: Any, exponent: Any) -> Tensor:
     return elementwise(torch.pow, input, exponent)
 
 
-def square(input: Tensor) -> Tensor:
-    """input * input."""
-    if is_compressed(input):
-        raise RuntimeError(f"unsupported tensor layout: {title(input)}")
-    return elementwise(torch.square, input)
-
-
 def float_power(input: Any, exponent: Any) -> Tensor:
     """input ** exponent in double precision."""
     if not isinstance(input, torch.Tensor):
@@ -383,7 +374,7 @@ def float_power(input: Any, exponent: Any) -> Tensor:
 RULES: dict[str, Any] = {
     "add": add, "sub": sub, "subtract": sub, "rsub": rsub, "mul": mul, "multiply": mul, "div": div, "div.mode": div,
     "divide": div, "divide.mode": div, "true_divide": div, "floor_divide": floor_divide, "pow": power,
-    "float_power": float_power, "square": square,
+    "float_power": float_power, "square": lambda input: power(input, 2),
 }  # fmt: skip
 IN_PLACE: dict[str, Any] = {
     "add": add_, "sub": sub_, "subtract": sub_, "mul": mul_, "multiply": mul_, "div": div_, "div.mode": div_,

@@ -168,10 +168,8 @@ def _from_entries(
     blocks = value.shape[1:3] if layout in BLOCKED else (1, 1)
     high, wide = size[len(batch)] // blocks[0], size[len(batch) + 1] // blocks[1]
     lines, index, count, width = (rows, columns, high, wide) if layout in BY_ROWS else (columns, rows, wide, high)
-    keys = (where * count + lines) * width + index
-    if not bool((keys.diff() > 0).all()):
-        order = keys.argsort()
-        lines, index, value = lines[order], index[order], value[order]
+    order = ((where * count + lines) * width + index).argsort()
+    lines, index, value = lines[order], index[order], value[order]
     total = 1
     for entry in batch:
         total *= entry
@@ -265,9 +263,8 @@ def to_compressed(tensor: Tensor, layout: Any, blocksize: Any = None, dense_dim:
     if layout in BLOCKED and tensor.layout in BLOCKED:
         wanted = _block_argument(blocksize)
         if wanted != blocks:
-            head = f"to_{name}" if tensor.layout is layout else f"sparse_compressed_to_{name}"
             raise RuntimeError(
-                f"{head}: conversion from {title(tensor)} to {TITLES[layout]} with blocksize changed from "
+                f"to_{name}: conversion from {title(tensor)} to {TITLES[layout]} with blocksize changed from "
                 f"{list(blocks)} to {list(wanted)} is not supported"
             )
     if tensor.layout is layout:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import torch
 from torch import _C
 
-from ..ops_py._common import scalar_type
 from ._arithmetic import add, store
 from ._convert import coalesce, to_compressed, to_coo, to_dense
 from ._parts import (
     BLOCKED,
-    BSR,
     COO,
     CSC,
     CSR,
@@ -45,23 +43,16 @@ def _lines(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, bool]:
     if matrix.layout in BLOCKED:
         matrix = to_coo(matrix)
     if matrix.layout is COO:
-        _need_elements(matrix, "addmm: ")
         matrix = coalesce(matrix)
         rows, columns = indices(matrix)
         return pointers_of(rows, matrix.shape[0]), columns, values(matrix), False
     return indices(matrix), plain(matrix), values(matrix), matrix.layout is CSC
 
 
-def _need_elements(matrix: Tensor, where: str) -> None:
-    """A COO matrix whose two dimensions are both sparse."""
-    if matrix.sparse_dim() != 2:
-        raise RuntimeError(f"{where}matrices expected, got {matrix.sparse_dim()}D tensor")
-    if matrix.dense_dim():
-        raise RuntimeError(f"{where}scalar values expected, got {matrix.dense_dim()}D values")
-
-
 def _same_dtypes(first: Tensor, second: Tensor) -> None:
     if first.dtype is not second.dtype:
+        from ..ops_py._common import scalar_type
+
         raise RuntimeError(f"expected scalar type {scalar_type(first.dtype)} but found {scalar_type(second.dtype)}")
 
 
@@ -81,39 +72,9 @@ def _dense_times(dense: Tensor, matrix: Tensor) -> Tensor:
     return _rows_times(pointers, index, value, dense.t(), matrix.shape[1], not columns).t()  # type: ignore[no-any-return]
 
 
-class _WholeGradient(torch.autograd.Function):
-    """The product with a dense matrix whose gradient to the sparse one is dense, as torch.mm's is."""
-
-    @staticmethod
-    def forward(ctx: Any, matrix: Tensor, dense: Tensor, first: bool) -> Tensor:
-        ctx.save_for_backward(matrix, dense)
-        ctx.first = first
-        return times_dense(matrix, dense) if first else _dense_times(dense, matrix)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        matrix, dense = ctx.saved_tensors
-        to_matrix = to_dense = None
-        if ctx.needs_input_grad[0]:
-            to_matrix = grad @ dense.mH if ctx.first else dense.mH @ grad
-        if ctx.needs_input_grad[1]:
-            to_dense = mm(matrix.mH, grad) if ctx.first else mm(grad, matrix.mH)
-        return to_matrix, to_dense, None
-
-
-def _product(matrix: Tensor, dense: Tensor, masked: bool, first: bool = True) -> Tensor:
-    if not masked and matrix.requires_grad and torch.is_grad_enabled():
-        return _WholeGradient.apply(matrix, dense, first)  # type: ignore[no-any-return]
-    return times_dense(matrix, dense) if first else _dense_times(dense, matrix)
-
-
 def times_sparse(first: Tensor, second: Tensor) -> Tensor:
     """The product of two sparse matrices, coalesced COO."""
-    a, b = to_coo(first), to_coo(second)
-    for one in (a, b):
-        if one.dense_dim():
-            raise RuntimeError(f"sparse_sparse_matmul_cpu: scalar values expected, got {one.dense_dim()}D values")
-    a, b = coalesce(a), coalesce(b)
+    a, b = coalesce(to_coo(first)), coalesce(to_coo(second))
     rows, inner = indices(a)
     across = indices(b)[1]
     begin = pointers_of(indices(b)[0], b.shape[0])
@@ -121,15 +82,8 @@ def times_sparse(first: Tensor, second: Tensor) -> Tensor:
     left = torch.arange(inner.numel(), device=rows.device).repeat_interleave(counts)
     right = begin[inner[left]] + torch.arange(left.numel(), device=rows.device) - (counts.cumsum(0) - counts)[left]
     sizes = (a.shape[0], b.shape[1])
-    keys = flat_keys(torch.stack((rows[left], across[right])), sizes)
-    terms = values(a)[left] * values(b)[right]
-    if sizes[0] * sizes[1] <= 4 * keys.numel():
-        # so many terms that the whole matrix is no larger than what sorting them would take
-        cells = sizes[0] * sizes[1]
-        held = torch.zeros(cells, dtype=torch.bool, device=keys.device).index_fill_(0, keys, True).nonzero().squeeze(1)
-        return coo(split_keys(held, sizes), sums(terms, keys, cells)[held], sizes, True)
-    keys, place = torch.unique(keys, return_inverse=True)
-    value = sums(terms, place, keys.numel())
+    keys, place = torch.unique(flat_keys(torch.stack((rows[left], across[right])), sizes), return_inverse=True)
+    value = sums(values(a)[left] * values(b)[right], place, keys.numel())
     return coo(split_keys(keys, sizes), value, sizes, True)
 
 
@@ -140,11 +94,8 @@ def _not_implemented(first: Tensor, second: Tensor, result: str) -> RuntimeError
     )
 
 
-def mm(input: Tensor, mat2: Tensor, masked: bool = False) -> Tensor:
-    """The product of two matrices, at least one of them sparse; sparse if both are.
-
-    The gradient to a sparse matrix is dense, or, ``masked``, has that one's pattern.
-    """
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices, at least one of them sparse; sparse if both are."""
     if is_sparse(input) and input.layout is COO and mat2.dim() == 1:
         raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
     for one, name in ((input, "self"), (mat2, "mat2")):
@@ -158,11 +109,11 @@ def mm(input: Tensor, mat2: Tensor, masked: bool = False) -> Tensor:
             f"{mat2.shape[0]}x{mat2.shape[1]})"
         )
     if not is_sparse(mat2):
-        return _product(input, mat2, masked)
+        return times_dense(input, mat2)
     if not is_sparse(input):
-        if mat2.layout is BSR:
+        if mat2.layout in BLOCKED:
             raise _not_implemented(input, mat2, "Strided")
-        return _product(mat2, input, masked, False)
+        return _dense_times(input, mat2)
     if input.layout is COO or mat2.layout is COO:
         if input.layout is not mat2.layout:
             raise _not_implemented(input, mat2, title(input))
@@ -172,7 +123,8 @@ def mm(input: Tensor, mat2: Tensor, masked: bool = False) -> Tensor:
         raise RuntimeError(
             f"zeros_sparse_compressed expected sparse compressed (non-block) tensor layout but got {title(blocked)}"
         )
-    return to_compressed(times_sparse(input, mat2), CSR)
+    layout = CSC if input.layout is CSC and mat2.layout is CSC else CSR
+    return to_compressed(times_sparse(input, mat2), layout)
 
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
@@ -180,13 +132,11 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     if is_sparse(vec):
         raise cannot_run("as_strided", vec)
     if input.dim() != 2 or vec.dim() != 1:
-        raise RuntimeError(
-            f"mv: two tensor dim should be 2 and 1, but got SparseTensor Dim: {input.dim()}Tensor Dim: {vec.dim()}"
-        )
+        raise RuntimeError(f"vector + matrix @ vector expected, got {input.dim()}, {vec.dim()}")
     if input.shape[1] != vec.shape[0]:
         raise RuntimeError("mv: expected self.size(-1) == vec.size(-1)")
     _same_dtypes(input, vec)
-    return _product(input, vec.unsqueeze(1), False).squeeze(1)
+    return times_dense(input, vec.unsqueeze(1)).squeeze(1)
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -226,12 +176,12 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return product.reshape(batch, high, mat2.shape[2])  # type: ignore[no-any-return]
 
 
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1, alpha: Any = 1, masked: bool = False) -> Tensor:
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * mat1 @ mat2."""
     if any(is_compressed(one) for one in (input, mat1, mat2)):
         if any(one.layout is COO for one in (input, mat1, mat2)):
             raise _not_implemented(mat1, mat2, title(input))
-        product = mm(mat1, mat2, masked)
+        product = mm(mat1, mat2)
         if is_sparse(product) and is_sparse(input):
             return add(_scaled(input, beta), product, alpha)
         if is_sparse(input):
@@ -248,7 +198,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1, alpha: Any =
         )
     if is_sparse(input):
         raise RuntimeError(f"addmm_sparse_dense: expected strided result tensor, got tensor with layout {title(input)}")
-    product = mm(mat1, mat2, masked)
+    product = mm(mat1, mat2)
     return _scaled(_expanded(input, product), beta) + _scaled(product, alpha)
 
 
@@ -270,12 +220,10 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, beta: Any = 1, alpha: Any = 1
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input @ weight.T + bias with a sparse weight."""
     if is_sparse(input):
-        product = matmul(input, weight.t())
-        return product if bias is None else product + bias
+        raise cannot_run("linear", input) if input.dim() != 2 else _refuse_linear(input, weight)
     flat = input.reshape(-1, input.shape[-1])
-    weight.t()  # refuses what cannot be transposed
     if bias is None:
-        result = _product(weight, flat.t(), False).t()
+        result = times_dense(weight, flat.t()).t()
     else:
         if weight.layout is COO:
             raise RuntimeError(
@@ -283,8 +231,14 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
                 "got "
                 "'mat1' with layout Strided and 'mat2' with layout Sparse"
             )
-        result = _product(weight, flat.t(), False).t() + bias
+        result = times_dense(weight, flat.t()).t() + bias
     return result.reshape(*input.shape[:-1], weight.shape[0])
+
+
+def _refuse_linear(input: Tensor, weight: Tensor) -> Exception:
+    return NotImplementedError(
+        f"linear: the input has the layout {title(input)}; write torch.sparse.mm(input, weight.t()) instead"
+    )
 
 
 def embedding(weight: Tensor, indices: Tensor, *options: Any) -> Tensor:
@@ -309,13 +263,9 @@ def sparse_mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
             [3., 4.]])
     """
     if reduce is None:
-        return mm(mat1, mat2, True) if is_sparse(mat1) or is_sparse(mat2) else torch.mm(mat1, mat2)
-    if not is_compressed(mat1):
-        raise cannot_run("_sparse_mm_reduce_impl", mat1)
+        return mm(mat1, mat2) if is_sparse(mat1) or is_sparse(mat2) else torch.mm(mat1, mat2)
     if mat1.layout is not CSR:
-        raise RuntimeError(f"sparse_mm_reduce: expect self to be SparseCsr, got {title(mat1)}")
-    if not mat1.dtype.is_floating_point:
-        raise NotImplementedError(f"\"spmm_reduce_kernel\" not implemented for '{scalar_type(mat1.dtype)}'")
+        raise cannot_run("_sparse_mm_reduce_impl", mat1)
     if reduce not in ("sum", "mean", "amax", "amin"):
         raise RuntimeError(f"sparse_mm_reduce: reduce type of {reduce} has not been enabled.")
     if mat2.dim() != 2 or mat2.shape[0] != mat1.shape[1]:
@@ -362,12 +312,7 @@ def sampled_addmm(
     if not isinstance(input, torch.Tensor) or not is_compressed(input):
         raise cannot_run("sparse_sampled_addmm", input)
     if input.layout is not CSR:
-        raise RuntimeError(f"sampled_addmm: Expected result to have sparse csr layout, but got {title(input)}")
-    if not (input.dtype.is_floating_point or input.dtype.is_complex):
-        raise RuntimeError(
-            "sparse_sampled_addmm: Expected self to be a floating-point or complex tensor, but got "
-            + scalar_type(input.dtype)
-        )
+        raise RuntimeError(f"sampled_addmm: Expected self to have sparse csr layout, but got {title(input)}")
     for one, name in ((mat1, "mat1"), (mat2, "mat2")):
         if one.layout is not torch.strided:
             raise RuntimeError(f"sampled_addmm: Expected {name} to be strided, but got {title(one)}")
@@ -410,8 +355,6 @@ def sparse_addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1.0, alpha
     tensor([[2., 2.],
             [2., 2.]])
     """
-    if is_sparse(mat) or is_sparse(mat1) or is_sparse(mat2):
-        return addmm(mat, mat1, mat2, beta, alpha, True)
     return torch.addmm(mat, mat1, mat2, beta=beta, alpha=alpha)
 
 
@@ -429,7 +372,6 @@ def sspaddmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha:
         raise RuntimeError("tensor.sspaddmm(...) can only be called on sparse tensors")
     if is_sparse(mat2):
         raise RuntimeError(f"sspaddmm: expected 'mat2' to have strided layout, got 'mat2' with layout {title(mat2)}")
-    _need_elements(mat1, "sspaddmm: Argument #2: ")
     if mat1.shape[1] != mat2.shape[0]:
         raise RuntimeError(f"sspaddmm: Argument #3: Expected dim 0 size {mat1.shape[1]}, got {mat2.shape[0]}")
     if tuple(input.shape) != (mat1.shape[0], mat2.shape[1]):
@@ -458,7 +400,6 @@ def hspmm(mat1: Tensor, mat2: Tensor, *, out: Any = None) -> Tensor:
     """
     if not is_sparse(mat1) or is_compressed(mat1):
         raise cannot_run("hspmm", mat1)
-    _need_elements(mat1, "hspmm: Argument #2: ")
     if mat1.shape[1] != mat2.shape[0]:
         raise RuntimeError(f"hspmm: Argument #3: Expected dim 0 size {mat1.shape[1]}, got {mat2.shape[0]}")
     mat1 = coalesce(mat1)

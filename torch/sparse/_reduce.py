@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..ops_py._common import scalar_type, wrap_dim, wrap_dims
+from ..ops_py._common import wrap_dim, wrap_dims
 from ._convert import coalesce, compressed_to_coo, to_compressed
 from ._parts import COO, CSR, cannot_run, coo, flat_keys, indices, is_compressed, split_keys, sums, title, values
 
@@ -47,8 +47,8 @@ def sum_dims(input: Tensor, dim: Any, keepdim: bool = False, dtype: Any = None) 
     gone = {d for d in dims if d < sparse}
     rest = [d for d in range(sparse) if d not in gone]
     size = [1 if d in dims else n for d, n in enumerate(input.shape) if keepdim or d not in dims]
-    if not rest:
-        return value.sum(0, dtype=value.dtype).reshape(size)
+    if not rest and not keepdim:
+        return value.sum(0) if sparse else value.reshape(size)
     if not gone:
         return coo(indices(input), value, size, input.is_coalesced())
     sizes = [input.shape[d] for d in rest]
@@ -68,8 +68,6 @@ def softmax(input: Tensor, dim: int, dtype: Any = None, log: bool = False) -> Te
     if input.layout is not COO:
         raise cannot_run(name, input)
     input = coalesce(input if dtype is None else input.to(dtype))
-    if not input.dtype.is_floating_point:
-        raise NotImplementedError(f"\"{name[8:]}\" not implemented for '{scalar_type(input.dtype)}'")
     at = wrap_dim(dim, input.dim())
     sparse, value = input.sparse_dim(), values(input)
     if at >= sparse:
@@ -84,10 +82,9 @@ def softmax(input: Tensor, dim: int, dtype: Any = None, log: bool = False) -> Te
     peak = peak.scatter_reduce(0, where, value.detach(), "amax")
     peak = torch.where(peak.isfinite(), peak, torch.zeros_like(peak))
     shifted = value - peak[place]
-    # in double: the logarithm of a sum next to one loses what single precision has
-    powers = shifted.double().exp()
+    powers = shifted.exp()
     whole = sums(powers, place, groups.numel())[place]
-    result = (shifted - whole.log() if log else powers / whole).to(value.dtype)
+    result = shifted - whole.log() if log else powers / whole
     return coo(indices(input), result, input.shape, True)
 
 
@@ -95,10 +92,6 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtyp
     """The norm of all elements."""
     if input.layout is not COO:
         raise cannot_run("norm.ScalarOpt_dim_dtype", input)
-    if not (input.dtype.is_floating_point or input.dtype.is_complex):
-        raise RuntimeError(
-            f"norm(): input dtype should be either floating point or complex. Got {scalar_type(input.dtype)} instead."
-        )
     dims = [] if dim is None else wrap_dims(dim, input.dim())
     if dims and len(set(dims)) < input.dim():
         raise RuntimeError(

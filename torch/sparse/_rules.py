@@ -26,7 +26,6 @@ _BY_PARTS = frozenset(
     swapaxes_ select_backward
     """.split()
 )
-_NAMESPACES = frozenset(("special", "nn", "linalg", "torch"))
 _SECOND_OPERAND = frozenset(
     """
     add sub mul div eq ne lt le gt ge pow remainder fmod bitwise_and bitwise_or bitwise_xor floor_divide lerp
@@ -73,11 +72,9 @@ def call(
     overload: str, name: str, in_place: bool, args: tuple[Any, ...], into: Any, composite: bool, pointwise: bool
 ) -> Any:
     """Run one operation. NotImplemented: it is made of others, which shall be asked instead."""
-    # the same operation in another namespace: erf.special, relu.nn
-    key = name if overload.rpartition(".")[2] in _NAMESPACES and overload not in _BY_PARTS else overload
-    if in_place and (rule := IN_PLACE.get(key)) is not None:
+    if in_place and (rule := IN_PLACE.get(overload)) is not None:
         return rule(*args)
-    if (rule := RULES.get(key)) is None:
+    if (rule := RULES.get(overload)) is None:
         if composite and overload in _BY_PARTS:
             return NotImplemented
         raise _refuse(name, in_place, args, pointwise)
