@@ -3,7 +3,7 @@
 
     build      compile in build/dev and put the extension into torch/ (seconds after an edit)
     test       run the tests against that build; further arguments go to pytest
-    lint       layer check, ruff, clang-format (each tool where it is installed); --fix mends what can be mended
+    lint       layer check, ruff, clang-format on touched lines (where installed); --fix mends what can be mended
     stubs      write torch/_C.pyi anew from the built extension; --check only compares
     docs       write the reference pages to docs/site
     bench      run ../shared/bench against the reference PyTorch; further arguments go to run.py
@@ -72,7 +72,7 @@ def build(arguments: list[str]) -> int:
     jobs = ["-j", str(chosen.jobs)] if chosen.jobs else []
     status = run(need("ninja"), "-C", folder, "--quiet", *jobs)
     if status == 0 and chosen.sanitize:
-        print("run with LD_PRELOAD=$(g++ -print-file-name=libasan.so) (or libtsan.so), and ASAN_OPTIONS=detect_leaks=0")
+        print('how to run it: "Checks on memory and threads" in CONTRIBUTING.md')
     return status
 
 
@@ -89,11 +89,7 @@ def lint(arguments: list[str]) -> int:
         failed |= run(ruff, "check", *(["--fix"] if fix else []), ROOT) != 0
     else:
         print("ruff is not installed: skipped")
-    sources = [p for p in (ROOT / "src").rglob("*") if p.suffix in (".h", ".cpp", ".inl")]
-    if (clang_format := tool("clang-format")) and sources:
-        failed |= run(clang_format, *(["-i"] if fix else ["--dry-run", "-Werror"]), *sources) != 0
-    elif sources:
-        print("clang-format is not installed: skipped")
+    failed |= run(sys.executable, ROOT / "tools/check_format.py", *(["--fix"] if fix else [])) != 0
     return int(failed)
 
 

@@ -1,4 +1,4 @@
-"""Printed text, random draws, losses and optimizers are what PyTorch 2.13 gives (cases in data/*.txt)."""
+"""Printed text, random draws, losses, optimizers and odd calls are what PyTorch 2.13 gives (cases in data/*.txt)."""
 
 import pytest
 import support
@@ -32,6 +32,11 @@ def test_optimizers_and_schedulers(case, expected):
     support.assert_same(support.to_json(support.run_case(case)), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["printing", "random", "losses", "optim"])
+@outcomes("calls")
+def test_calls(case, expected):
+    support.assert_same(support.to_json(support.run_case(case)), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["printing", "random", "losses", "optim", "calls"])
 def test_every_case_is_recorded(name):
     assert set(support.read_cases(name)) == support.recorded(name).keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from _thread import RLock
 from importlib import import_module
 
 from ._missing import missing
@@ -13,8 +14,18 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# Modules that import each other are not safe to import by two threads that start at different ones: the lock of each
+# would wait for the other's, and Python then hands out a half-made module. So one thread at a time loads anything.
+LOADING = RLock()
+
+
 def find(name: str) -> Any:
     """The public object of ``torch`` with this name; AttributeError if there is none."""
+    with LOADING:
+        return _find(name)
+
+
+def _find(name: str) -> Any:
     if name in LAZY_MODULES:
         path = LAZY_MODULES[name] or f"torch.{name}"
         try:
@@ -26,6 +37,8 @@ def find(name: str) -> Any:
     if name in NAMES:
         module, _, attribute = NAMES[name].partition(":")
         value = getattr(import_module(f"torch.{module}"), attribute or name)
+        if module.startswith("ops_py."):
+            value = import_module("torch.ops_py._common").numpy_names(value)
         if module == "nn.functional" or module.startswith("ops_py."):
             # A submodule that loaded on the way may have the same name as a function; the function is meant.
             sys.modules["torch"].__dict__[name] = value

@@ -152,10 +152,14 @@ PyObject* tensor_to_numpy(const Tensor& tensor, bool force) {
   check_type(known, "Got unsupported ScalarType ", dtype_title(t.dtype()));
   const NumpyApi& api = numpy();
   const int64_t size = item_size(t.dtype());
-  PyRef shape = tuple_of(t.sizes(), 1), strides = tuple_of(t.strides(), size);
+  // NumPy takes only steps that stay inside the buffer, and an empty view's may point anywhere
+  const bool empty = t.numel() == 0;
+  PyRef shape = tuple_of(t.sizes(), 1),
+        strides = tuple_of(empty ? IntList(contiguous_strides(t.sizes())) : t.strides(), size);
   t.storage().forbid_resize();
   // the storage's Python object becomes the array's base and so keeps the memory
-  PyRef storage = checked(wrap_storage(t.impl()->storage)), offset = checked(PyLong_FromLongLong(t.offset() * size));
+  PyRef storage = checked(wrap_storage(t.impl()->storage)),
+        offset = checked(PyLong_FromLongLong(empty ? 0 : t.offset() * size));
   PyObject* args[] = {shape.get(), api.dtypes[int(t.dtype())].get(), storage.get(), offset.get(), strides.get()};
   return PyObject_Vectorcall(api.array_type.get(), args, 2, api.argument_names.get());
 }

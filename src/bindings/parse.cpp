@@ -232,6 +232,14 @@ bool name_is(PyObject* given, PyObject* interned) {
   return given == interned || PyUnicode_Compare(given, interned) == 0;
 }
 
+// None also stands for an int list that is empty unless given.
+bool convert(PyObject* o, const Param& p, Parsed& parsed, Value& value) {
+  if (convert(o, p.type, parsed, value)) return true;
+  if (o != Py_None || p.default_text != "[]") return false;
+  value = p.default_value;
+  return true;
+}
+
 // What to say of an argument that doesn't fit; position 0 stands for a keyword.
 std::string where(const Param& p, int position) {
   return position ? concat("argument '", p.name, "' (position ", position, ")") : concat("argument '", p.name, "'");
@@ -282,11 +290,15 @@ bool parse(const Signature& signature, const Arguments& call, Parsed& parsed, st
     used = call.count;
   }
   for (; used < call.count; used++, next++) {
-    if (next >= signature.positional)
-      return problem("takes ", signature.positional - first, " positional argument", signature.positional - first == 1 ? "" : "s", " but ",
-                     call.count, call.count == 1 ? " was" : " were", " given");
+    if (next >= signature.positional) {
+      int least = 0;
+      for (int i = first; i < count; i++) least += !schema.params[size_t(i)].has_default;
+      const int most = signature.positional - first;
+      return problem("takes ", least < most ? concat("from ", least, " to ") : "", most, " positional argument",
+                     most == 1 ? "" : "s", " but ", call.count, call.count == 1 ? " was" : " were", " given");
+    }
     const Param& p = schema.params[size_t(next)];
-    if (!convert(call.args[used], p.type, parsed, parsed.values[next]))
+    if (!convert(call.args[used], p, parsed, parsed.values[next]))
       return error ? problem(mismatch(p, call.args[used], next - first + 1)) : false;
   }
   const int filled = next;
@@ -309,17 +321,18 @@ bool parse(const Signature& signature, const Arguments& call, Parsed& parsed, st
           continue;
         }
         // NumPy's names for the same parameters
-        const std::string_view alias = text == "axis" ? "dim" : text == "keepdims" ? "keepdim" : text == "x" || text == "self" ? "input" : text == "x1" ? "input" : text == "x2" ? "other" : "";
+        const std::string_view alias = text == "axis"                                                 ? "dim"
+                                       : text == "keepdims"                                           ? "keepdim"
+                                       : text == "x" || text == "a" || text == "x1" || text == "self" ? "input"
+                                       : text == "x2"                                                 ? "other"
+                                                                                                      : "";
         for (int i = first; i < count && found < 0 && !alias.empty(); i++)
           if (schema.params[size_t(i)].name == alias) found = i;
         if (found < 0) return problem("got an unexpected keyword argument '", text, "'");
       }
       if (given >> found & 1) return problem("got multiple values for argument '", PyUnicode_AsUTF8(name), "'");
       const Param& p = schema.params[size_t(found)];
-      if (!convert(value, p.type, parsed, parsed.values[found])) {
-        if (value == Py_None && p.has_default) continue;
-        return error ? problem(mismatch(p, value, 0)) : false;
-      }
+      if (!convert(value, p, parsed, parsed.values[found])) return error ? problem(mismatch(p, value, 0)) : false;
       given |= 1u << found;
     }
   }

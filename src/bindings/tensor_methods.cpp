@@ -30,20 +30,48 @@ const Tensor& with_memory(const Tensor& t) {
   return t;
 }
 
+// The value of the one parameter that a method has, null if it was not given; `positional`: may it come without its
+// name?
+PyObject* only_argument(const char* method, const char* name, bool positional, PyObject* const* args, Py_ssize_t n,
+                        PyObject* kwnames) {
+  check_type(n <= positional, method,
+             positional ? "() takes from 0 to 1 positional arguments but " : "() takes 0 positional arguments but ", n,
+             n == 1 ? " was given" : " were given");
+  PyObject* value = n ? args[0] : nullptr;
+  for (Py_ssize_t k = 0; kwnames && k < PyTuple_GET_SIZE(kwnames); k++) {
+    PyObject* given = PyTuple_GET_ITEM(kwnames, k);
+    check_type(PyUnicode_CompareWithASCIIString(given, name) == 0, method, "() got an unexpected keyword argument '",
+               PyUnicode_AsUTF8(given), "'");
+    check_type(!value, method, "() got multiple values for argument '", name, "'");
+    value = args[n + k];
+  }
+  return value == Py_None ? nullptr : value;
+}
+
+std::optional<MemoryFormat> only_memory_format(const char* method, PyObject* const* args, Py_ssize_t n,
+                                               PyObject* kwnames) {
+  PyObject* format = only_argument(method, "memory_format", false, args, n, kwnames);
+  if (!format) return std::nullopt;
+  check_type(is_memory_format(format), method, "(): argument 'memory_format' must be torch.memory_format, not ",
+             Py_TYPE(format)->tp_name);
+  return unwrap_memory_format(format);
+}
+
 PyObject* sized(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames, bool strides) {
   return guarded([&]() -> PyObject* {
     const Tensor& t = unwrap(self);
     if (strides) check_strided(t, "strides");
-    const Py_ssize_t given = n + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
-    check_type(given <= 1, strides ? "stride" : "size", "() takes at most one argument");
-    if (given == 0 || args[0] == Py_None) {
+    const char* method = strides ? "stride" : "size";
+    PyObject* given = only_argument(method, "dim", true, args, n, kwnames);
+    if (!given) {
       if (!strides) return wrap_size(t.sizes());
       PyRef tuple = checked(PyTuple_New(Py_ssize_t(t.dim())));
       for (int64_t d = 0; d < t.dim(); d++) PyTuple_SET_ITEM(tuple.get(), Py_ssize_t(d), PyLong_FromLongLong(t.strides()[size_t(d)]));
       return tuple.release();
     }
-    check_type(PyLong_Check(args[0]) || PyIndex_Check(args[0]), strides ? "stride" : "size", "(): argument 'dim' (position 1) must be int, not ", Py_TYPE(args[0])->tp_name);
-    const int64_t dim = unwrap_int(args[0]);
+    check_type(PyLong_Check(given) || PyIndex_Check(given), method, "(): argument 'dim' ", n ? "(position 1) " : "",
+               "must be int, not ", Py_TYPE(given)->tp_name);
+    const int64_t dim = unwrap_int(given);
     return PyLong_FromLongLong(strides ? t.stride(dim) : t.size(dim));
   });
 }
@@ -87,9 +115,7 @@ PyObject* is_contiguous(PyObject* self, PyObject* const* args, Py_ssize_t n, PyO
   return guarded([&]() -> PyObject* {
     const Tensor& t = unwrap(self);
     check_strided(t, "is_contiguous");
-    const Py_ssize_t given = n + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
-    const MemoryFormat format = given ? unwrap_memory_format(args[0]) : MemoryFormat::Contiguous;
-    switch (format) {
+    switch (only_memory_format("is_contiguous", args, n, kwnames).value_or(MemoryFormat::Contiguous)) {
       case MemoryFormat::ChannelsLast: return PyBool_FromLong(t.dim() == 4 && is_channels_last(t.sizes(), t.strides()));
       case MemoryFormat::ChannelsLast3d: return PyBool_FromLong(t.dim() == 5 && is_channels_last(t.sizes(), t.strides()));
       case MemoryFormat::Preserve: fail(ErrorKind::Runtime, "preserve memory format is unsupported by the is_contiguous operator");
@@ -183,17 +209,35 @@ PyObject* to(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwna
   });
 }
 
+constexpr const char* cast_name(DType dtype) {
+  switch (dtype) {
+    case DType::Float32: return "float";
+    case DType::Float64: return "double";
+    case DType::Float16: return "half";
+    case DType::BFloat16: return "bfloat16";
+    case DType::Int32: return "int";
+    case DType::Int64: return "long";
+    case DType::Int16: return "short";
+    case DType::Int8: return "char";
+    case DType::UInt8: return "byte";
+    case DType::Bool: return "bool";
+    case DType::Complex32: return "chalf";
+    case DType::Complex64: return "cfloat";
+    default: return "cdouble";
+  }
+}
 template <DType dtype>
-PyObject* cast(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject*) {
+PyObject* cast(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
   return guarded([&]() -> PyObject* {
-    Target target{.dtype = dtype};
-    if (n && is_memory_format(args[0])) target.format = unwrap_memory_format(args[0]);
-    return wrap(converted(unwrap(self), target));
+    return wrap(
+        converted(unwrap(self), {.dtype = dtype, .format = only_memory_format(cast_name(dtype), args, n, kwnames)}));
   });
 }
 
-PyObject* cpu(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
-  return guarded([&]() -> PyObject* { return wrap(converted(unwrap(self), {.device = Device{}})); });
+PyObject* cpu(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
+  return guarded([&]() -> PyObject* {
+    return wrap(converted(unwrap(self), {.device = Device{}, .format = only_memory_format("cpu", args, n, kwnames)}));
+  });
 }
 PyObject* cuda(PyObject*, PyObject* const*, Py_ssize_t, PyObject*) {
   return guarded([&]() -> PyObject* { fail(ErrorKind::Assertion, "Torch not compiled with CUDA enabled"); });

@@ -107,6 +107,7 @@ void resize_output(const Tensor& t, IntList sizes) {
 }
 
 void check_writable(const Tensor& target) {
+  if (target.numel() == 0) return;
   for (int64_t d = 0; d < target.dim(); d++)
     check(target.sizes()[size_t(d)] < 2 || target.strides()[size_t(d)] != 0,
           "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before "

@@ -26,6 +26,10 @@ Windows windows(IntList kernel, IntList dilation, IntList padding, IntList strid
   check(w.dilation[0] > 0 && w.dilation[1] > 0, "dilation should be greater than zero, but got dilation_height: ", w.dilation[0], " dilation_width: ", w.dilation[1]);
   check(w.padding[0] >= 0 && w.padding[1] >= 0, "padding should be non-negative, but got pad_height: ", w.padding[0], " pad_width: ", w.padding[1]);
   check(w.stride[0] > 0 && w.stride[1] > 0, "stride should be greater than zero, but got stride_height: ", w.stride[0], " stride_width: ", w.stride[1]);
+  for (const Dims* part : {&w.kernel, &w.dilation, &w.padding, &w.stride})  // so that products stay in range
+    check(std::max((*part)[0], (*part)[1]) < int64_t(1) << 31,
+          "kernel_size, dilation, padding and stride should be less than 2 to the power of 31, but got ",
+          tuple_text(*part));
   return w;
 }
 

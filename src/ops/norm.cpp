@@ -3,6 +3,7 @@
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
+#include "ops/copy.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
 
@@ -13,6 +14,22 @@ DType norm_parameter_dtype(const Tensor& x, const Tensor& weight, const Tensor& 
   const bool fits = (d == x.dtype() || (is_reduced_float(x.dtype()) && d == DType::Float32)) && (!bias.defined() || bias.dtype() == d);
   check(fits, "mixed dtype (CPU): expect parameter to have scalar type of Float");
   return d;
+}
+
+NormBackward::NormBackward(const Tensor& grad, const Tensor& input, const Tensor& given_weight, IntList parameter_sizes,
+                           std::span<const bool> mask)
+    : dy(contiguous_raw(grad)),
+      x(contiguous_raw(input)),
+      weight(given_weight.defined() ? contiguous_raw(given_weight) : given_weight),
+      parameter(given_weight.defined() ? given_weight.dtype() : input.dtype()) {
+  if (mask[0]) dx = Tensor::empty(input.sizes(), input.dtype(), input.device());
+  if (mask[1] && given_weight.defined()) dweight = Tensor::empty(parameter_sizes, parameter, input.device());
+  if (mask[2]) dbias = Tensor::empty(parameter_sizes, parameter, input.device());
+}
+
+void NormBackward::clear() const {
+  if (dweight.defined()) fill_into(dweight, Scalar(0));
+  if (dbias.defined()) fill_into(dbias, Scalar(0));
 }
 
 // With xhat = (x - mean) rstd and gw = grad weight: dx = rstd (gw - mean(gw) - xhat mean(gw xhat)), the means taken as

@@ -54,33 +54,13 @@ std::tuple<Tensor, Tensor, Tensor> run_group_norm_backward(const Tensor& grad, c
                                                            std::span<const bool> mask, double eps) {
   (void)eps;
   const Channels shape(input.sizes());
-  const Tensor dy = contiguous_raw(grad), x = contiguous_raw(input), w = weight.defined() ? contiguous_raw(weight) : weight;
-  const DType parameter = weight.defined() ? weight.dtype() : input.dtype();
-  const Dims per_channel{shape.channels};
-  const auto output = [&](bool wanted, IntList sizes, DType dtype) { return wanted ? Tensor::empty(sizes, dtype, input.device()) : Tensor(); };
-  Tensor dx = output(mask[0], input.sizes(), input.dtype()), dw = output(mask[1] && weight.defined(), per_channel, parameter), db = output(mask[2], per_channel, parameter);
+  const NormBackward backward(grad, input, weight, Dims{shape.channels}, mask);
   kernels::GroupNormCall call{};
   call.batch = shape.batch;
   call.channels = shape.channels;
   call.inner = shape.inner;
   call.groups = groups;
-  call.dtype = input.dtype();
-  call.weight_dtype = parameter;
-  call.x = x.data();
-  call.weight = w.defined() ? w.data() : nullptr;
-  call.mean = mean.data();
-  call.rstd = rstd.data();
-  call.dy = dy.data();
-  call.dx = dx.defined() ? dx.data() : nullptr;
-  call.dweight = dw.defined() ? dw.data() : nullptr;
-  call.dbias = db.defined() ? db.data() : nullptr;
-  if (input.numel()) {
-    kernels::group_norm_backward[input.device().kind](call);
-  } else {
-    if (dw.defined()) fill_into(dw, Scalar(0));
-    if (db.defined()) fill_into(db, Scalar(0));
-  }
-  return {dx, dw, db};
+  return backward.run(kernels::group_norm_backward, call, mean.data(), rstd, input.numel() != 0);
 }
 
 void group_norm_backward_vjp(Backward& b) {

@@ -69,31 +69,12 @@ std::tuple<Tensor, Tensor, Tensor> run_row_norm_backward(const Tensor& grad, con
                                                          std::span<const bool> mask, double eps, bool rms) {
   (void)eps;
   const Rows shape(input.sizes(), normalized);
-  const Tensor dy = contiguous_raw(grad), x = contiguous_raw(input), w = weight.defined() ? contiguous_raw(weight) : weight;
-  const DType parameter = weight.defined() ? weight.dtype() : input.dtype();
-  const auto output = [&](bool wanted, IntList sizes, DType dtype) { return wanted ? Tensor::empty(sizes, dtype, input.device()) : Tensor(); };
-  Tensor dx = output(mask[0], input.sizes(), input.dtype()), dw = output(mask[1] && weight.defined(), normalized, parameter), db = output(mask[2], normalized, parameter);
+  const NormBackward backward(grad, input, weight, normalized, mask);
   kernels::RowNormCall call{};
   call.rms = rms;
   call.rows = shape.rows;
   call.n = shape.n;
-  call.dtype = input.dtype();
-  call.weight_dtype = parameter;
-  call.x = x.data();
-  call.weight = w.defined() ? w.data() : nullptr;
-  call.mean = rms ? nullptr : mean.data();
-  call.rstd = rstd.data();
-  call.dy = dy.data();
-  call.dx = dx.defined() ? dx.data() : nullptr;
-  call.dweight = dw.defined() ? dw.data() : nullptr;
-  call.dbias = db.defined() ? db.data() : nullptr;
-  if (shape.rows && shape.n) {
-    kernels::row_norm_backward[input.device().kind](call);
-  } else {
-    if (dw.defined()) fill_into(dw, Scalar(0));
-    if (db.defined()) fill_into(db, Scalar(0));
-  }
-  return {dx, dw, db};
+  return backward.run(kernels::row_norm_backward, call, rms ? nullptr : mean.data(), rstd, shape.rows && shape.n);
 }
 
 void row_norm_backward_vjp(Backward& b) {

@@ -103,28 +103,25 @@ DType common_dtype(Pointwise kernel, const Inputs& in) {
   }
   DType common = all_same && first && !first->impl()->wrapped_number ? first->dtype() : type.get();
   if (in.rule == kFloating && is_integral_or_bool(common)) common = default_dtype;
-  if (in.rule == kPromoteIntegers && !is_integral_or_bool(common))
-    fail_unsupported(kernel, in, common);
   if (in.rule == kNoBool) check_no_bool(in);
   return common;
 }
 
-[[noreturn, gnu::cold, gnu::noinline]] void fail_dtype(Pointwise kernel, const Inputs& in, DType common) {
-  if (is_complex(common)) {
-    switch (kernel) {
-      case Pointwise::maximum:
-      case Pointwise::minimum:
-      case Pointwise::fmax:
-      case Pointwise::fmin: fail(ErrorKind::Runtime, in.name, " not implemented for complex tensors.");
-      case Pointwise::floor:
-      case Pointwise::ceil:
-      case Pointwise::trunc: fail(ErrorKind::NotImplemented, in.name, " is not supported for complex inputs");
-      case Pointwise::sign:
-        fail(ErrorKind::NotImplemented, "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.");
-      default: break;
-    }
+// Some refuse complex numbers before they look at shapes, where the others find no kernel afterwards.
+[[gnu::cold, gnu::noinline]] void check_no_complex(Pointwise kernel, const Inputs& in) {
+  switch (kernel) {
+    case Pointwise::maximum:
+    case Pointwise::minimum:
+    case Pointwise::fmax:
+    case Pointwise::fmin: fail(ErrorKind::Runtime, in.name, " not implemented for complex tensors.");
+    case Pointwise::floor:
+    case Pointwise::ceil:
+    case Pointwise::trunc: fail(ErrorKind::NotImplemented, in.name, " is not supported for complex inputs");
+    case Pointwise::sign:
+      fail(ErrorKind::NotImplemented,
+           "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.");
+    default: break;
   }
-  fail_unsupported(kernel, in, common);
 }
 
 // `into`: null, or the tensor to write to. Returns the result.
@@ -132,8 +129,9 @@ Tensor run(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, c
   const kernels::PointwiseInfo& info = kPointwise[int(kernel)];
   const DType common = common_dtype(kernel, in);
   const DType compute = compute_dtype(kernel, common);
-  if (compute == DType::Count) [[unlikely]]
-    fail_dtype(kernel, in, common);
+  const bool unsupported = compute == DType::Count || (in.rule == kPromoteIntegers && !is_integral_or_bool(common));
+  if (unsupported && is_complex(common)) [[unlikely]]
+    check_no_complex(kernel, in);
   DType result_dtype = common;
   if (info.result != kernels::PointwiseResult::Same || in.rule == kCompare) result_dtype = kernels::pointwise_result(kernel, common);
 
@@ -173,17 +171,23 @@ Tensor run(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, c
     sizes = broadcast;
   }
 
+  if (unsupported && !device.is_meta() && !into) [[unlikely]]
+    fail_unsupported(kernel, in, common);
   Tensor result, target;
   if (into) {
+    check_writable(*into);
+    const bool fits = same(into->sizes(), sizes);
+    check(fits || !in_place, "output with shape ", shape_text(into->sizes()), " doesn't match the broadcast shape ",
+          shape_text(sizes));
     check_cast_result(result_dtype, into->dtype());
-    if (!same(into->sizes(), sizes)) {
-      if (in_place) fail(ErrorKind::Runtime, "output with shape ", shape_text(into->sizes()), " doesn't match the broadcast shape ", shape_text(sizes));
+    if (unsupported && !device.is_meta()) [[unlikely]]
+      fail_unsupported(kernel, in, common);
+    if (!fits) {
       // an operand that is resized under our hands would be read wrongly
       for (int k = 0; k < in.count; k++)
         if (in.operands[k].is_tensor()) check_separate(*into, in.operands[k].tensor());
       resize_output(*into, sizes);
     }
-    check_writable(*into);
     bool overlap = false;
     for (int k = 0; k < in.count; k++)
       if (in.operands[k].is_tensor()) overlap |= unsafe_overlap(*into, in.operands[k].tensor());

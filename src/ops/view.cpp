@@ -192,13 +192,17 @@ static Tensor run_unflatten(const Tensor& input, int64_t dim, IntList sizes) {
   check(!sizes.empty(), "unflatten: sizes must be non-empty");
   const int64_t size = input.dim() ? input.sizes()[size_t(dim)] : 1;
   int64_t known = 1, unknown = -1;
+  bool overflow = false;
   for (size_t i = 0; i < sizes.size(); i++) {
     if (sizes[i] == -1)
       unknown = int64_t(i);
     else
-      known *= sizes[i];
+      overflow |= __builtin_mul_overflow(known, sizes[i], &known);
   }
-  check(unknown >= 0 ? known != 0 && size % known == 0 : known == size, "unflatten: Provided sizes ", shape_text(sizes), " don't multiply up to the size of dim ", dim, " (", size,
+  check(overflow       ? false
+        : unknown >= 0 ? known != 0 && size % known == 0
+                       : known == size,
+        "unflatten: Provided sizes ", shape_text(sizes), " don't multiply up to the size of dim ", dim, " (", size,
         ") in the input tensor");
   Dims shape;
   for (int64_t d = 0; d < input.dim(); d++) {

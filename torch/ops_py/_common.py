@@ -30,6 +30,29 @@ def scalar_type(dtype: torch.dtype) -> str:
     return _SCALAR_TYPES.get(name, name.capitalize())
 
 
+# What NumPy calls the parameters; native functions know these names too (src/bindings/parse.cpp).
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+
+
+def numpy_names(function: Any) -> Any:
+    """``function``, taking its parameters by NumPy's names too (``axis`` for ``dim``), as native functions do."""
+    code = getattr(function, "__code__", None)
+    own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
+    renamed = {theirs: ours for theirs, ours in _NUMPY_NAMES.items() if ours in own and theirs not in own}
+    if not renamed:
+        return function
+    from functools import wraps
+
+    @wraps(function)
+    def renaming(*args: Any, **kwargs: Any) -> Any:
+        for theirs in renamed.keys() & kwargs.keys():
+            if renamed[theirs] not in kwargs:
+                kwargs[renamed[theirs]] = kwargs.pop(theirs)
+        return function(*args, **kwargs)
+
+    return renaming
+
+
 def require_tensors(function: str, **arguments: Any) -> None:
     """Raise what the native functions raise for an argument that is no tensor."""
     for position, (name, value) in enumerate(arguments.items(), 1):

@@ -20,11 +20,16 @@ class _Later:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         from importlib import import_module
 
+        from torch._lazy import LOADING
+
         module, _, attribute = self.place.partition(":")
-        source = import_module(f"torch.{module}")
+        with LOADING:
+            source = import_module(f"torch.{module}")
+            numpy_names = import_module("torch.ops_py._common").numpy_names
         function = getattr(source, attribute or self.name, None)
         if function is None:
             function = _in_place(self.name, getattr(source, self.name.removesuffix("_")))
+        function = numpy_names(function)
         setattr(self.owner, self.name, function)
         return function if instance is None else function.__get__(instance, owner)
 

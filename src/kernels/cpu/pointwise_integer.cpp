@@ -138,7 +138,6 @@ void define_integer(BlockTable& table) {
   TABULA_ROW1(floor, x);
   TABULA_ROW1(trunc, x);
   TABULA_ROW1(round, x);
-  TABULA_ROW1(frac, x - x);
   TABULA_ROW1(square, T(x * x));
   TABULA_ROW1(cube, T(x * x * x));
   TABULA_ROW1(bitwise_not, T(~x));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import FunctionType
 
 import torch
 
@@ -11,6 +12,11 @@ from .. import init
 from ..parameter import Parameter
 from .module import Module
 from .utils import _pair, _reverse_repeat_tuple, _single, _triple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -127,8 +133,20 @@ class _ConvNd(Module):
         return self._conv_forward(input, weight, params["bias"] if "bias" in params else self.bias)
 
 
-class Conv1d(_ConvNd):
-    """Convolution of (N, C, L) or (C, L)."""
+def _own_init(cls: type) -> type:
+    """Give a class its own copy of the constructor that it shares: Python's errors name the constructor's class."""
+    shared = cls.__init__
+    own = FunctionType(shared.__code__, shared.__globals__, "__init__", shared.__defaults__, shared.__closure__)
+    own.__qualname__, own.__annotations__ = f"{cls.__qualname__}.__init__", shared.__annotations__
+    cls.__init__ = own
+    return cls
+
+
+class _Convolution(_ConvNd):
+    """What Conv1d to Conv3d share."""
+
+    _tuple: Callable[[Any], tuple[int, ...]]
+    _zeros: tuple[int, ...]
 
     def __init__(
         self,
@@ -147,12 +165,12 @@ class Conv1d(_ConvNd):
         super().__init__(
             in_channels,
             out_channels,
-            _single(kernel_size),
-            _single(stride),
-            padding if isinstance(padding, str) else _single(padding),
-            _single(dilation),
+            self._tuple(kernel_size),
+            self._tuple(stride),
+            padding if isinstance(padding, str) else self._tuple(padding),
+            self._tuple(dilation),
             False,
-            _single(0),
+            self._zeros,
             groups,
             bias,
             padding_mode,
@@ -160,90 +178,43 @@ class Conv1d(_ConvNd):
             dtype,
         )
 
+    def _padded(self, input):
+        return F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+
+
+@_own_init
+class Conv1d(_Convolution):
+    """Convolution of (N, C, L) or (C, L)."""
+
+    _tuple, _zeros = staticmethod(_single), (0,)
+
     def _conv_forward(self, input, weight, bias):
         if self.padding_mode != "zeros":
-            padded = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
-            return F.conv1d(padded, weight, bias, self.stride, (0,), self.dilation, self.groups)
+            return F.conv1d(self._padded(input), weight, bias, self.stride, self._zeros, self.dilation, self.groups)
         return F.conv1d(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
-class Conv2d(_ConvNd):
+@_own_init
+class Conv2d(_Convolution):
     """Convolution of (N, C, H, W) or (C, H, W)."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device=None,
-        dtype=None,
-    ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            _pair(kernel_size),
-            _pair(stride),
-            padding if isinstance(padding, str) else _pair(padding),
-            _pair(dilation),
-            False,
-            _pair(0),
-            groups,
-            bias,
-            padding_mode,
-            device,
-            dtype,
-        )
+    _tuple, _zeros = staticmethod(_pair), (0, 0)
 
     def _conv_forward(self, input, weight, bias):
         if self.padding_mode != "zeros":
-            padded = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
-            return F.conv2d(padded, weight, bias, self.stride, (0, 0), self.dilation, self.groups)
+            return F.conv2d(self._padded(input), weight, bias, self.stride, self._zeros, self.dilation, self.groups)
         return F.conv2d(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
-class Conv3d(_ConvNd):
+@_own_init
+class Conv3d(_Convolution):
     """Convolution of (N, C, D, H, W) or (C, D, H, W)."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device=None,
-        dtype=None,
-    ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            _triple(kernel_size),
-            _triple(stride),
-            padding if isinstance(padding, str) else _triple(padding),
-            _triple(dilation),
-            False,
-            _triple(0),
-            groups,
-            bias,
-            padding_mode,
-            device,
-            dtype,
-        )
+    _tuple, _zeros = staticmethod(_triple), (0, 0, 0)
 
     def _conv_forward(self, input, weight, bias):
         if self.padding_mode != "zeros":
-            padded = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
-            return F.conv3d(padded, weight, bias, self.stride, (0, 0, 0), self.dilation, self.groups)
+            return F.conv3d(self._padded(input), weight, bias, self.stride, self._zeros, self.dilation, self.groups)
         return F.conv3d(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
@@ -314,124 +285,74 @@ class _ConvTransposeNd(_ConvNd):
         return result
 
 
-class ConvTranspose1d(_ConvTransposeNd):
+class _TransposedConvolution(_ConvTransposeNd):
+    """What ConvTranspose1d to ConvTranspose3d share."""
+
+    _tuple: Callable[[Any], tuple[int, ...]]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation=1,
+        padding_mode: str = "zeros",
+        device=None,
+        dtype=None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            self._tuple(kernel_size),
+            self._tuple(stride),
+            self._tuple(padding),
+            self._tuple(dilation),
+            True,
+            self._tuple(output_padding),
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+
+    def _settings(self, input, output_size) -> tuple[Any, ...]:
+        """The arguments of the function after weight and bias."""
+        n = len(self.kernel_size)
+        extra = self._output_padding(input, output_size, self.stride, self.padding, self.kernel_size, n, self.dilation)
+        return self.stride, self.padding, extra, self.groups, self.dilation
+
+
+@_own_init
+class ConvTranspose1d(_TransposedConvolution):
     """The transpose of ``Conv1d``."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation=1,
-        padding_mode: str = "zeros",
-        device=None,
-        dtype=None,
-    ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            _single(kernel_size),
-            _single(stride),
-            _single(padding),
-            _single(dilation),
-            True,
-            _single(output_padding),
-            groups,
-            bias,
-            padding_mode,
-            device,
-            dtype,
-        )
+    _tuple = staticmethod(_single)
 
     def forward(self, input, output_size=None):
-        extra = self._output_padding(input, output_size, self.stride, self.padding, self.kernel_size, 1, self.dilation)
-        return F.conv_transpose1d(
-            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
-        )
+        return F.conv_transpose1d(input, self.weight, self.bias, *self._settings(input, output_size))
 
 
-class ConvTranspose2d(_ConvTransposeNd):
+@_own_init
+class ConvTranspose2d(_TransposedConvolution):
     """The transpose of ``Conv2d``."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation=1,
-        padding_mode: str = "zeros",
-        device=None,
-        dtype=None,
-    ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            _pair(kernel_size),
-            _pair(stride),
-            _pair(padding),
-            _pair(dilation),
-            True,
-            _pair(output_padding),
-            groups,
-            bias,
-            padding_mode,
-            device,
-            dtype,
-        )
+    _tuple = staticmethod(_pair)
 
     def forward(self, input, output_size=None):
-        extra = self._output_padding(input, output_size, self.stride, self.padding, self.kernel_size, 2, self.dilation)
-        return F.conv_transpose2d(
-            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
-        )
+        return F.conv_transpose2d(input, self.weight, self.bias, *self._settings(input, output_size))
 
 
-class ConvTranspose3d(_ConvTransposeNd):
+@_own_init
+class ConvTranspose3d(_TransposedConvolution):
     """The transpose of ``Conv3d``."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation=1,
-        padding_mode: str = "zeros",
-        device=None,
-        dtype=None,
-    ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            _triple(kernel_size),
-            _triple(stride),
-            _triple(padding),
-            _triple(dilation),
-            True,
-            _triple(output_padding),
-            groups,
-            bias,
-            padding_mode,
-            device,
-            dtype,
-        )
+    _tuple = staticmethod(_triple)
 
     def forward(self, input, output_size=None):
-        extra = self._output_padding(input, output_size, self.stride, self.padding, self.kernel_size, 3, self.dilation)
-        return F.conv_transpose3d(
-            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
-        )
+        return F.conv_transpose3d(input, self.weight, self.bias, *self._settings(input, output_size))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..parameter import UninitializedParameter
-from ._conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, _ConvTransposeNd
+from ._conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .lazy import LazyModuleMixin
 
 
@@ -47,65 +47,76 @@ class _LazyConvXdMixin(LazyModuleMixin):
             self.bias = UninitializedParameter(device=device, dtype=dtype)
 
 
-def _lazy(name: str, base, doc: str):
-    """Build the lazy form of a convolution: the same arguments, without ``in_channels``."""
-
-    if issubclass(base, _ConvTransposeNd):
-
-        def __init__(
-            self,
-            out_channels: int,
-            kernel_size,
-            stride=1,
-            padding=0,
-            output_padding=0,
-            groups: int = 1,
-            bias: bool = True,
-            dilation=1,
-            padding_mode: str = "zeros",
-            device=None,
-            dtype=None,
-        ) -> None:
-            super(cls, self).__init__(
-                0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation, padding_mode, device, dtype
-            )
-            self._make_lazy(out_channels, bias, device, dtype)
-
-    else:
-
-        def __init__(
-            self,
-            out_channels: int,
-            kernel_size,
-            stride=1,
-            padding=0,
-            dilation=1,
-            groups: int = 1,
-            bias: bool = True,
-            padding_mode: str = "zeros",
-            device=None,
-            dtype=None,
-        ) -> None:
-            super(cls, self).__init__(
-                0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode, device, dtype
-            )
-            self._make_lazy(out_channels, bias, device, dtype)
-
-    __init__.__qualname__ = f"{name}.__init__"
-    body = {"__init__": __init__, "__doc__": doc, "__module__": "torch.nn.modules.conv", "cls_to_become": base}
-    cls = type(name, (_LazyConvXdMixin, base), body)
-    return cls
+class _LazyConvolution(_LazyConvXdMixin):
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device=None,
+        dtype=None,
+    ) -> None:
+        super().__init__(0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode, device, dtype)
+        self._make_lazy(out_channels, bias, device, dtype)
 
 
-LazyConv1d = _lazy("LazyConv1d", Conv1d, "A ``Conv1d`` that learns its number of channels from its first input.")
-LazyConv2d = _lazy("LazyConv2d", Conv2d, "A ``Conv2d`` that learns its number of channels from its first input.")
-LazyConv3d = _lazy("LazyConv3d", Conv3d, "A ``Conv3d`` that learns its number of channels from its first input.")
-LazyConvTranspose1d = _lazy(
-    "LazyConvTranspose1d", ConvTranspose1d, "A ``ConvTranspose1d`` that learns its channels from its first input."
-)
-LazyConvTranspose2d = _lazy(
-    "LazyConvTranspose2d", ConvTranspose2d, "A ``ConvTranspose2d`` that learns its channels from its first input."
-)
-LazyConvTranspose3d = _lazy(
-    "LazyConvTranspose3d", ConvTranspose3d, "A ``ConvTranspose3d`` that learns its channels from its first input."
-)
+class _LazyTransposedConvolution(_LazyConvXdMixin):
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation=1,
+        padding_mode: str = "zeros",
+        device=None,
+        dtype=None,
+    ) -> None:
+        super().__init__(
+            0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation, padding_mode, device, dtype
+        )
+        self._make_lazy(out_channels, bias, device, dtype)
+
+
+class LazyConv1d(_LazyConvolution, Conv1d):
+    """A ``Conv1d`` that learns its number of channels from its first input."""
+
+    cls_to_become = Conv1d
+
+
+class LazyConv2d(_LazyConvolution, Conv2d):
+    """A ``Conv2d`` that learns its number of channels from its first input."""
+
+    cls_to_become = Conv2d
+
+
+class LazyConv3d(_LazyConvolution, Conv3d):
+    """A ``Conv3d`` that learns its number of channels from its first input."""
+
+    cls_to_become = Conv3d
+
+
+class LazyConvTranspose1d(_LazyTransposedConvolution, ConvTranspose1d):
+    """A ``ConvTranspose1d`` that learns its number of channels from its first input."""
+
+    cls_to_become = ConvTranspose1d
+
+
+class LazyConvTranspose2d(_LazyTransposedConvolution, ConvTranspose2d):
+    """A ``ConvTranspose2d`` that learns its number of channels from its first input."""
+
+    cls_to_become = ConvTranspose2d
+
+
+class LazyConvTranspose3d(_LazyTransposedConvolution, ConvTranspose3d):
+    """A ``ConvTranspose3d`` that learns its number of channels from its first input."""
+
+    cls_to_become = ConvTranspose3d
