@@ -84,6 +84,18 @@ def test_derivatives(call):
     assert torch.autograd.gradgradcheck(function, leaves)
 
 
+@pytest.mark.parametrize("call", DIFFERENTIABLE)
+def test_vmap_agrees_with_a_loop(call):
+    def function(x, c):
+        value = eval(call, {"fft": torch.fft, "x": x, "c": c})
+        return torch.view_as_real(value.resolve_conj()) if value.is_complex() else value
+
+    x, c = randn(2, 3, 4), randn(2, 3, 4, dtype=torch.complex128)
+    expected = torch.stack([function(*one) for one in zip(x, c, strict=True)])
+    torch.testing.assert_close(torch.func.vmap(function)(x, c), expected)
+    torch.testing.assert_close(torch.func.vmap(function, (1, 2))(x.movedim(0, 1), c.movedim(0, 2)), expected)
+
+
 def test_layout_of_the_result():
     # facts of PyTorch 2.13
     x = randn(3, 4, 5)

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+import warnings
 
 import numpy
 import pytest
@@ -216,6 +217,35 @@ def test_derivatives(call, dtype, batch):
     assert torch.autograd.gradcheck(function, leaves, rtol=1e-3)
     if not batch:
         assert torch.autograd.gradgradcheck(function, leaves, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("which", [(0, 0, 0, 0), (None, None, None, 0), (0, None, None, None)])
+@pytest.mark.parametrize("call", DIFFERENTIABLE)
+def test_vmap_agrees_with_a_loop(call, which):
+    eye = torch.diag(torch.tensor([1.0, 2.5, 4.0], dtype=torch.float64))
+    both = [randn(2, 3, 3) * 0.4 + eye, randn(2, 3, 2, seed=4), randn(2, 2, 3, seed=5), randn(2, 3, 2, seed=6)]
+
+    def function(s, t, w, b):
+        names = {"s": s, "t": t, "w": w, "b": b, "h": s + s.mT, "p": s @ s.mT + eye}
+        value = eval(call, {"torch": torch, "linalg": linalg, **names})
+        return real_parts(value)
+
+    def example(i):
+        return [t[i if place == 0 else 0] for t, place in zip(both, which, strict=True)]
+
+    arguments = [t if place == 0 else t[0] for t, place in zip(both, which, strict=True)]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*performance drop")
+        result = torch.func.vmap(function, which)(*arguments)
+    expected = torch.stack([function(*example(i)) for i in range(2)])
+    torch.testing.assert_close(result, expected)
+
+
+def test_per_example_gradients():
+    a, b = randn(4, 3, 3) + 3 * torch.eye(3), randn(4, 3, seed=1)
+    for loss in (lambda m, v: linalg.solve(m, v).sum(), lambda m, v: linalg.det(m) * v.sum()):
+        each = torch.stack([torch.func.grad(loss)(m, v) for m, v in zip(a, b, strict=True)])
+        close(torch.func.vmap(torch.func.grad(loss))(a, b), each)
 
 
 def test_derivatives_at_singular_matrices():

@@ -59,6 +59,8 @@ void solve(Batched& b) {
     b.spread_in(1);
   }
   align(b);
+  // beside a batch of matrices, one matrix could be read as a batch of vectors
+  while (!b.batched(1) && b.in(1).dim() < b.in(0).dim()) b.set(1, tabula::unsqueeze(b.in(1), int64_t(0)));
   run_and_tell_empty(b);
   if (vector) b.out[0] = squeeze_dims(b.out[0], IntList(Dims{-1}));
 }
