@@ -86,7 +86,11 @@ static void hypot_vjp(Backward& b) {
 const Op hypot{documented(pointwise_row("hypot(Tensor input, Tensor other) -> Tensor", Pointwise::hypot, kPromote, Pointwise_, hypot_vjp, in(0) | in(1) | out()),
     "sqrt(input^2 + other^2), without overflow in between."
     TABULA_EXAMPLE("torch.hypot(torch.tensor([3.]), torch.tensor([4.]))", "tensor([5.])"))};
-const Op nextafter{documented(pointwise_row("nextafter(Tensor input, Tensor other) -> Tensor", Pointwise::nextafter, kPromote, Pointwise_),
+static void nextafter_vjp(Backward& b) {
+  for (int i : {0, 1})
+    if (b.needs(i)) b.set(i, zeros_like_raw(b.g()));
+}
+const Op nextafter{documented(pointwise_row("nextafter(Tensor input, Tensor other) -> Tensor", Pointwise::nextafter, kPromote, Pointwise_, nextafter_vjp),
     "The next representable number after input in the direction of other. Floating dtypes only."
     TABULA_EXAMPLE("torch.nextafter(torch.tensor([1.]), torch.tensor([2.])) > 1", "tensor([True])"))};
 

@@ -122,9 +122,9 @@ void r2c_vjp(Backward& b) {
   b.set(0, real(c2c(g, dims, b.integer(2), false)));
 }
 
-const Op c2c{OpDef{.schema = "_fft_c2c(Tensor input, int[] dim, int normalization, bool forward) -> Tensor", .run = fn<run_c2c>, .on = Function | OutForm | Internal, .vjp = c2c_vjp, .batch = batch::dims,
+const Op c2c{OpDef{.schema = "_fft_c2c(Tensor input, int[] dim, int normalization, bool forward) -> Tensor", .run = fn<run_c2c>, .on = Function | OutForm | Internal, .linear = Linear::Joint, .vjp = c2c_vjp, .batch = batch::dims,
                              .doc = "The Fourier transform of complex numbers; normalization 0: no factor, 1: 1 / sqrt(n), 2: 1 / n."}};
-const Op r2c{OpDef{.schema = "_fft_r2c(Tensor input, int[] dim, int normalization, bool onesided) -> Tensor", .run = fn<run_r2c>, .on = Function | OutForm | Internal, .vjp = r2c_vjp,
+const Op r2c{OpDef{.schema = "_fft_r2c(Tensor input, int[] dim, int normalization, bool onesided) -> Tensor", .run = fn<run_r2c>, .on = Function | OutForm | Internal, .linear = Linear::Joint, .vjp = r2c_vjp,
                    .save = shape(0), .batch = batch::dims,
                              .doc = "The Fourier transform of real numbers, of which `onesided` keeps the first half along the last of the dims."}};
 // All but the first and, for an even size, the last entry of half a spectrum stand for two of the whole.
@@ -142,7 +142,7 @@ void c2r_vjp(Backward& b) {
   sizes[last] = weight.numel();
   b.set(0, half * reshape(weight, sizes));
 }
-const Op c2r{OpDef{.schema = "_fft_c2r(Tensor input, int[] dim, int normalization, int last_dim_size) -> Tensor", .run = fn<run_c2r>, .on = Function | OutForm | Internal, .vjp = c2r_vjp, .batch = batch::dims,
+const Op c2r{OpDef{.schema = "_fft_c2r(Tensor input, int[] dim, int normalization, int last_dim_size) -> Tensor", .run = fn<run_c2r>, .on = Function | OutForm | Internal, .linear = Linear::Joint, .vjp = c2r_vjp, .batch = batch::dims,
                              .doc = "The inverse of _fft_r2c: `last_dim_size` real values along the last of the dims."}};
 
 // ---- arguments ----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from torch import Tensor
 from torch._C._fft import fft_fft as fft
 from torch._C._fft import fft_fft2 as fft2
 from torch._C._fft import fft_fftn as fftn
@@ -25,6 +26,7 @@ from torch._C._fft import fft_rfftn as rfftn
 from torch.ops_py.spectral import fftfreq, rfftfreq
 
 __all__ = [
+    "Tensor",
     "fft",
     "fft2",
     "fftfreq",
