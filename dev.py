@@ -3,7 +3,7 @@
 
     build      compile in build/dev and put the extension into torch/ (seconds after an edit)
     test       run the tests against that build; further arguments go to pytest
-    lint       layer check, ruff, clang-format on touched lines (where installed); --fix mends what can be mended
+    lint       layers, nothing twice, ruff, clang-format on touched lines (where installed); --fix mends what it can
     stubs      write torch/_C.pyi anew from the built extension; --check only compares
     docs       write the reference pages to docs/site
     bench      run ../shared/bench against the reference PyTorch; further arguments go to run.py
@@ -85,6 +85,7 @@ def lint(arguments: list[str]) -> int:
     parser.add_argument("--fix", action="store_true", help="mend what the tools can mend")
     fix = parser.parse_args(arguments).fix
     failed = run(sys.executable, ROOT / "tools/check_layers.py") != 0
+    failed |= run(sys.executable, ROOT / "tools/check_twice.py") != 0
     if ruff := tool("ruff"):
         failed |= run(ruff, "check", *(["--fix"] if fix else []), ROOT) != 0
     else:

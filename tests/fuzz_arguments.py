@@ -97,6 +97,8 @@ class Arguments:
         made = torch.randint(self.random.choice([0, 0, 0, -3]), high, shape).to(dtype)
         if dtype.is_floating_point or dtype.is_complex:
             made = made * self.random.choice([1, 0.37, -0.37, 1e30])
+            if dtype.is_complex:
+                made = made * self.random.choice([1, 1 + 1j, 0.5 - 1j])
             if self.chance(10):
                 made = made + self.random.choice(FLOATS)
         elif dtype is torch.int64 and self.chance(10):

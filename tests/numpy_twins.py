@@ -227,8 +227,8 @@ PRECISION |= {torch.complex64: 1e-4, torch.complex128: 1e-9}
 
 
 def expected(name: str, positional: list, named: dict) -> Any:
-    """Return what NumPy or SciPy gives for a call, None if they have nothing to say."""
-    twin = TWINS.get(name)
+    """Return what NumPy or SciPy gives for a call or its in-place form, None if they have nothing to say."""
+    twin = TWINS.get(name.removeprefix("Tensor.").removesuffix("_"))
     tensors = [t for a in [*positional, *named.values()] for t in (a if isinstance(a, list | tuple) else [a])]
     tensors = [t for t in tensors if isinstance(t, torch.Tensor)]
     if twin is None or not tensors or "out" in named:

@@ -34,7 +34,7 @@ def test_optimizers_and_schedulers(case, expected):
 
 @outcomes("calls")
 def test_calls(case, expected):
-    support.assert_same(support.to_json(support.run_case(case)), expected, rtol=1e-6)
+    support.assert_same(support.to_json(support.run_case(case)), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["printing", "random", "losses", "optim", "calls"])

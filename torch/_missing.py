@@ -36,7 +36,7 @@ _FUNCTIONS = {
         mkldnn_linear_backward_weights mkldnn_max_pool2d mkldnn_max_pool3d mkldnn_rnn_layer
     """,
     _INTERNAL: """
-        hash_tensor init_num_threads native_norm lobpcg segment_reduce slice_inverse sym_constrain_range
+        init_num_threads native_norm lobpcg slice_inverse sym_constrain_range
         sym_constrain_range_for_size from_file norm_except_dim
         profiler_allow_cudagraph_cupti_lazy_reinit_cuda12 embedding_renorm_
     """,

@@ -305,7 +305,7 @@ def _rsub(self: Any, other: Any) -> Any:
 
 
 def _rdiv(self: Any, other: Any) -> Any:
-    return torch.div(other, self) if isinstance(other, torch.Tensor) else self.reciprocal() * other
+    return self.reciprocal() * other
 
 
 def _rpow(self: Any, other: Any) -> Any:

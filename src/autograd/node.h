@@ -105,7 +105,6 @@ class Node : public RefCounted {
 };
 
 uint64_t next_hook_id();
-uint64_t next_sequence();  // of the node that this thread makes next
 
 // The sequence number that this thread's next node will have.
 uint64_t next_sequence();

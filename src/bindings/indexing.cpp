@@ -2,6 +2,7 @@
 #include "bindings/interop.h"
 #include "bindings/operations.h"
 #include "bindings/tensor_type.h"
+#include "core/hint.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
 #include "ops/index_advanced.h"
@@ -49,7 +50,7 @@ Tensor take_int(const Tensor& t, int64_t dim, PyObject* o) {
   check_index(t.dim() > 0, "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a number");
   check_index(dim < t.dim(), "too many indices for tensor of dimension ", t.dim());
   const int64_t size = t.sizes()[size_t(dim)];
-  check_index(index >= -size && index < size, "index ", index, " is out of bounds for dimension ", dim, " with size ", size);
+  check_index(index >= -size && index < size, "index ", index, " is out of bounds for dimension ", dim, " with size ", size, index_hint(t.sizes(), dim));
   return select(t, dim, index);
 }
 

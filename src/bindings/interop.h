@@ -14,6 +14,7 @@ bool is_numpy_scalar(PyObject* o);
 
 // The element at `data` as a Python number; unlike a Scalar it keeps all of uint64.
 PyObject* wrap_element(const char* data, DType dtype);
+PyObject* wrap_item(const Tensor& t);  // the one element of a tensor
 
 // Nested sequences, numbers, arrays, tensors. Without `copy` the memory is shared where dtype and device allow.
 Tensor tensor_from_data(PyObject* data, std::optional<DType> dtype, Device device, bool copy);

@@ -116,10 +116,20 @@ int result_count(const Op& op) {
   return returns.starts_with("(") ? int(std::count(returns.begin(), returns.end(), ',')) + 1 : 1;
 }
 
+// A factory's dtype=, if given, is that of its out= tensor.
+void check_factory_out(const Op& op, const Parsed& parsed, const Tensor& into) {
+  for (size_t i = 0; i < op.schema.params.size(); i++) {
+    const Value& given = parsed.values[i];
+    if (given.tag() == Value::Tag::DType && op.schema.params[i].name == "dtype")
+      check(given.dtype() == into.dtype(), "dtype ", dtype_title(given.dtype()), " does not match dtype of out parameter (", dtype_title(into.dtype()), ")");
+  }
+}
+
 PyObject* call_into(const Op& op, Parsed& parsed, Out& out) {
   const int expected = result_count(op);
   if (is_tensor(parsed.out) && expected == 1) {
     Tensor into = unwrap(parsed.out);
+    if (op.schema.tensor_params.empty()) check_factory_out(op, parsed, into);
     call_out(op, parsed.values, out, &into, 1);
     return Py_NewRef(parsed.out);
   }
@@ -153,6 +163,21 @@ PyObject* run(const Group& group, const Signature& signature, Parsed& parsed) {
   return wrap_out(op, out);
 }
 
+// torch.add(2, tensor): these take a number where others need a tensor. Null: not such a call.
+PyObject* with_number_first(const Group& group, const std::vector<Signature*>& overloads, const Arguments& call) {
+  static constexpr std::string_view names[] = {"add", "sub", "subtract", "mul", "multiply", "div", "divide", "true_divide", "floor_divide"};
+  if (call.self || call.count == 0 || !is_number(call.args[0]) || std::find(std::begin(names), std::end(names), group.name) == std::end(names)) return nullptr;
+  const PyRef number = checked(wrap(Tensor::wrapped(unwrap_scalar(call.args[0]))));
+  std::vector<PyObject*> args(call.args, call.args + call.count + (call.kwnames ? PyTuple_GET_SIZE(call.kwnames) : 0));
+  args[0] = number.get();
+  const Arguments changed{nullptr, args.data(), call.count, call.kwnames};
+  for (const Signature* s : overloads) {
+    Parsed parsed;
+    if (parse(*s, changed, parsed, nullptr)) return run(group, *s, parsed);
+  }
+  return nullptr;
+}
+
 PyObject* dispatch(const Group& group, const std::vector<Signature*>& overloads, const Arguments& call, PyObject* callable) {
   PyObject* overridden = nullptr;
   if (torch_function_needed(call)) [[unlikely]] {
@@ -167,6 +192,7 @@ PyObject* dispatch(const Group& group, const std::vector<Signature*>& overloads,
       if (parse(*s, call, parsed, nullptr)) return run(group, *s, parsed);
     }
   }
+  if (PyObject* result = with_number_first(group, overloads, call)) return result;
   fail_no_overload(group.name.c_str(), overloads, call);
 }
 

@@ -1,5 +1,8 @@
 #include "bindings/parse.h"
 
+#include <algorithm>
+
+#include "bindings/helpers.h"
 #include "ops/optional_int.h"
 
 namespace tabula::py {
@@ -11,14 +14,21 @@ PyRef item_of(PyObject* sequence, Py_ssize_t i) {
   return PyRef::borrow(PySequence_Fast_GET_ITEM(sequence, i));
 }
 
+// What counts as an int: Python's and whatever has __index__, but no bool, and of tensors those of one integer.
+bool is_int(PyObject* o, bool any_dims = false) {
+  if (PyLong_Check(o)) return !PyBool_Check(o);
+  if (PyFloat_Check(o) || !PyIndex_Check(o)) return false;
+  if (!is_tensor(o)) return true;
+  const Tensor& t = unwrap(o);
+  return is_integral(t.dtype()) && (t.dim() == 0 || (any_dims && t.numel() == 1));
+}
+
 bool convert_int_list(PyObject* o, const ParamType& type, Parsed& parsed, Value& value) {
   if (PyTuple_Check(o) || PyList_Check(o)) {
     const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
     PyObject** items = PySequence_Fast_ITEMS(o);
     for (Py_ssize_t i = 0; i < n; i++) {
-      const bool fits = (type.item_optional && items[i] == Py_None) || PyLong_Check(items[i]) || (!PyFloat_Check(items[i]) && PyIndex_Check(items[i]) &&
-                                                   !(is_tensor(items[i]) && !is_integral(unwrap(items[i]).dtype())));
-      if (!fits) return false;
+      if (!(type.item_optional && items[i] == Py_None) && !is_int(items[i], true)) return false;
     }
     int64_t* list = parsed.list<int64_t>(size_t(n));
     for (Py_ssize_t i = 0; i < n; i++) {
@@ -34,7 +44,7 @@ bool convert_int_list(PyObject* o, const ParamType& type, Parsed& parsed, Value&
     value = Value(IntList(list, 1));
     return true;
   }
-  if (type.list_size && !PyBool_Check(o) && (PyLong_Check(o) || (PyIndex_Check(o) && !is_tensor(o)))) {
+  if (type.list_size && is_int(o)) {
     // lists whose items may be None keep an int apart from a tuple of equal ones: it stays a single item
     const size_t n = type.item_optional ? 1 : type.list_size;
     int64_t* list = parsed.list<int64_t>(n);
@@ -126,7 +136,7 @@ bool convert(PyObject* o, const ParamType& type, Parsed& parsed, Value& value) {
       }
       return false;
     case Type::Int:
-      if (PyLong_Check(o) || (!PyFloat_Check(o) && PyIndex_Check(o) && !(is_tensor(o) && !(is_integral_or_bool(unwrap(o).dtype()) && unwrap(o).numel() == 1)))) {
+      if (is_int(o)) {
         value = Value(unwrap_int(o));
         return true;
       }
@@ -228,6 +238,9 @@ Signature::Signature(const Op& target) : op(&target) {
 
 namespace {
 
+// Flags of the factories that may be None although they have a default.
+bool none_is_default(const Param& p) { return p.has_default && (p.name == "requires_grad" || p.name == "pin_memory"); }
+
 bool name_is(PyObject* given, PyObject* interned) {
   return given == interned || PyUnicode_Compare(given, interned) == 0;
 }
@@ -245,7 +258,7 @@ std::string where(const Param& p, int position) {
   return position ? concat("argument '", p.name, "' (position ", position, ")") : concat("argument '", p.name, "'");
 }
 std::string bad_element(const Param& p, PyObject* item, Py_ssize_t at, int position) {
-  const char* type = Py_TYPE(item)->tp_name;
+  const char* type = type_name(item);
   if (at == 0) return concat(where(p, position), " must be ", type_description(p.type), ", but found element of type ", type, " at pos 0");
   return concat("argument '", p.name, "' failed to unpack the object at pos ", at + 1, " with error \"type must be ", type_description(p.type), ",but got ", type, "\"");
 }
@@ -253,11 +266,11 @@ std::string mismatch(const Param& p, PyObject* given, int position) {
   if (p.type.list && (PyTuple_Check(given) || PyList_Check(given))) {
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(given); i++) {
       PyObject* item = PySequence_Fast_GET_ITEM(given, i);
-      if (p.type.type == Type::Tensor && !is_tensor(item)) return concat("expected Tensor as element ", i, " in argument 0, but got ", Py_TYPE(item)->tp_name);
-      if (p.type.type == Type::Int && !(PyLong_Check(item) || (!PyFloat_Check(item) && PyIndex_Check(item)))) return bad_element(p, item, i, position);
+      if (p.type.type == Type::Tensor && !is_tensor(item)) return concat("expected Tensor as element ", i, " in argument 0, but got ", type_name(item));
+      if (p.type.type == Type::Int && !is_int(item, true)) return bad_element(p, item, i, position);
     }
   }
-  return concat(where(p, position), " must be ", type_description(p.type), ", not ", Py_TYPE(given)->tp_name);
+  return concat(where(p, position), " must be ", type_description(p.type), ", not ", type_name(given));
 }
 
 }  // namespace
@@ -282,7 +295,7 @@ bool parse(const Signature& signature, const Arguments& call, Parsed& parsed, st
     int64_t* list = parsed.list<int64_t>(size_t(call.count));
     for (Py_ssize_t i = 0; i < call.count; i++) {
       PyObject* o = call.args[i];
-      if (!PyLong_Check(o) && (PyFloat_Check(o) || !PyIndex_Check(o) || (is_tensor(o) && !is_integral(unwrap(o).dtype()))))
+      if (!is_int(o, true))
         return problem(call.count == 1 ? mismatch(schema.params[size_t(next)], o, 1) : bad_element(schema.params[size_t(next)], o, i, 1));
       list[i] = unwrap_int(o);
     }
@@ -332,7 +345,10 @@ bool parse(const Signature& signature, const Arguments& call, Parsed& parsed, st
       }
       if (given >> found & 1) return problem("got multiple values for argument '", PyUnicode_AsUTF8(name), "'");
       const Param& p = schema.params[size_t(found)];
-      if (!convert(value, p, parsed, parsed.values[found])) return error ? problem(mismatch(p, value, 0)) : false;
+      if (!convert(value, p, parsed, parsed.values[found])) {
+        if (value == Py_None && none_is_default(p)) continue;
+        return error ? problem(mismatch(p, value, 0)) : false;
+      }
       given |= 1u << found;
     }
   }
@@ -358,14 +374,13 @@ std::string describe_arguments(const Arguments& call) {
   std::string text = "(";
   for (Py_ssize_t i = 0; i < call.count; i++) {
     PyObject* o = call.args[i];
-    std::string one = Py_TYPE(o)->tp_name;
-    if (is_tensor(o)) one = "Tensor";
+    std::string one = type_name(o);
     if (PyTuple_CheckExact(o) || PyList_CheckExact(o)) {
       one += PyTuple_Check(o) ? " of (" : " of [";
       const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
       for (Py_ssize_t k = 0; k < n; k++) {
         PyObject* item = PySequence_Fast_GET_ITEM(o, k);
-        one += (k ? ", " : "") + std::string(is_tensor(item) ? "Tensor" : Py_TYPE(item)->tp_name);
+        one += (k ? ", " : "") + std::string(type_name(item));
       }
       if (PyTuple_Check(o) && n == 1) one += ",";
       one += PyTuple_Check(o) ? ")" : "]";
@@ -375,8 +390,7 @@ std::string describe_arguments(const Arguments& call) {
   if (call.kwnames) {
     for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(call.kwnames); k++) {
       PyObject* o = call.args[call.count + k];
-      text += (call.count + k ? ", " : "") + std::string(PyUnicode_AsUTF8(PyTuple_GET_ITEM(call.kwnames, k))) + "=" +
-              (is_tensor(o) ? "Tensor" : Py_TYPE(o)->tp_name);
+      text += (call.count + k ? ", " : "") + std::string(PyUnicode_AsUTF8(PyTuple_GET_ITEM(call.kwnames, k))) + "=" + type_name(o);
     }
     if (call.self) text += ", ";
   }
@@ -401,18 +415,30 @@ std::string signature_text(const Signature& s, bool method) {
   return text + ")";
 }
 
+// The overload that the call can only have meant: there is no other, or no other takes so many arguments.
+const Signature* only_plausible(const std::vector<Signature*>& overloads, const Arguments& call) {
+  if (overloads.size() == 1) return overloads[0];
+  const Py_ssize_t given = call.count + (call.kwnames ? PyTuple_GET_SIZE(call.kwnames) : 0);
+  const Signature* found = nullptr;
+  for (const Signature* s : overloads) {
+    const std::vector<Param>& params = s->op->schema.params;
+    const Py_ssize_t skip = call.self ? 1 : 0, most = Py_ssize_t(params.size()) - skip + (s->op->def.on & OutForm && !call.self);
+    const Py_ssize_t least = std::count_if(params.begin(), params.end(), [](const Param& p) { return !p.has_default; }) - skip;
+    if (given < least || given > most) continue;
+    if (found) return nullptr;
+    found = s;
+  }
+  return found;
+}
+
 }  // namespace
 
 void fail_no_overload(const char* name, const std::vector<Signature*>& overloads, const Arguments& call) {
-  // The one overload that takes so many arguments explains best what is wrong with them.
-  const Signature* only = overloads.size() == 1 ? overloads[0] : nullptr;
-  const auto takes_so_many = [&](const Signature* s) {
-    const auto& params = s->op->schema.params;
-    const auto given = size_t(call.count + (call.kwnames ? PyTuple_GET_SIZE(call.kwnames) : 0) + (call.self && s->has_input ? 1 : 0));
-    return given >= size_t(std::ranges::count_if(params, [](const Param& p) { return !p.has_default; })) && given <= params.size() + (s->op->def.on & OutForm ? 1 : 0);
-  };
-  if (!only && std::ranges::count_if(overloads, takes_so_many) == 1) only = *std::ranges::find_if(overloads, takes_so_many);
-  if (only) {
+  if (const Signature* only = only_plausible(overloads, call)) {
+    if (call.self && only->op->schema.params.size() == 1) {
+      check_type(!call.kwnames || PyTuple_GET_SIZE(call.kwnames) == 0, "TensorBase.", name, "() takes no keyword arguments");
+      fail(ErrorKind::Type, "TensorBase.", name, "() takes no arguments (", call.count, " given)");
+    }
     Parsed parsed;
     std::string reason;
     (void)parse(*only, call, parsed, &reason);

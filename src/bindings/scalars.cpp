@@ -105,5 +105,9 @@ PyObject* wrap_element(const char* data, DType dtype) {
   if (dtype == DType::UInt64) return PyLong_FromUnsignedLongLong(*reinterpret_cast<const uint64_t*>(data));
   return wrap(load_scalar(data, dtype));
 }
+PyObject* wrap_item(const Tensor& t) {
+  const Scalar value = item(t);
+  return t.dtype() == DType::UInt64 ? PyLong_FromUnsignedLongLong(uint64_t(value.to_int())) : wrap(value);
+}
 
 }  // namespace tabula::py

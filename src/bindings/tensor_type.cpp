@@ -182,10 +182,11 @@ PyObject* nb_invert(PyObject* self) {
   });
 }
 
-Scalar only_item(PyObject* self) {
+const Tensor& only_item_of(PyObject* self) {
   check_value(unwrap(self).numel() == 1, "only one element tensors can be converted to Python scalars");
-  return item(unwrap(self));
+  return unwrap(self);
 }
+Scalar only_item(PyObject* self) { return item(only_item_of(self)); }
 
 int nb_bool(PyObject* self) {
   return guarded([&]() -> int {
@@ -198,7 +199,7 @@ int nb_bool(PyObject* self) {
 }
 PyObject* nb_int(PyObject* self) {
   return guarded([&]() -> PyObject* {
-    PyRef value = checked(wrap(only_item(self)));
+    PyRef value = checked(wrap_item(only_item_of(self)));
     if (PyComplex_Check(value.get())) {
       check(only_item(self).imag() == 0, "value cannot be converted to type int64_t without overflow");
       return PyLong_FromDouble(only_item(self).real());
@@ -210,14 +211,14 @@ PyObject* nb_float(PyObject* self) {
   return guarded([&]() -> PyObject* {
     const Scalar s = only_item(self);
     check(s.imag() == 0, "value cannot be converted to type double without overflow");
-    return PyFloat_FromDouble(s.to_double());
+    return PyFloat_FromDouble(unwrap(self).dtype() == DType::UInt64 ? double(uint64_t(s.to_int())) : s.to_double());
   });
 }
 PyObject* nb_index(PyObject* self) {
   return guarded([&]() -> PyObject* {
     const Tensor& t = unwrap(self);
     check_type(is_integral_or_bool(t.dtype()) && t.numel() == 1, "only integer tensors of a single element can be converted to an index");
-    return PyLong_FromLongLong(only_item(self).to_int());
+    return wrap_item(t);
   });
 }
 

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/hint.h"
 
 namespace tabula {
 namespace {
@@ -96,15 +97,30 @@ bool is_channels_last(IntList sizes, IntList strides) {
 }
 
 namespace {
-// Dimensions from the innermost (smallest stride) outwards.
-SmallVec<int64_t, 8> by_stride(IntList sizes, IntList strides) {
+// Should dimension `a` lie further out than `b`? 1 yes, -1 no, 0 where no operand can tell.
+int compare_dims(IntList sizes, std::span<const IntList> operands, int64_t a, int64_t b) {
+  for (IntList strides : operands) {
+    if (strides[a] == 0 || strides[b] == 0) continue;
+    if (strides[a] != strides[b]) return strides[a] < strides[b] ? -1 : 1;
+    if (sizes[a] > sizes[b]) return 1;
+  }
+  return 0;
+}
+// Dimensions from the innermost (smallest stride) outwards. An insertion sort, since the order isn't total: PyTorch's
+// results have the strides that come of just this one.
+SmallVec<int64_t, 8> by_stride(IntList sizes, std::span<const IntList> operands) {
   SmallVec<int64_t, 8> order(int64_t(sizes.size()));
   std::iota(order.begin(), order.end(), 0);
   std::reverse(order.begin(), order.end());
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    if (sizes[a] < 2 || sizes[b] < 2) return false;
-    return strides[a] < strides[b];
-  });
+  for (int64_t i = 1; i < order.size(); i++) {
+    for (int64_t at = i, left = i - 1; left >= 0; left--) {
+      const int told = compare_dims(sizes, operands, order[left], order[at]);
+      if (told < 0) break;
+      if (told == 0) continue;
+      std::swap(order[left], order[at]);
+      at = left;
+    }
+  }
   return order;
 }
 }  // namespace
@@ -124,10 +140,11 @@ bool is_non_overlapping_and_dense(IntList sizes, IntList strides) {
   return true;
 }
 
-Dims dense_strides_like(IntList sizes, IntList strides) {
+Dims dense_strides_like(IntList sizes, IntList strides) { return dense_strides_like(sizes, std::span(&strides, 1)); }
+Dims dense_strides_like(IntList sizes, std::span<const IntList> operands) {
   Dims result(int64_t(sizes.size()));
   int64_t step = 1;
-  for (int64_t d : by_stride(sizes, strides)) {
+  for (int64_t d : by_stride(sizes, operands)) {
     result[d] = step;
     step = times(step, std::max<int64_t>(sizes[d], 1));
   }
@@ -176,8 +193,7 @@ Dims broadcast_sizes(IntList a, IntList b) {
     const int64_t sa = da >= 0 ? a[da] : 1, sb = db >= 0 ? b[db] : 1;
     if (sa != sb && sa != 1 && sb != 1) {
       fail(ErrorKind::Runtime, "The size of tensor a (", sa, ") must match the size of tensor b (", sb,
-           ") at non-singleton dimension ", i, "\nHint: shapes ", shape_text(a), " and ", shape_text(b),
-           " don't broadcast; align them with unsqueeze, view or transpose.");
+           ") at non-singleton dimension ", i, broadcast_hint(a, b));
     }
     result[i] = sa == 1 ? sb : sa;
   }
@@ -192,7 +208,8 @@ bool expandable_to(IntList from, IntList to) {
   return true;
 }
 
-Dims infer_size(IntList wanted, int64_t numel) {
+Dims infer_size(IntList wanted, IntList sizes) {
+  const int64_t numel = count_elements(sizes);
   int64_t known = 1, unknown = -1;
   for (size_t i = 0; i < wanted.size(); i++) {
     if (wanted[i] == -1) {
@@ -200,7 +217,7 @@ Dims infer_size(IntList wanted, int64_t numel) {
       unknown = int64_t(i);
     } else {
       check(wanted[i] >= 0, "invalid shape dimension ", wanted[i], " at index ", i, " of shape ", shape_text(wanted));
-      check(!__builtin_mul_overflow(known, wanted[i], &known), "shape '", shape_text(wanted), "' is invalid for input of size ", numel);
+      check(!__builtin_mul_overflow(known, wanted[i], &known), "shape '", shape_text(wanted), "' is invalid for input of size ", numel, view_hint(sizes, wanted));
     }
   }
   Dims result(wanted);
@@ -208,7 +225,7 @@ Dims infer_size(IntList wanted, int64_t numel) {
     fail(ErrorKind::Runtime, "cannot reshape tensor of ", numel, " elements into shape ", shape_text(wanted),
          " because the unspecified dimension size -1 can be any value and is ambiguous");
   const bool fits = unknown >= 0 ? numel % known == 0 : numel == known;
-  check(fits, "shape '", shape_text(wanted), "' is invalid for input of size ", numel);
+  check(fits, "shape '", shape_text(wanted), "' is invalid for input of size ", numel, view_hint(sizes, wanted));
   if (unknown >= 0) result[unknown] = numel / known;
   return result;
 }
@@ -243,9 +260,9 @@ std::optional<Dims> view_strides(IntList sizes, IntList strides, IntList wanted)
   return result;
 }
 
-Geometry expanded(const Geometry& g, IntList sizes) {
+Geometry expanded(const Geometry& g, IntList sizes, const char* title) {
   const int64_t old_n = g.sizes.size(), n = int64_t(sizes.size());
-  check(n >= old_n, "expand(", shape_text(sizes), ", size=", shape_text(g.sizes),
+  check(n >= old_n, "expand(torch.", title, "Tensor{", shape_text(g.sizes), "}, size=", shape_text(sizes),
         "): the number of sizes provided (", n, ") must be greater or equal to the number of dimensions in the tensor (", old_n, ")");
   Geometry result{Dims(n), Dims(n), g.offset};
   for (int64_t i = n - 1; i >= 0; i--) {
@@ -258,7 +275,8 @@ Geometry expanded(const Geometry& g, IntList sizes) {
     }
     check(target >= 0 || d >= 0, "The expanded size of the tensor (", target, ") isn't allowed in a leading, non-existing dimension ", i);
     check(size == target || (size == 1 && target >= 0), "The expanded size of the tensor (", target, ") must match the existing size (", size,
-          ") at non-singleton dimension ", i, ".  Target sizes: ", shape_text(sizes), ".  Tensor sizes: ", shape_text(g.sizes));
+          ") at non-singleton dimension ", i, ".  Target sizes: ", shape_text(sizes), ".  Tensor sizes: ", shape_text(g.sizes),
+          broadcast_hint(g.sizes, sizes));
     result.sizes[i] = target;
     result.strides[i] = size == target && d >= 0 ? g.strides[d] : size == 1 ? 0 : g.strides[d];
   }

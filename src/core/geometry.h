@@ -33,6 +33,9 @@ bool is_channels_last(IntList sizes, IntList strides);
 bool is_non_overlapping_and_dense(IntList sizes, IntList strides);
 // Strides for `sizes` that are dense and keep the memory order of `strides`.
 Dims dense_strides_like(IntList sizes, IntList strides);
+// The same for several operands, each with strides for `sizes` (0 where it is broadcast): the first one that tells two
+// dimensions apart decides.
+Dims dense_strides_like(IntList sizes, std::span<const IntList> operands);
 // Bytes from the first to behind the last element that the geometry can reach, without the offset.
 int64_t span_elements(IntList sizes, IntList strides);
 
@@ -42,10 +45,11 @@ Dims wrap_dims(IntList dims, int64_t ndim);          // and refuses duplicates
 
 Dims broadcast_sizes(IntList a, IntList b);          // throws "The size of tensor a (2) must match ..."
 bool expandable_to(IntList from, IntList to);
-Dims infer_size(IntList wanted, int64_t numel);      // resolves one -1
+Dims infer_size(IntList wanted, IntList sizes);      // resolves one -1, so that both have as many elements
 
 // Strides of a view with other sizes over the same memory, if there are any.
 std::optional<Dims> view_strides(IntList sizes, IntList strides, IntList wanted);
-Geometry expanded(const Geometry& g, IntList sizes);   // -1 keeps a size
+// -1 keeps a size. `title`: the dtype as an error message names it.
+Geometry expanded(const Geometry& g, IntList sizes, const char* title = "Float");
 
 }  // namespace tabula

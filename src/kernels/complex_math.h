@@ -46,6 +46,12 @@ inline namespace TABULA_ISA {
     const R x = z.real(), y = z.imag(), half = std::sin(y / 2);                                           \
     return {std::expm1(x) * std::cos(y) - 2 * half * half, std::exp(x) * std::sin(y)};                    \
   }                                                                                                       \
+  /* the larger real part is taken out, and the imaginary part is not brought back to (-pi, pi] */         \
+  inline std::complex<R> logaddexp(std::complex<R> z, std::complex<R> w) {                                \
+    if (z.real() < w.real()) std::swap(z, w);                                                             \
+    if (std::isinf(z.real()) && z.real() == w.real()) return z.real() < 0 ? w : std::log(std::exp(w) + std::exp(z)); \
+    return log1p(std::exp(w - z)) + z;                                                                    \
+  }                                                                                                       \
   inline std::complex<R> pow(std::complex<R> z, std::complex<R> w) { return std::pow(z, w); }             \
   inline bool isnan(std::complex<R> z) { return isnan(z.real()) || isnan(z.imag()); }                     \
   inline bool isinf(std::complex<R> z) { return isinf(z.real()) || isinf(z.imag()); }                     \

@@ -54,6 +54,7 @@ struct MultinomialCall {
   int64_t* out;  // [rows, samples], contiguous
   int64_t samples;
   bool replacement;
+  bool by_column;  // without replacement: the noise is drawn column by column
 };
 extern Kernel<void(Generator&, const MultinomialCall&)> random_multinomial;  // checks the weights
 

@@ -200,7 +200,11 @@ static const Op hardshrink{documented(pointwise_row("hardshrink(Tensor input, Sc
     TABULA_EXAMPLE("torch.nn.functional.hardshrink(torch.tensor([-1., 0.2, 1.]))", "tensor([-1.,  0.,  1.])"))};
 static void softshrink_vjp(Backward& b) { b.set(0, softshrink_backward(b.g(), b.in(0), b.arg(1))); }
 static void run_softshrink(const Op& op, const Value* args, Out& out) {
-  check(args[1].number() >= 0, "lambda must be greater or equal to 0, but found to be ", args[1].number(), ".");
+  const DType d = args[0].tensor().dtype();
+  check_implemented(is_floating(d) && !is_float8(d), "\"softshrink_check\" not implemented for '", dtype_title(d), "'");
+  const double largest = d == DType::Float16 ? 65504 : d == DType::Float64 ? std::numeric_limits<double>::max() : std::numeric_limits<float>::max();
+  check(args[1].number() >= 0 && args[1].number() <= largest, "lambda must be in range [0, ", largest, "] for input dtype ", dtype_title(d), ", but found ",
+        args[1].number());
   run_pointwise(op, args, out);
 }
 constexpr OpDef softshrink_row() {

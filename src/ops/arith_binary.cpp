@@ -5,6 +5,7 @@
 #include "ops/copy.h"
 #include "ops/doc.h"
 #include "ops/factory.h"
+#include "ops/mask.h"
 #include "ops/pointwise.h"
 #include "ops/promote.h"
 #include "ops/scalar_range.h"
@@ -17,9 +18,9 @@ namespace tabula {
 
 static void atan2_vjp(Backward& b) {
   const Tensor &y = b.in(0), &x = b.in(1);
-  const Tensor scale = b.g() / (y * y + x * x);
-  if (b.needs(0)) b.set(0, scale * x);
-  if (b.needs(1)) b.set(1, scale * neg(y));
+  const Tensor scale = reciprocal(y * y + x * x);  // its products are 0, not NaN, where the squares overflow
+  if (b.needs(0)) b.set(0, b.g() * (x * scale));
+  if (b.needs(1)) b.set(1, b.g() * (neg(y) * scale));
 }
 const Op atan2{documented(pointwise_row("atan2(Tensor input, Tensor other) -> Tensor", Pointwise::atan2, kFloating, Pointwise_, atan2_vjp, in(0) | in(1)),
     "The angle of the point (x=other, y=input), from -pi to pi: arctan(input / other) in the right quadrant."
@@ -86,11 +87,12 @@ static void hypot_vjp(Backward& b) {
 const Op hypot{documented(pointwise_row("hypot(Tensor input, Tensor other) -> Tensor", Pointwise::hypot, kPromote, Pointwise_, hypot_vjp, in(0) | in(1) | out()),
     "sqrt(input^2 + other^2), without overflow in between."
     TABULA_EXAMPLE("torch.hypot(torch.tensor([3.]), torch.tensor([4.]))", "tensor([5.])"))};
+// a step from one representable number to the next is flat but for the number itself
 static void nextafter_vjp(Backward& b) {
-  for (int i : {0, 1})
-    if (b.needs(i)) b.set(i, zeros_like_raw(b.g()));
+  if (b.needs(0)) b.set(0, masked_fill(b.g(), eq(b.in(0), b.in(1)), Scalar(0)));
+  if (b.needs(1)) b.set(1, zeros_like_raw(b.g()));
 }
-const Op nextafter{documented(pointwise_row("nextafter(Tensor input, Tensor other) -> Tensor", Pointwise::nextafter, kPromote, Pointwise_, nextafter_vjp),
+const Op nextafter{documented(pointwise_row("nextafter(Tensor input, Tensor other) -> Tensor", Pointwise::nextafter, kPromote, Pointwise_, nextafter_vjp, in(0) | in(1)),
     "The next representable number after input in the direction of other. Floating dtypes only."
     TABULA_EXAMPLE("torch.nextafter(torch.tensor([1.]), torch.tensor([2.])) > 1", "tensor([True])"))};
 
@@ -98,14 +100,14 @@ static void logaddexp_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, b.g() * conj_of(exp(b.in(0) - b.out())));
   if (b.needs(1)) b.set(1, b.g() * conj_of(exp(b.in(1) - b.out())));
 }
-const Op logaddexp{documented(pointwise_row("logaddexp(Tensor input, Tensor other) -> Tensor", Pointwise::logaddexp, kFloating, Usual, logaddexp_vjp, in(0) | in(1) | out()),
+const Op logaddexp{documented(pointwise_row("logaddexp(Tensor input, Tensor other) -> Tensor", Pointwise::logaddexp, kPromote, Usual, logaddexp_vjp, in(0) | in(1) | out()),
     "log(exp(input) + exp(other)), without overflow in between: a sum of probabilities given as logarithms."
     TABULA_EXAMPLE("torch.logaddexp(torch.tensor([-100.]), torch.tensor([-100.]))", "tensor([-99.3069])"))};
 static void logaddexp2_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, b.g() * exp2(b.in(0) - b.out()));
   if (b.needs(1)) b.set(1, b.g() * exp2(b.in(1) - b.out()));
 }
-const Op logaddexp2{documented(pointwise_row("logaddexp2(Tensor input, Tensor other) -> Tensor", Pointwise::logaddexp2, kFloating, Usual, logaddexp2_vjp, in(0) | in(1) | out()),
+const Op logaddexp2{documented(pointwise_row("logaddexp2(Tensor input, Tensor other) -> Tensor", Pointwise::logaddexp2, kPromote, Usual, logaddexp2_vjp, in(0) | in(1) | out()),
     "log2(2^input + 2^other), without overflow in between."
     TABULA_EXAMPLE("torch.logaddexp2(torch.tensor([3.]), torch.tensor([3.]))", "tensor([4.])"))};
 
@@ -260,14 +262,17 @@ static void complex_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, real(b.g()));
   if (b.needs(1)) b.set(1, imag(b.g()));
 }
-static void check_parts(const Op& op, const Value* args) {
+static void check_parts(const Value* args) {
   const DType a = args[0].tensor().dtype(), c = args[1].tensor().dtype();
   check(is_floating(a) && is_floating(c) && a != DType::BFloat16, "Expected both inputs to be Half, Float or Double tensors but got ", dtype_title(a), " and ", dtype_title(c));
   check(a == c, "Expected object of scalar type ", dtype_title(a), " but got scalar type ", dtype_title(c), " for second argument");
-  (void)op;
 }
 static void run_complex(const Op& op, const Value* args, Out& out) {
-  check_parts(op, args);
+  check_parts(args);
+  const DType whole = complex_dtype(args[0].tensor().dtype());
+  if (out.into)
+    check(out.into->dtype() == whole, "Expected object of scalar type ", dtype_title(whole), " but got scalar type ", dtype_title(out.into->dtype()),
+          " for argument 'out'");
   run_pointwise(op, args, out);
 }
 constexpr OpDef parts_row(const char* schema, Pointwise kernel, Vjp vjp, uint32_t save) {

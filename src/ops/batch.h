@@ -114,6 +114,7 @@ void each(Batched& b);
 void view(Batched& b);
 void expand(Batched& b);
 void as_strided(Batched& b);
+void as_strided_scatter(Batched& b);
 void permute(Batched& b);
 void t(Batched& b);
 void unsqueeze(Batched& b);

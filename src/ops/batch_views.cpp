@@ -24,7 +24,7 @@ int64_t elements(IntList sizes) {
 
 void view(Batched& b) {
   // a size of -1 follows from one example: the batch may be empty
-  b.set(1, IntList(with_batch(b, infer_size(b.args[1].ints(), elements(b.sizes(0))))));
+  b.set(1, IntList(with_batch(b, infer_size(b.args[1].ints(), b.sizes(0)))));
   b.run();
 }
 
@@ -43,6 +43,17 @@ void as_strided(Batched& b) {
   strides.insert(0, x.strides()[0]);
   b.set(1, IntList(with_batch(b, b.args[1].ints())));
   b.set(2, IntList(strides));
+  b.run();
+}
+
+void as_strided_scatter(Batched& b) {
+  // the strides are those of an example's dense memory
+  b.set(0, contiguous(b.spread(0)), true);
+  b.spread_in(1);
+  Dims strides(b.args[3].ints());
+  strides.insert(0, b.in(0).strides()[0]);
+  b.set(2, IntList(with_batch(b, b.args[2].ints())));
+  b.set(3, IntList(strides));
   b.run();
 }
 

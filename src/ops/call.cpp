@@ -1,5 +1,7 @@
 // The choke point: every operation passes here, in one fixed order:
 // active interpreters, then autograd, then lazy bits, then the implementation.
+#include <algorithm>
+
 #include "ops/backward.h"
 #include "core/state.h"
 #include "ops/copy.h"
@@ -185,8 +187,41 @@ void run_below(const Op& op, const Value* args, Out& out) {
     op.def.run.run(op, args, out);
 }
 
+namespace {
+
+bool is_lazy(const Tensor& t) { return t.impl()->special & (kConj | kNeg); }
+
+// Kernels write plain numbers. For a target that lies conjugated or negated in memory they write to a copy.
+void run_in_place_on_copy(const Op& op, const Value* args, Out& out, int mutated) {
+  const Tensor target = args[mutated].tensor(), plain = resolved_copy(target);
+  Value on_plain[kMaxParams];
+  std::copy_n(args, op.schema.params.size(), on_plain);
+  on_plain[mutated] = Value(plain);
+  run_in_place(op, on_plain, out);
+  copy_into(target, plain);
+  target.bump_version();
+  out.tensors[0] = target;
+}
+void call_out_on_copies(const Op& op, const Value* args, Out& out, Tensor* into, int count) {
+  std::vector<Tensor> plain(into, into + count);
+  for (Tensor& t : plain)
+    if (is_lazy(t)) t = resolved_copy(t);
+  call_out(op, args, out, plain.data(), count);
+  for (int i = 0; i < count; i++) {
+    if (is_lazy(into[i])) {
+      resize_raw(into[i], plain[size_t(i)].sizes());
+      copy_into(into[i], plain[size_t(i)]);
+      into[i].bump_version();
+    }
+    out[i] = into[i];
+  }
+}
+
+}  // namespace
+
 void run_in_place(const Op& op, const Value* args, Out& out) {
-  const Tensor& target = args[op.schema.mutated >= 0 ? op.schema.mutated : 0].tensor();
+  const int mutated = op.schema.mutated >= 0 ? op.schema.mutated : 0;
+  const Tensor& target = args[mutated].tensor();
   check(!(target.impl()->inference && !thread_state.inference && thread_state.grad_enabled && !thread_state.below_autograd),
         "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor "
         "before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details.");
@@ -197,8 +232,12 @@ void run_in_place(const Op& op, const Value* args, Out& out) {
     out.into = nullptr;
     return;
   }
-  if (bits & kOffCpu) check_devices(op, args, op.schema.mutated >= 0 ? op.schema.mutated : 0, nullptr, 0);
+  if (bits & kOffCpu) check_devices(op, args, mutated, nullptr, 0);
   if ((bits & (kConj | kNeg)) && !op.def.lazy_bits) {
+    if (is_lazy(target)) {
+      out.into = nullptr;
+      return run_in_place_on_copy(op, args, out, mutated);
+    }
     run_resolved(op, args, out);
   } else {
     op.def.run.run(op, args, out);
@@ -247,13 +286,15 @@ void call_out(const Op& op, const Value* args, Out& out, Tensor* into, int count
   for (int i = 0; i < count; i++) all_bits |= special_bits(into[i]);
   if (taken_above({op, args, out, Form::Into, into, count}, all_bits)) return;
   if (all_bits & kOffCpu) check_devices(op, args, -1, into, count);
-  if (thread_state.grad_enabled && !thread_state.below_autograd) {
+  if (thread_state.grad_enabled && !thread_state.below_autograd && (op.def.vjp || op.def.composite)) {
     check(!(all_bits & kNeedsGrad), op.schema.base_name,
           "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.");
   }
   if (carries_tangents(all_bits)) check_no_tangents(op, args, into, count);
   BelowAutograd guard;
   if (!op.def.composite && taken_below({op, args, out, Form::Into, into, count}, all_bits)) return;
+  if ((all_bits & (kConj | kNeg)) && !op.def.lazy_bits && std::any_of(into, into + count, is_lazy)) [[unlikely]]
+    return call_out_on_copies(op, args, out, into, count);
   out.into = into;
   const uint8_t bits = special_bits(op, args);
   if ((bits & (kConj | kNeg)) && !op.def.lazy_bits && !op.def.composite)

@@ -1,5 +1,6 @@
 #include "ops/conv_raw.h"
 
+#include "core/hint.h"
 #include "kernels/conv.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
@@ -80,7 +81,8 @@ Dims conv_result_sizes(const Tensor& input, const Tensor& weight, const Tensor& 
   Dims sizes{in[0]};
   const int64_t channels = shape.transposed ? w[0] : w[1] * groups, out_channels = shape.transposed ? w[1] * groups : w[0];
   const std::string given = shape.transposed ? "transposed=1" : concat("groups=", groups);
-  check(in[1] == channels, "Given ", given, ", weight of size ", shape_text(w), ", expected input", shape_text(in), " to have ", channels, " channels, but got ", in[1], " channels instead");
+  check(in[1] == channels, "Given ", given, ", weight of size ", shape_text(w), ", expected input", shape_text(in), " to have ", channels, " channels, but got ", in[1], " channels instead",
+        channels_hint(in, w, channels));
   check(!bias.defined() || (bias.dim() == 1 && bias.numel() == out_channels), "Given ", shape.transposed ? "transposed=1, " : "", "weight of size ", shape_text(w),
         ", expected bias to be 1-dimensional with ", out_channels, " elements, but got bias of size ", shape_text(bias.defined() ? bias.sizes() : IntList()), " instead");
   sizes.push_back(out_channels);

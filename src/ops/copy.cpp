@@ -138,25 +138,20 @@ const Op copy_{OpDef{.schema = "copy_(Tensor(a!) input, Tensor src, bool non_blo
         "Writes src, broadcast and converted, to the tensor and returns it."
         TABULA_EXAMPLE("torch.zeros(2).copy_(torch.tensor([1, 2]))", "tensor([1., 2.])")}};
 
+static Tensor run_fill_tensor(const Tensor& input, const Tensor& value) {
+  check(value.dim() == 0, "fill_ only supports 0-dimension value tensor but got tensor with ", value.dim(), " dimensions.");
+  copy_into(input, value);
+  return input;
+}
+// before the row for numbers, which takes 0-d tensors too and knows no gradient of them
+static const Op fill_tensor_{OpDef{.schema = "fill_.Tensor(Tensor(a!) input, Tensor value) -> Tensor(a!)", .run = fn<run_fill_tensor>, .on = Both, .lazy_bits = true, .devices = Devices::Any,
+                                   .vjp = copy_vjp, .batch = batch::fill}};  // the engine sums the gradient to the 0-d value
 static Tensor run_fill(const Tensor& input, const Scalar& value) {
   fill_into(input, value);
   return input;
 }
 static void fill_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, zeros_like_raw(b.g()));
-}
-// A 0-d tensor would also pass as a number: this overload comes first so that it can get a gradient.
-static Tensor run_fill_tensor(const Tensor& input, const Tensor& value) {
-  check(value.dim() == 0, "fill_ only supports 0-dimension value tensor but got tensor with ", value.dim(), " dimensions.");
-  copy_into(input, value);
-  return input;
-}
-static void fill_tensor_vjp(Backward& b);
-static const Op fill_tensor_{OpDef{.schema = "fill_.Tensor(Tensor(a!) input, Tensor value) -> Tensor(a!)", .run = fn<run_fill_tensor>, .on = Both, .lazy_bits = true, .devices = Devices::Any,
-                                   .vjp = fill_tensor_vjp, .batch = batch::fill}};
-static void fill_tensor_vjp(Backward& b) {
-  if (b.needs(0)) b.set(0, zeros_like_raw(b.g()));
-  if (b.needs(1)) b.set(1, b.g());  // summed to the 0-d value by the engine
 }
 const Op fill_{OpDef{.schema = "fill_(Tensor(a!) input, Scalar value) -> Tensor(a!)", .run = fn<run_fill>, .on = Both, .lazy_bits = true, .vjp = fill_vjp,
     .batch = batch::fill, .doc =
@@ -173,8 +168,7 @@ const Op zero_{OpDef{.schema = "zero_(Tensor(a!) input) -> Tensor(a!)", .run = f
 
 static Tensor in_format(const Tensor& t, DType dtype, MemoryFormat format) {
   switch (format) {
-    case MemoryFormat::Preserve:
-      return is_non_overlapping_and_dense(t.sizes(), t.strides()) ? Tensor::empty_like(t, dtype) : Tensor::empty(t.sizes(), dtype, t.device());
+    case MemoryFormat::Preserve: return Tensor::empty_like(t, dtype);
     case MemoryFormat::ChannelsLast:
       check(t.dim() == 4, "required rank 4 tensor to use channels_last format");
       return Tensor::empty_strided(t.sizes(), channels_last_strides(t.sizes()), dtype, t.device());

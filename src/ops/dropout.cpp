@@ -102,10 +102,13 @@ std::tuple<Tensor, Tensor> run_native_dropout(const Tensor& input, double p, std
   fill_bernoulli(mask, 1 - p, nullptr);
   return {mul(input, mask) * Scalar(p == 1 ? 0.0 : 1 / (1 - p)), mask};
 }
+Tensor run_native_dropout_backward(const Tensor& grad, const Tensor& mask, double scale) { return grad * mask * Scalar(scale); }
+const Op native_dropout_backward{OpDef{.schema = "native_dropout_backward(Tensor grad_output, Tensor mask, float scale) -> Tensor",
+                                       .run = fn<run_native_dropout_backward>, .on = Internal | OutForm, .composite = true}};
 void native_dropout_vjp(Backward& b) {
   const double p = b.number(1);
   const bool train = !b.has(2) || b.flag(2);
-  b.set(0, train ? b.g() * b.out(1) * Scalar(p == 1 ? 0.0 : 1 / (1 - p)) : b.g());
+  b.set(0, train ? native_dropout_backward(b.g(), b.out(1), p == 1 ? 0.0 : 1 / (1 - p)) : b.g());
 }
 const Op native_dropout{OpDef{.schema = "native_dropout(Tensor input, float p, bool? train) -> (Tensor, Tensor)",
                               .run = fn<run_native_dropout>,

@@ -1,5 +1,6 @@
 #include "ops/index_basic.h"
 
+#include "core/hint.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/batch.h"
@@ -197,23 +198,22 @@ static void run_cat(const Op&, const Value* args, Out& out) {
   for (size_t i = 0; i < list.size(); i++) {
     const Tensor& t = list[i];
     if (skipped(t)) continue;
-    check(t.dim() == sizes.size(), "Tensors must have same number of dimensions: got ", sizes.size(), " and ", t.dim());
+    check(t.dim() == sizes.size(), "Tensors must have same number of dimensions: got ", sizes.size(), " and ", t.dim(), join_hint(list[0].sizes(), t.sizes(), dim, int64_t(i)));
     for (int64_t d = 0; d < sizes.size(); d++)
       check(d == dim || t.sizes()[size_t(d)] == sizes[d], "Sizes of tensors must match except in dimension ", dim, ". Expected size ", sizes[d], " but got size ", t.sizes()[size_t(d)],
-            " for tensor number ", i, " in the list.");
+            " for tensor number ", i, " in the list.", join_hint(list[0].sizes(), t.sizes(), dim, int64_t(i)));
     check(!__builtin_add_overflow(total, t.sizes()[size_t(dim)], &total), "cat(): the sizes add up to more than a tensor can hold");
   }
   sizes[dim] = total;
-  // an empty out= may be one of the tensors that are passed over: it must not count once it has been resized
   std::vector<const Tensor*> kept;
   for (const Tensor& t : list)
     if (!skipped(t)) kept.push_back(&t);
   Tensor result;
   if (out.into) {
-    for (const Tensor* t : kept)
-      check(!t->is(*out.into), "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. "
+    for (const Tensor& t : list)
+      check(!t.is(*out.into) || count_elements(sizes) == 0, "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. "
             "Please clone() the tensor before performing the operation.");
-    check_cast_result(dtype, out.into->dtype());
+    check_type(can_cast(dtype, out.into->dtype()), "torch.cat(): input types can't be cast to the desired output type ", dtype_title(out.into->dtype()));
     check_writable(*out.into);
     for (const Tensor& t : list) check_separate(*out.into, t);
     resize_output(*out.into, sizes);

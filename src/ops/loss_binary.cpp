@@ -1,4 +1,5 @@
 // Losses of probabilities: binary cross entropies and the Kullback-Leibler divergence.
+#include "core/hint.h"
 #include "ops/activation.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
@@ -61,7 +62,7 @@ const Op bce{OpDef{.schema = "binary_cross_entropy.base(Tensor input, Tensor tar
 Tensor run_binary_cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, std::optional<bool> size_average, std::optional<bool> reduce, std::string_view reduction) {
   const Reduction how = reduction_of(reduction, size_average, reduce);
   check_value(same(target.sizes(), input.sizes()), "Using a target size (", size_text(target.sizes()), ") that is different to the input size (", size_text(input.sizes()),
-              ") is deprecated. Please ensure they have the same size.");
+              ") is deprecated. Please ensure they have the same size.", target_hint(input.sizes(), target.sizes()));
   check(!weight.defined() || expandable_to(weight.sizes(), input.sizes()), "Attempting to broadcast a dimension of length ", weight.defined() && weight.dim() ? weight.sizes().back() : 1,
         " at -1! Mismatching argument at index 1 had ", weight.defined() ? size_text(weight.sizes()) : "", "; but expected shape should be broadcastable to ", shape_text(input.sizes()));
   return bce(input, target, weight, int64_t(how));

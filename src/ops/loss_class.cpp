@@ -1,4 +1,5 @@
 // Losses of classes: the negative log likelihood and the cross entropy.
+#include "core/hint.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/batch.h"
@@ -91,7 +92,7 @@ Tensor nll_nd(const Tensor& input, const Tensor& target, const Tensor& weight, R
     return nll(input, target, weight, int64_t(how), ignore_index);
   }
   check_value(target.dim() > 0 && input.sizes()[0] == target.sizes()[0], "Expected input batch_size (", input.sizes()[0], ") to match target batch_size (",
-              target.dim() ? target.sizes()[0] : 1, ").");
+              target.dim() ? target.sizes()[0] : 1, ").", target_hint(input.sizes(), target.sizes()));
   if (nd == 2) {
     check(target.dim() == 1, "0D or 1D target tensor expected, multi-target not supported");
     return nll(input, target, weight, int64_t(how), ignore_index);

@@ -1,6 +1,7 @@
 // Layer norm and RMS norm: each row of trailing dimensions by itself.
 #include <limits>
 
+#include "core/hint.h"
 #include "core/state.h"
 #include "kernels/norm.h"
 #include "ops/arith.h"
@@ -34,7 +35,7 @@ void check_rows(const Tensor& x, IntList normalized, const Tensor& weight, const
   if (fits) return;
   std::string wanted = "[*";
   for (size_t i = 0; i < normalized.size(); i++) wanted += (rms && i == 0 ? "" : ", ") + std::to_string(normalized[i]);
-  fail(ErrorKind::Runtime, "Given normalized_shape=", shape_text(normalized), ", expected input with shape ", wanted, "], but got input of size", shape_text(x.sizes()));
+  fail(ErrorKind::Runtime, "Given normalized_shape=", shape_text(normalized), ", expected input with shape ", wanted, "], but got input of size", shape_text(x.sizes()), features_hint(x.sizes(), normalized));
 }
 
 // Results: y, and per row the mean (not of RMS norm) and 1 / sqrt(variance + eps).

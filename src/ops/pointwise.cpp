@@ -1,7 +1,9 @@
 #include "ops/pointwise.h"
 
 #include "ops/copy.h"
+#include "ops/kernel_limits.h"
 #include "ops/promote.h"
+#include "ops/scalar_range.h"
 
 namespace tabula {
 namespace {
@@ -12,6 +14,7 @@ using kernels::PointwiseCall;
 // The dtype a kernel computes in for operands of a common dtype; DType::Count where there is none.
 DType find_compute(Pointwise op, DType common) {
   static constexpr DType none = DType::Count;
+  if (refuses(op, common)) return none;
   const auto first = [&](std::initializer_list<DType> candidates) {
     for (DType d : candidates)
       if (kernels::pointwise_supports(op, d)) return d;
@@ -69,8 +72,8 @@ struct Inputs {
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] void fail_unsupported(Pointwise kernel, const Inputs& in, DType common) {
-  const char* name = kernel == Pointwise::left_shift ? "lshift" : kernel == Pointwise::right_shift ? "rshift" : in.name;
-  fail(ErrorKind::NotImplemented, "\"", name, "_cpu\" not implemented for '", dtype_title(common), "'");
+  const char* name = limits_of(kernel).name;
+  fail(ErrorKind::NotImplemented, "\"", name ? name : in.name, name ? "" : "_cpu", "\" not implemented for '", dtype_title(common), "'");
 }
 
 // The texts differ for one and for two operands that are bool.
@@ -179,6 +182,8 @@ Tensor run(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, c
     const bool fits = same(into->sizes(), sizes);
     check(fits || !in_place, "output with shape ", shape_text(into->sizes()), " doesn't match the broadcast shape ",
           shape_text(sizes));
+    if (!in_place && into->dtype() != result_dtype && limits_of(kernel).exact_out && !is_complex(common))
+      fail(ErrorKind::Runtime, "Found dtype ", dtype_title(into->dtype()), " but expected ", dtype_title(result_dtype));
     check_cast_result(result_dtype, into->dtype());
     if (unsupported && !device.is_meta()) [[unlikely]]
       fail_unsupported(kernel, in, common);
@@ -196,12 +201,19 @@ Tensor run(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, c
   } else if (contiguous) {
     result = Tensor::empty(sizes, result_dtype, device);
   } else {
-    // keep the memory order of the first operand of full shape
-    const Tensor* like = nullptr;
-    for (int k = 0; k < in.count && !like; k++)
-      if (in.operands[k].is_tensor() && same(in.operands[k].tensor().sizes(), sizes)) like = &in.operands[k].tensor();
-    result = like && !like->is_contiguous() ? Tensor::empty_strided(sizes, dense_strides_like(sizes, like->strides()), result_dtype, device)
-                                            : Tensor::empty(sizes, result_dtype, device);
+    Dims spread[4];
+    IntList orders[4];
+    size_t tensors = 0;
+    for (int k = 0; k < in.count; k++) {
+      if (!in.operands[k].is_tensor()) continue;
+      const Tensor& t = in.operands[k].tensor();
+      const int64_t lead = int64_t(sizes.size()) - t.dim();
+      Dims& strides = spread[tensors] = Dims(int64_t(sizes.size()), 0);
+      for (int64_t d = 0; d < t.dim(); d++)
+        if (t.sizes()[size_t(d)] != 1 || sizes[size_t(lead + d)] == 1) strides[lead + d] = t.strides()[size_t(d)];
+      orders[tensors++] = strides;
+    }
+    result = Tensor::empty_strided(sizes, dense_strides_like(sizes, std::span<const IntList>(orders, tensors)), result_dtype, device);
   }
   if (result.numel() == 0 || device.is_meta()) return into ? *into : result;
 
@@ -277,6 +289,13 @@ Tensor run(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, c
 
 }  // namespace
 
+// A number that goes into the kernel as it is has to fit the dtype it is computed in.
+[[gnu::noinline]] static void check_parameter(const Scalar& value, const Value& input) {
+  if (!input.is_tensor()) return;
+  const DType d = input.tensor().dtype();
+  check_fits(value, is_reduced_float(d) ? DType::Float32 : d);
+}
+
 void run_pointwise(const Op& op, const Value* args, Out& out) {
   const Pointwise kernel = Pointwise(op.def.kernel);
   const int count = kPointwise[int(kernel)].inputs;
@@ -287,6 +306,8 @@ void run_pointwise(const Op& op, const Value* args, Out& out) {
   int filled = 0;
   for (size_t i = 0; i < op.schema.params.size() && filled < 6; i++) {
     const Type type = op.schema.params[i].type.type;
+    if (type == Type::Scalar && !(args[i].scalar().is_integral() && uint64_t(args[i].scalar().to_int()) < 128)) [[unlikely]]
+      check_parameter(args[i].scalar(), args[op.schema.tensor_params[0]]);
     if (type == Type::Scalar || type == Type::Float || type == Type::Int) params[filled++] = args[i].scalar();
   }
   const Inputs in{operands, count, op.schema.base_name.data() ? kPointwise[int(kernel)].name : "", Rule(op.def.rule)};

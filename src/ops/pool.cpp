@@ -65,11 +65,6 @@ Tensor taken(const Tensor& x, const Tensor& indices, IntList sizes, int64_t n) {
 }
 void max_pool_backward_vjp(Backward& b) { b.set(0, taken(b.g(), b.in(2), b.ints(1), b.integer(3))); }
 
-template <int n>
-void max_pool_vjp(Backward& b) {
-  b.set(0, max_pool_backward(b.g(), b.sizes(0), b.out(1), int64_t(n)));
-}
-
 #define MAX_POOL_ARGUMENTS(n, stride_default) \
   "(Tensor input, int[" #n "] kernel_size, int[" #n "]" stride_default ", int[" #n "] padding=0, int[" #n "] dilation=1, bool ceil_mode=False"
 #define MAX_POOL_CORE(n, Node)                                                                                                                                                     \

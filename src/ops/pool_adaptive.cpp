@@ -123,11 +123,6 @@ std::tuple<Tensor, Tensor> run_max(const Tensor& input, IntList output_size) {
   return {result, indices};
 }
 template <int n>
-void max_vjp(Backward& b) {
-  b.set(0, max_pool_backward(b.g(), b.sizes(0), b.out(1), int64_t(n)));
-}
-
-template <int n>
 const Op& max_core();
 template <int n, bool always_indices>
 void run_max_nn(const Op&, const Value* args, Out& out) {
@@ -143,7 +138,7 @@ constexpr const char* kMaxDoc =
     "Example::\n\n    >>> torch.nn.functional.adaptive_max_pool1d(torch.tensor([[1., 3., 2., 4.]]), 2)\n    tensor([[3., 4.]])\n";
 #define MAXIMUM(n, Node)                                                                                                                                                             \
   const Op maximum##n##_core{OpDef{.schema = "adaptive_max_pool" #n "d.core(Tensor input, int?[" #n "] output_size) -> (Tensor, Tensor)", .run = fn<run_max<n>>,                             \
-                                   .on = n == 1 ? Internal | Function : Internal, .vjp = max_vjp<n>, .save = shape() | out(1), .nondiff = 2, .node = Node, .batch = batch::fold<n>, .doc = kMaxDoc}};                         \
+                                   .on = n == 1 ? Internal | Function : Internal, .vjp = max_pool_vjp<n>, .save = shape() | out(1), .nondiff = 2, .node = Node, .batch = batch::fold<n>, .doc = kMaxDoc}};                         \
   const Op maximum##n##_nn{OpDef{.schema = "adaptive_max_pool" #n "d(Tensor input, int?[" #n "] output_size, bool return_indices=False) -> Tensor", .run = boxed(run_max_nn<n, false>),      \
                                  .on = NN, .composite = true, .doc = kMaxDoc}};                                                                                                      \
   const Op maximum##n##_with_indices_nn{OpDef{.schema = "adaptive_max_pool" #n "d_with_indices(Tensor input, int?[" #n "] output_size, bool return_indices=False) -> (Tensor, Tensor)",     \

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels/pool.h"
-#include "ops/opdef.h"
+#include "ops/backward.h"
 
 namespace tabula {
 
@@ -20,5 +20,10 @@ struct PoolShape {
 kernels::PoolCall pool_call(int n, IntList in_sizes, IntList out_sizes, DType dtype);
 
 extern const Op max_pool_backward;  // (grad, input sizes, indices, n)
+// Of rows that save the input's sizes and return (maxima, indices).
+template <int n>
+void max_pool_vjp(Backward& b) {
+  b.set(0, max_pool_backward(b.g(), b.sizes(0), b.out(1), int64_t(n)));
+}
 
 }  // namespace tabula

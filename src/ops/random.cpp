@@ -163,19 +163,19 @@ const Op bernoulli_{OpDef{.schema = "bernoulli_(Tensor(a!) input, Operand p=0.5,
                           .save = shape(1),
                           .batch = batch::draw_in_place, .doc = "Fills the tensor with ones of probability p, zeros otherwise; p is a number or a tensor of probabilities."}};
 static Tensor run_bernoulli_p(const Tensor& input, double p, Generator* generator) {
-  Tensor result = Tensor::empty_like(input, input.dtype());
+  Tensor result = Tensor::empty(input.sizes(), input.dtype(), input.device());
   fill_bernoulli(result, p, generator);
   return result;
 }
 const Op bernoulli_p{OpDef{.schema = "bernoulli.p(Tensor input, float p, *, Generator? generator=None) -> Tensor",
                                   .run = fn<run_bernoulli_p>,
                                   .on = Both,
-                                  .vjp = no_gradient_vjp,
-                                  .save = shape(0), .batch = batch::draw_like}};
+                                  .vjp = overwritten_vjp,
+                                  .batch = batch::draw_like}};
 static void run_bernoulli(const Op&, const Value* args, Out& out) {
   const Tensor& input = args[0].tensor();
   if (out.into) check_writable(*out.into);
-  Tensor result = Tensor::empty_like(input, input.dtype());
+  Tensor result = Tensor::empty(input.sizes(), input.dtype(), input.device());
   bernoulli_each(result, input, args[1].generator());
   detail::box(out, std::move(result));
 }

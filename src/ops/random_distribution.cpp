@@ -36,8 +36,10 @@ void run_multinomial(const Op&, const Value* args, Out& out) {
   if (rows > 0) {
     check(categories > 0, "invalid multinomial distribution (sum of probabilities <= 0)");
     const Tensor weights = contiguous_raw(given);
+    // the noise lies in memory as the weights do
+    const bool by_column = given.dim() == 2 && dense_strides_like(given.sizes(), given.strides())[0] == 1 && rows > 1;
     drawing(args[3].generator(), [&](Generator& g) {
-      kernels::random_multinomial[given.device().kind](g, {weights.dtype(), weights.data(), rows, categories, result.data_as<int64_t>(), samples, replacement});
+      kernels::random_multinomial[given.device().kind](g, {weights.dtype(), weights.data(), rows, categories, result.data_as<int64_t>(), samples, replacement, by_column});
     });
   }
   detail::box(out, std::move(result));

@@ -147,7 +147,7 @@ void normal_mean_vjp(Backward& b) { b.set(0, zeros_raw(b.sizes(0), b.dtype(0), b
 void normal_std_vjp(Backward& b) { b.set(1, zeros_raw(b.sizes(1), b.dtype(1), b.g().device())); }
 Tensor run_normal_mean(const Tensor& mean, double std, Generator* generator) {
   check(std >= 0, "normal expects std >= 0.0, but found std ", std);
-  const Tensor t = Tensor::empty_like(mean, mean.dtype());
+  const Tensor t = Tensor::empty(mean.sizes(), mean.dtype(), mean.device());
   fill_normal(t, 0, std, generator);
   return t + mean;
 }

@@ -89,7 +89,7 @@ Tensor sum_to(const Tensor& t, IntList sizes) {
 }
 static Tensor run_sum_to_size(const Tensor& input, IntList size) {
   check(expandable_to(size, input.sizes()), "size {", shape_text(size), "} is not expandable to size {", shape_text(input.sizes()), "}.");
-  return sum_to(input, size);
+  return size.empty() ? sum(input) : sum_to(input, size);
 }
 static const Op sum_to_size{OpDef{.schema = "sum_to_size(Tensor input, int[] size) -> Tensor", .run = fn<run_sum_to_size>, .on = Method, .composite = true,
     .doc =

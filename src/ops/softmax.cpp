@@ -9,11 +9,15 @@
 #include "ops/doc.h"
 #include "ops/exact_out.h"
 #include "ops/lines.h"
+#include "ops/promote.h"
 #include "ops/reduce.h"
 #include "ops/transcendental.h"
 
 namespace tabula {
 namespace {
+
+// Does the result's dtype hold all of the input's numbers? Otherwise the input is cast first.
+bool widens(DType input, DType result) { return !is_complex(input) && promote_types(input, result) == result; }
 
 Tensor forward(bool log, const Tensor& input, int64_t dim, std::optional<DType> dtype) {
   const DType result_dtype = dtype.value_or(input.dtype());
@@ -21,8 +25,8 @@ Tensor forward(bool log, const Tensor& input, int64_t dim, std::optional<DType> 
   check_implemented(is_floating(result_dtype) && !is_float8(result_dtype), "\"", log ? "log_softmax" : "softmax", dim >= input.dim() - 1 ? "_lastdim" : "", "_kernel_impl\" not implemented for '",
                     dtype_title(result_dtype), "'");
   const Lines lines(input.sizes(), dim);
-  // the kernel reads real dtypes only
-  const Tensor from = contiguous_raw(is_complex(input.dtype()) ? cast_raw(input, result_dtype) : input);
+  // the kernel reads real dtypes only, and a narrower dtype rounds the input, not the result
+  const Tensor from = contiguous_raw(widens(input.dtype(), result_dtype) ? input : cast_raw(input, result_dtype));
   Tensor result = Tensor::empty(input.sizes(), result_dtype, input.device());
   if (result.numel() == 0) return result;
   kernels::SoftmaxCall call{log, lines.outer, lines.length, lines.inner, from.data(), from.dtype(), result.data(), result_dtype, nullptr, result_dtype};
@@ -44,8 +48,11 @@ Tensor backward(bool log, const Tensor& grad, const Tensor& output, int64_t dim,
 Tensor run_softmax_backward(const Tensor& grad, const Tensor& output, int64_t dim, DType dtype) { return backward(false, grad, output, dim, dtype); }
 Tensor run_log_softmax_backward(const Tensor& grad, const Tensor& output, int64_t dim, DType dtype) { return backward(true, grad, output, dim, dtype); }
 
-// Of integer and complex inputs, which are cast to a floating dtype first, the gradient is computed in that.
-DType gradient_dtype(Backward& b) { return is_floating(b.dtype(0)) ? b.dtype(0) : b.g().dtype(); }
+// Of inputs that are cast first, integers too, the gradient is computed in the result's dtype.
+DType gradient_dtype(Backward& b) {
+  const DType input = b.dtype(0), result = b.g().dtype();
+  return is_floating(input) && widens(input, result) ? input : result;
+}
 
 Tensor total_along(const Tensor& x, int64_t dim) { return sum_dim(x, IntList(&dim, 1), true); }
 

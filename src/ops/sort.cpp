@@ -68,7 +68,9 @@ static Pair run_sort_stable(const Tensor& input, std::optional<bool> stable, int
   if (input.numel() == 0) return result;
   const kernels::SortCall call = sort_call(input, dim, result);
   kernels::sort[input.device().kind](call, descending);
-  if (!stable.value_or(false)) kernels::reorder_ties[input.device().kind](call, descending);
+  // PyTorch does not sort a dimension that repeats one element
+  const bool repeats = input.dim() && input.strides()[size_t(dim)] == 0;
+  if (!stable.value_or(false) && !repeats) kernels::reorder_ties[input.device().kind](call, descending);
   return result;
 }
 static Pair run_sort(const Tensor& input, int64_t dim, bool descending) { return run_sort_stable(input, false, dim, descending); }

@@ -142,7 +142,7 @@ static void igamma_vjp(Backward& b) {
 }
 #define GAMMA_DOC(what, name, value) what ", for a > 0 (input) and x >= 0 (other), which are broadcast." EXAMPLE(name "(torch.tensor([1.]), torch.tensor([0.]))", value)
 constexpr OpDef igamma_row(const char* schema, Pointwise kernel, uint16_t on, Vjp vjp, const char* doc) {
-  OpDef row = pointwise_row(schema, kernel, kFloating, on, vjp, in(0) | in(1));
+  OpDef row = pointwise_row(schema, kernel, kPromote, on, vjp, in(0) | in(1));
   row.doc = doc;
   return row;
 }

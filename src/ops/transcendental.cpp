@@ -73,7 +73,7 @@ UNARY(cosh, in(0), g * conj_of(sinh(x)),
 UNARY(asinh, in(0), g * conj_of(rsqrt(x * x + Scalar(1))),
       "The inverse of the hyperbolic sine."
       TABULA_EXAMPLE("torch.asinh(torch.tensor([0., 1.]))", "tensor([0.0000, 0.8814])"))
-UNARY(acosh, in(0), g * conj_of(rsqrt(x - Scalar(1)) * rsqrt(x + Scalar(1))),
+UNARY(acosh, in(0), g * conj_of(is_complex(x.dtype()) ? rsqrt(x - Scalar(1)) * rsqrt(x + Scalar(1)) : rsqrt(x * x - Scalar(1))),
       "The inverse of the hyperbolic cosine; NaN below 1 for real inputs."
       TABULA_EXAMPLE("torch.acosh(torch.tensor([1., 2.]))", "tensor([0.0000, 1.3170])"))
 UNARY(atanh, in(0), g / conj_of(Scalar(1) - x * x),

@@ -33,7 +33,7 @@ static constexpr IntList kOne{kOneItem}, kAny{kAnyItem};
 static void reshape_vjp(Backward& b) { b.set(0, reshape(b.g(), b.sizes(0))); }
 
 static Tensor run_view(const Tensor& input, IntList size) {
-  const Dims wanted = infer_size(size, input.numel());
+  const Dims wanted = infer_size(size, input.sizes());
   const auto strides = view_strides(input.sizes(), input.strides(), wanted);
   check(strides.has_value(),
         "view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces). Use .reshape(...) instead.");
@@ -49,7 +49,7 @@ const Op view{OpDef{.schema = "view(Tensor(a) input, int[] size) -> Tensor(a)", 
         TABULA_STEP("torch.tensor([1.]).view(torch.int32)", "tensor([1065353216], dtype=torch.int32)")}};
 
 static Tensor run_reshape(const Tensor& input, IntList shape) {
-  const Dims wanted = infer_size(shape, input.numel());
+  const Dims wanted = infer_size(shape, input.sizes());
   if (view_strides(input.sizes(), input.strides(), wanted)) return view(input, IntList(wanted));
   // what cannot be a view of the input is one of a contiguous copy
   return view(clone(input, MemoryFormat::Contiguous), IntList(wanted));
@@ -110,7 +110,7 @@ static Tensor run_view_dtype(const Tensor& input, DType dtype) {
 }
 static const Op view_dtype{OpDef{.schema = "view.dtype(Tensor(a) input, dtype dtype) -> Tensor(a)", .run = fn<run_view_dtype>, .on = Method, .view = true, .batch = batch::strict_bytes}};
 
-static Tensor run_expand(const Tensor& input, IntList size, bool) { return make_view(input, expanded(input.geometry(), size)); }
+static Tensor run_expand(const Tensor& input, IntList size, bool) { return make_view(input, expanded(input.geometry(), size, dtype_title(input.dtype()))); }
 static void expand_vjp(Backward& b) { b.set(0, b.g()); }  // the engine sums what was broadcast
 const Op expand{OpDef{.schema = "expand(Tensor(a) input, int[] size, *, bool implicit=False) -> Tensor(a)", .run = fn<run_expand>, .on = Method, .view = true, .lazy_bits = true, .vjp = expand_vjp,
     .batch = batch::expand, .doc =
@@ -134,12 +134,15 @@ static const Op broadcast_to{OpDef{.schema = "broadcast_to(Tensor(a) input, int[
                        "tensor([[1, 2],\n"
                        "            [1, 2]])")}};
 
-static Tensor run_as_strided(const Tensor& input, IntList size, IntList stride, std::optional<int64_t> offset) {
+static Geometry strided_geometry(const Tensor& input, IntList size, IntList stride, std::optional<int64_t> offset) {
   check(size.size() == stride.size(), "mismatch in length of strides and shape");
   const int64_t start = offset.value_or(input.offset()), needed = bytes_reached(size, stride, start, input.dtype());
   check(needed <= int64_t(input.storage().bytes()), "setStorage: sizes ", shape_text(size), ", strides ", shape_text(stride), ", storage offset ", start,
         ", and itemsize ", item_size(input.dtype()), " requiring a storage size of ", needed, " are out of bounds for storage of size ", input.storage().bytes());
-  return make_view(input, {Dims(size), Dims(stride), start});
+  return {Dims(size), Dims(stride), start};
+}
+static Tensor run_as_strided(const Tensor& input, IntList size, IntList stride, std::optional<int64_t> offset) {
+  return make_view(input, strided_geometry(input, size, stride, offset));
 }
 static void as_strided_vjp(Backward& b) {
   const Tensor& x = b.in(0);
@@ -273,5 +276,27 @@ Tensor as_strided_of(const Tensor& grad, const Geometry& base, const Geometry& v
 }
 Tensor as_strided_backward(const Tensor& grad, const Geometry& base, const Geometry& view) { return scatter_geometry(grad, base, view); }
 Tensor as_strided_replace(const Tensor& grad, const Geometry& base, const Geometry& view, const Tensor& part) { return replace_geometry(grad, base, view, part); }
+
+static Tensor run_as_strided_scatter(const Tensor& input, const Tensor& src, IntList size, IntList stride, std::optional<int64_t> offset) {
+  check(!input.needs_grad() || input.is_contiguous(), "as_strided_scatter is currently only supported for contiguous inputs");
+  Geometry view = strided_geometry(input, size, stride, offset);
+  check(same(src.sizes(), size), "expected src to have a size equal to the slice of self. src size = ", shape_text(src.sizes()), ", slice size = ", shape_text(size));
+  return as_strided_replace(input, input.geometry(), view, cast_raw(src, input.dtype()));
+}
+// PyTorch hands to the input the gradient of what it has lost to src, not of what it has kept. Programs that compare with it expect just that.
+static void as_strided_scatter_vjp(Backward& b) {
+  const Geometry base{Dims(b.g().sizes()), contiguous_strides(b.g().sizes()), 0}, view{Dims(b.ints(2)), Dims(b.ints(3)), b.has(4) ? b.integer(4) : 0};
+  const Tensor part = as_strided_of(b.g(), base, view);
+  if (b.needs(0)) b.set(0, as_strided_replace(zeros_like_raw(b.g()), base, view, part));
+  if (b.needs(1)) b.set(1, part);
+}
+static const Op as_strided_scatter{OpDef{.schema = "as_strided_scatter(Tensor input, Tensor src, int[] size, int[] stride, int? storage_offset=None) -> Tensor",
+                                         .run = fn<run_as_strided_scatter>, .on = Usual, .vjp = as_strided_scatter_vjp, .batch = batch::as_strided_scatter,
+    .doc =
+        "A copy of the input with src in place of the view of its memory with this shape, these strides and this offset. "
+        "As in PyTorch, the input gets the gradient of that view, and 0 elsewhere. A RuntimeError unless src has the shape size."
+        TABULA_EXAMPLE("torch.as_strided_scatter(torch.zeros(2, 2), torch.ones(2), (2,), (2,))",
+                       "tensor([[1., 0.],\n"
+                       "            [1., 0.]])")}};
 
 }  // namespace tabula

@@ -1,6 +1,7 @@
 // Views of parts: one index, a range, a diagonal, windows, and several parts at once.
 #include "ops/view.h"
 
+#include "core/hint.h"
 #include "ops/backward.h"
 #include "ops/batch.h"
 #include "ops/copy.h"
@@ -17,7 +18,8 @@ static Tensor run_select(const Tensor& input, int64_t dim, int64_t index) {
   check_index(input.dim() > 0, "select() cannot be applied to a 0-dim tensor.");
   dim = wrap_dim(dim, input.dim());
   const int64_t size = input.sizes()[size_t(dim)];
-  check_index(index >= -size && index < size, "select(): index ", index, " out of range for tensor of size ", shape_text(input.sizes()), " at dimension ", dim);
+  check_index(index >= -size && index < size, "select(): index ", index, " out of range for tensor of size ", shape_text(input.sizes()), " at dimension ", dim,
+              index_hint(input.sizes(), dim));
   if (index < 0) index += size;
   Geometry g = input.geometry();
   g.offset += index * g.strides[dim];
@@ -195,6 +197,7 @@ const Op split{OpDef{.schema = "split.Tensor(Tensor(a) input, int split_size, in
         TABULA_STEP("torch.split(torch.arange(5), [1, 4])", "(tensor([0]), tensor([1, 2, 3, 4]))")}};
 static std::vector<Tensor> run_split_sizes(const Tensor& input, IntList lengths, int64_t dim) {
   check(input.dim() > 0, "split_with_sizes expects at least a 1-dimensional tensor");
+  const int64_t given_dim = dim;
   dim = wrap_dim(dim, input.dim());
   int64_t total = 0;
   bool overflow = false;
@@ -202,7 +205,7 @@ static std::vector<Tensor> run_split_sizes(const Tensor& input, IntList lengths,
     check(length >= 0, "split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes=", shape_text(lengths));
     overflow |= __builtin_add_overflow(total, length, &total);
   }
-  check(!overflow && total == input.sizes()[size_t(dim)], "split_with_sizes expects split_sizes to sum exactly to ", input.sizes()[size_t(dim)], " (input tensor's size at dimension ", dim,
+  check(!overflow && total == input.sizes()[size_t(dim)], "split_with_sizes expects split_sizes to sum exactly to ", input.sizes()[size_t(dim)], " (input tensor's size at dimension ", given_dim,
         "), but got split_sizes=", shape_text(lengths));
   return split_parts(input, lengths, dim);
 }

@@ -9,7 +9,7 @@ _MODULES = {
         trace unravel_index vsplit vstack
     """,
     "copies": """
-        alias_copy as_strided_copy as_strided_scatter detach_copy diagonal_copy diagonal_scatter expand_copy narrow_copy
+        alias_copy as_strided_copy detach_copy diagonal_copy diagonal_scatter expand_copy narrow_copy
         permute_copy select_copy select_scatter slice_copy slice_scatter split_copy split_with_sizes_copy squeeze_copy
         t_copy transpose_copy unbind_copy unfold_copy unsqueeze_copy view_as_complex_copy view_as_real_copy view_copy
     """,
@@ -29,6 +29,8 @@ _MODULES = {
     "losses": """
         cosine_embedding_loss ctc_loss hinge_embedding_loss margin_ranking_loss poisson_nll_loss triplet_margin_loss
     """,
+    "segments": "_segment_reduce=segment_reduce hash_tensor segment_reduce",
+    "aten_internal": "_chunk_cat _scaled_mm _unsafe_masked_index _unsafe_masked_index_put_accumulate",
     "removed": "eig lstsq matrix_rank solve symeig",
 }
 
@@ -46,17 +48,16 @@ FUNCTIONS = _table()
 
 # Those that are methods of Tensor too, and those of these with an in-place form.
 METHODS = """
-    as_strided_scatter corrcoef cov diag diag_embed diagflat diagonal_scatter diff dsplit fliplr flipud
-    histogram hsplit inner isreal istft kron nanquantile narrow_copy quantile renorm rot90
-    select_scatter slice_scatter stft trace unsafe_chunk unsafe_split unsafe_split_with_sizes vsplit eig lstsq
-    solve symeig
+    corrcoef cov diag diag_embed diagflat diagonal_scatter diff dsplit fliplr flipud hash_tensor histogram
+    hsplit inner isreal istft kron nanquantile narrow_copy quantile renorm rot90 select_scatter slice_scatter
+    stft trace unsafe_chunk unsafe_split unsafe_split_with_sizes vsplit eig lstsq solve symeig
 """.split()
 METHOD_ONLY = {
     "norm": "ops_py.norms",
     "lu": "ops_py.decompositions:lu_method",
     **dict.fromkeys(
         """
-        __complex__ __idiv__ __long__ __nonzero__ apply_ const_data_ptr dequantize fill_diagonal_ hash_tensor index
+        __complex__ __idiv__ __long__ __nonzero__ apply_ const_data_ptr dequantize fill_diagonal_ index
         int_repr ipu is_distributed is_set_to map2_ map_ mtia pin_memory q_per_channel_axis q_per_channel_scales
         q_per_channel_zero_points q_scale q_zero_point qscheme record_stream resize resize_as slice_inverse storage_type
         to_mkldnn to_padded_tensor xpu

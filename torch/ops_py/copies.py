@@ -8,7 +8,7 @@ from ._common import into, into_all, wrap_dim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
     from torch import Tensor
@@ -109,21 +109,3 @@ def diagonal_scatter(
             [0., 1.]])
     """
     return into(_replaced(input, src, lambda t: t.diagonal(offset, dim1, dim2)), out)
-
-
-def as_strided_scatter(
-    input: Tensor,
-    src: Tensor,
-    size: Sequence[int],
-    stride: Sequence[int],
-    storage_offset: int | None = None,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
-    """A copy of ``input`` with ``src`` in place of the strided view.
-
-    >>> torch.as_strided_scatter(torch.zeros(2, 2), torch.ones(2), (2,), (2,))
-    tensor([[1., 0.],
-            [1., 0.]])
-    """
-    return into(_replaced(input, src, lambda t: t.as_strided(size, stride, storage_offset)), out)

@@ -167,8 +167,7 @@ for _name in (
     "qscheme",
 ):  # fmt: skip
     globals()[_name] = _refusing(_name, f"Tensor.{_name}: quantised tensors are not supported", NotImplementedError)
-for _name in ("hash_tensor", "slice_inverse"):
-    globals()[_name] = _refusing(_name, f"Tensor.{_name} is not part of Tabula yet", NotImplementedError)
+slice_inverse = _refusing("slice_inverse", "Tensor.slice_inverse is not part of Tabula yet", NotImplementedError)
 to_padded_tensor = _refusing(
     "to_padded_tensor", "Tensor.to_padded_tensor: nested tensors are not supported", NotImplementedError
 )

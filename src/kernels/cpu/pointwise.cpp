@@ -187,7 +187,7 @@ void run_strided(const Run& run, int64_t n) {
                                        std::min(kBlockElements, kBlockBytes / widest),
                                        std::min(kTileElements, kBlockBytes / widest));
   enum class Access : uint8_t { Direct, Contiguous, Rows, Strided, Constant, RowConstant };
-  Access access[kMaxOperands];
+  Access access[kMaxOperands] = {};
   uint32_t repeated = 0;
   for (int k = 0; k < count; k++) {
     const bool repeats = k >= call.nout && run.takes_repeated && walk.is_row_constant(k);

@@ -54,7 +54,7 @@ void define_for(BlockTable& table) {
   TABULA_ROW2(mul, x * y);
   TABULA_ROW2(div, x / y);
   TABULA_ROW2(pow, pow(x, y));
-  TABULA_ROW2(logaddexp, log(exp(x) + exp(y)));
+  TABULA_ROW2(logaddexp, logaddexp(x, y));
   TABULA_ROW2(ldexp, formulas::ldexp(x, y));
   TABULA_ROW2_TO(bool, logical_and, (x != T(0)) & (y != T(0)));
   TABULA_ROW2_TO(bool, logical_or, (x != T(0)) | (y != T(0)));

@@ -26,12 +26,12 @@ void without_replacement(Generator& gen, const MultinomialCall& call) {
     check(sum > 0, "invalid multinomial distribution (sum of probabilities <= 0)");
   }
   const auto scores = std::make_unique_for_overwrite<T[]>(size_t(total));
-  const Dims sizes{total}, strides{1};
+  const Dims sizes{call.rows, n}, strides = call.by_column ? Dims{1, call.rows} : Dims{n, 1};
   random_exponential[DeviceKind::CPU](gen, {call.dtype, scores.get(), sizes, strides}, 1.0);
   std::vector<std::pair<C, int64_t>> race(static_cast<size_t>(n));
   for (int64_t row = 0; row < call.rows; row++) {
     for (int64_t i = 0; i < n; i++) {
-      const T score = convert<T>(convert<C>(weights[row * n + i]) / convert<C>(scores[size_t(row * n + i)]));
+      const T score = convert<T>(convert<C>(weights[row * n + i]) / convert<C>(scores[size_t(row * strides[0] + i * strides[1])]));
       race[size_t(i)] = {convert<C>(score), i};
     }
     // 0 / 0 counts as the largest

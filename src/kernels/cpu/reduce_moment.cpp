@@ -68,8 +68,15 @@ struct VarOp {
         b = mad<C>(x, x, b);
       }
       const double rest = sum_lanes<C>(a + c), squares = sum_lanes<C>(b + d);
-      merge(state, {double(m), centre + rest / double(m), squares - rest * rest / double(m)});
+      if (std::isfinite(squares))
+        merge(state, {double(m), centre + rest / double(m), squares - rest * rest / double(m)});
+      else
+        one_by_one(state, p, m, 1);
     }
+  }
+  // In double, for numbers whose squares overflow their own type.
+  static void one_by_one(State& state, const C* p, int64_t n, int64_t step) {
+    for (int64_t i = 0; i < n; i++) merge(state, {1, double(p[i * step]), 0});
   }
 
   // One pass: the column's first element is subtracted, which bounds the loss of digits by the number of rows, since
@@ -90,8 +97,10 @@ struct VarOp {
     const double count = double(rows);
     for (int64_t j = 0; j < width; j++) {
       const double sum = sums[j], spread = double(squares[j]) - sum * sum / count;
-      // NaN has to pass
-      merge(states[j], {count, p[j] + sum / count, spread < 0 ? 0 : spread});
+      if (std::isfinite(spread))
+        merge(states[j], {count, p[j] + sum / count, spread < 0 ? 0 : spread});
+      else
+        one_by_one(states[j], p + j, rows, row_stride);
     }
   }
   static void finish(const State& state, int64_t n, const double* params, Result* out, Result2* out2) {

@@ -46,6 +46,12 @@ class _Sequence(Module):
     def __dir__(self):
         return [key for key in super().__dir__() if not key.isdigit()]
 
+    def pop(self, key):
+        """Remove and return a module."""
+        value = self[key]
+        del self[key]
+        return value
+
 
 class Sequential(_Sequence):
     """Passes its input through all its submodules, one after the other."""
@@ -91,12 +97,6 @@ class Sequential(_Sequence):
         for module in (*self, *other):
             result.append(module)
         return result
-
-    def pop(self, key):
-        """Remove and return a submodule."""
-        value = self[key]
-        del self[key]
-        return value
 
     def __iadd__(self, other):
         if not isinstance(other, Sequential):
@@ -172,11 +172,7 @@ class ModuleList(_Sequence):
         if modules is not None:
             self += modules
 
-    def _get_abs_string_index(self, idx) -> str:
-        idx = operator.index(idx)
-        if not -len(self) <= idx < len(self):
-            raise IndexError(f"index {idx} is out of range")
-        return str(idx + len(self) if idx < 0 else idx)
+    _get_abs_string_index = ParameterList._get_abs_string_index
 
     def __getitem__(self, idx):
         if isinstance(idx, slice):
@@ -232,12 +228,6 @@ class ModuleList(_Sequence):
         """Add a module at the end."""
         self.add_module(str(len(self)), module)
         return self
-
-    def pop(self, key):
-        """Remove and return a module."""
-        value = self[key]
-        del self[key]
-        return value
 
     def extend(self, modules):
         """Add several modules at the end."""
