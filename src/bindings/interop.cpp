@@ -101,6 +101,7 @@ PyObject* tensor(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* k
       if (!device && !current_default_device.chosen) device = unwrap(data).device();
     }
     Tensor t = tensor_from_data(data, dtype, device.value_or(default_device()), true);
+    if (thread_state.interpreters & kDispatchMode) t = lift_fresh(t);
     if (requires_grad) require_grad(t);
     return wrap(std::move(t));
   });

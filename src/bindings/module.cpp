@@ -3,6 +3,7 @@
 #include "bindings/operations.h"
 #include "bindings/python.h"
 #include "bindings/tensor_type.h"
+#include "bindings/torch_dispatch.h"
 #include "core/allocator.h"
 #include "core/parallel.h"
 #include "core/state.h"
@@ -167,6 +168,7 @@ extern "C" __attribute__((visibility("default"))) PyObject* PyInit__C() {
     add_generator(m);
     add_interop(m);
     add_operations(m);
+    add_torch_dispatch(m);
     add_autograd(m);
     checked(PyModule_AddObjectRef(m, "_return_types", checked(return_types_module_dict()).get()));
     add_optim(m);
