@@ -11,6 +11,7 @@ import types
 import torch
 
 from . import _schema
+from ._overridable import relevant_arguments
 from .overrides import handle_torch_function, has_torch_function
 
 TYPE_CHECKING = False
@@ -45,17 +46,6 @@ class HigherOrderOperator(OperatorBase):
         return self._name
 
 
-def _relevant(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    """The arguments whose classes may override: those themselves, and those in lists."""
-    found: list[Any] = []
-    for value in (*args, *kwargs.values()):
-        if type(value) in (list, tuple):
-            found.extend(value)
-        else:
-            found.append(value)
-    return found
-
-
 class OpOverload(OperatorBase):
     """One overload of an operation; calling it runs the operation."""
 
@@ -71,8 +61,8 @@ class OpOverload(OperatorBase):
         self._renames_self = bool(schema.arguments) and schema.arguments[0].name == "self"
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        if has_torch_function(_relevant(args, kwargs)):
-            return handle_torch_function(self, _relevant(args, kwargs), *args, **kwargs)
+        if has_torch_function(relevant_arguments(args, kwargs)):
+            return handle_torch_function(self, relevant_arguments(args, kwargs), *args, **kwargs)
         try:
             if self._renames_self and "self" in kwargs:
                 return self._op(kwargs.pop("self"), *args, **kwargs)
@@ -189,8 +179,8 @@ class OpOverloadPacket(OperatorBase):
         self._dir.append(overload)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        if has_torch_function(_relevant(args, kwargs)):
-            return handle_torch_function(self, _relevant(args, kwargs), *args, **kwargs)
+        if has_torch_function(relevant_arguments(args, kwargs)):
+            return handle_torch_function(self, relevant_arguments(args, kwargs), *args, **kwargs)
         if "self" in kwargs:
             return self._op(kwargs.pop("self"), *args, **kwargs)
         return self._op(*args, **kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ._overridable import overridable
 from ._utils import _get_obj_state, _rebuild_from_type_v2, _set_obj_state
 
 TYPE_CHECKING = False
@@ -576,6 +577,15 @@ _OPTIONAL: dict[str, Any] = {
 }
 
 
+# Methods that overrides see as themselves. The others are native, or plumbing.
+_SEEN = frozenset(
+    """
+    __contains__ __deepcopy__ __format__ __reversed__ dim_order is_shared istft lu module_load norm share_memory_ split
+    stft unflatten unique unique_consecutive
+    """.split()
+)
+
+
 def install(tensor_type: Any) -> None:
     """Attach the Python methods to the native tensor type."""
     native = tensor_type.__dict__
@@ -590,4 +600,6 @@ def _attach(tensor_type: Any, name: str, method: Any) -> None:
     if callable(method) and hasattr(method, "__qualname__"):
         method.__name__ = name
         method.__qualname__ = f"Tensor.{name}"
+    if name in _SEEN:
+        method = overridable(method)
     setattr(tensor_type, name, method)

@@ -166,7 +166,9 @@ struct Target {
 
 Tensor converted(const Tensor& t, const Target& to) {
   const DType dtype = to.dtype.value_or(t.dtype());
-  const Device device = to.device ? device_or_default(to.device) : t.device();
+  // a subclass may be on devices that nothing else can be on
+  const bool dispatched = (t.impl()->special & kDispatch) || (thread_state.interpreters & kDispatchMode);
+  const Device device = !to.device ? t.device() : dispatched ? *to.device : device_or_default(to.device);
   const bool same_place = dtype == t.dtype() && device.kind == t.device().kind;
   const bool same_format = !to.format || *to.format == MemoryFormat::Preserve || (t.impl()->special & kParts) ||
                            (*to.format == MemoryFormat::Contiguous ? t.is_contiguous() : is_channels_last(t.sizes(), t.strides()));

@@ -253,6 +253,18 @@ PyObject* has_torch_function(PyObject*, PyObject* sequence) {
     return has_any(PySequence_Fast_ITEMS(items.get()), PySequence_Fast_GET_SIZE(items.get()));
   });
 }
+// _override_needed(args, kwargs): has_torch_function for a whole call, lists among its arguments included.
+PyObject* override_needed(PyObject*, PyObject* const* call, Py_ssize_t n) {
+  if (modes_active()) Py_RETURN_TRUE;
+  if (n != 2 || !PyTuple_Check(call[0]) || !PyDict_Check(call[1]) || !subclasses_enabled()) Py_RETURN_FALSE;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(call[0]); i++)
+    if (argument_overrides(PyTuple_GET_ITEM(call[0], i))) Py_RETURN_TRUE;
+  PyObject *key, *value;
+  Py_ssize_t at = 0;
+  while (PyDict_Next(call[1], &at, &key, &value))
+    if (argument_overrides(value)) Py_RETURN_TRUE;
+  Py_RETURN_FALSE;
+}
 PyObject* has_unary(PyObject*, PyObject* o) { return has_any(&o, 1); }
 PyObject* has_variadic(PyObject*, PyObject* const* args, Py_ssize_t n) { return has_any(args, n); }
 
@@ -297,6 +309,7 @@ PyObject* is_mode_enabled(PyObject*, PyObject*) { return PyBool_FromLong(modes_a
 PyMethodDef functions[] = {
     {"_disabled_torch_function_impl", disabled_handler, METH_VARARGS, "as a class's __torch_function__: no override"},
     {"_has_torch_function", has_torch_function, METH_O, nullptr},
+    {"_override_needed", method(override_needed), METH_FASTCALL, nullptr},
     {"_has_torch_function_unary", has_unary, METH_O, nullptr},
     {"_has_torch_function_variadic", method(has_variadic), METH_FASTCALL, nullptr},
     {"_overloaded_args", overloaded_args, METH_O, nullptr},
@@ -344,6 +357,12 @@ static PyRef operation_behind(PyObject* callable) {
     PyErr_Clear();
   }
   return PyRef::borrow(callable);
+}
+
+bool mode_answers(const char* name, const Arguments& call, PyObject** result) {
+  if (!modes_active()) return false;
+  PyRef module = checked(PyImport_ImportModule("torch")), callable = checked(PyObject_GetAttrString(module.get(), name));
+  return call_torch_function(callable.get(), call, result);
 }
 
 bool call_torch_function(PyObject* callable_or_operator, const Arguments& call, PyObject** result) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch._overridable import make_overridable
 from torch.ops_py._common import numpy_names as _numpy_names
 from torch.ops_py.spectral import (
     fft,
@@ -56,3 +57,4 @@ __all__ = [
 ]
 
 globals().update({name: _numpy_names(globals()[name]) for name in __all__})
+make_overridable(globals(), __all__)

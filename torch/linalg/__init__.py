@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import _C
+from torch._overridable import make_overridable
 from torch.ops_py import matrix_functions as _functions
 from torch.ops_py import triangular as _triangular
 from torch.ops_py._common import numpy_names as _numpy_names
@@ -75,4 +76,8 @@ __all__ = [
     "vector_norm",
 ]
 
+<<<<<<< HEAD
 globals().update({name: _numpy_names(globals()[name]) for name in __all__})
+=======
+make_overridable(globals(), __all__)
+>>>>>>> 01b686f (Functions written in Python answer to __torch_function__ as themselves; modes see torch.tensor)

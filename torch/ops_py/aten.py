@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_assert_async", "_assert_scalar", "_assert_tensor_metadata",
-    "_conj", "_embedding_bag_forward_only", "_fft_c2c", "_is_all_true", "_is_any_true", "_pin_memory",
+    "_conj", "_embedding_bag_forward_only", "_fft_c2c", "_is_all_true", "_is_any_true",
+    "_native_batch_norm_legit_no_training", "_pin_memory",
     "_reshape_alias", "_stack", "_to_copy", "_unsafe_index", "_unsafe_index_put", "_unsafe_view", "copy",
     "is_non_overlapping_and_dense", "lift", "lift_fresh_copy", "log_sigmoid_forward", "native_dropout",
     "nll_loss_forward", "sym_is_contiguous", "sym_numel", "sym_size", "sym_storage_offset", "sym_stride",
@@ -174,6 +175,38 @@ def nll_loss_forward(
     """The loss, and the sum of the weights that it was divided by."""
     result: tuple[Tensor, Tensor] = _nll_rows(self, target, weight, reduction, ignore_index)
     return result
+
+
+def _native_batch_norm_legit_no_training(
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor, running_var: Tensor,
+    momentum: float, eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """The normalisation by running statistics; nothing is saved for a derivative."""
+    result = F.batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    return result, input.new_empty(0), input.new_empty(0)
+
+
+def _without_kernel(name: str) -> Any:
+    """An operation that PyTorch has on other devices alone."""
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(
+            f"Could not run 'aten::{name}' with arguments from the 'CPU' backend: it has kernels for other devices only"
+        )
+
+    refuse.__name__ = refuse.__qualname__ = name
+    return refuse
+
+
+_ELSEWHERE = """
+    _convert_weight_to_int4pack _dyn_quant_matmul_4bit _dyn_quant_pack_4bit_weight _grouped_mm _mkldnn_transpose
+    _scaled_dot_product_cudnn_attention _scaled_dot_product_cudnn_attention_backward
+    _scaled_dot_product_efficient_attention _scaled_dot_product_efficient_attention_backward
+    _scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_backward _scaled_mm _scaled_mm_v2
+    _weight_int4pack_mm _weight_int4pack_mm_with_scales_and_zeros
+""".split()
+__all__ += _ELSEWHERE
+globals().update({name: _without_kernel(name) for name in _ELSEWHERE})
 
 
 def _embedding_bag_forward_only(
