@@ -610,3 +610,92 @@ def test_alias_information():
     info = torch.utils._python_dispatch.get_alias_info(aten.view.default)
     assert [a.alias_set for a in info.args] == [{"a"}, set()] and info.outs[0].alias_set == {"a"}
     assert info.read_only_alias_match_indexes == [(0, 0)] and info.outs_write_aliases is None
+
+
+# ---- every kind of operation
+
+
+def _everything():
+    import test_meta
+
+    return test_meta.calls(test_meta.CALLS), test_meta.inputs
+
+
+EVERY_CALL, _INPUTS = _everything()
+
+
+def _run(text, wrapped):
+    """Evaluate a call of test_meta's table, plainly or over wrappers; its results and gradients."""
+    torch.manual_seed(0)
+    names = {"torch": torch, "F": torch.nn.functional}
+    leaves = []
+    for name, value in _INPUTS("cpu").items():
+        if isinstance(value, torch.Tensor):
+            wanted = value.is_floating_point()
+            value = Wrapper(value, requires_grad=wanted) if wrapped else value.requires_grad_(wanted)
+            leaves.append(value)
+        names[name] = value
+    result = eval(text, names)
+    outputs = [t for t in torch.utils._pytree.tree_leaves(result) if isinstance(t, torch.Tensor) and t.requires_grad]
+    if outputs:
+        sum((t.abs() * 1.5).sum() for t in outputs).backward()
+    return tree_map_only(Wrapper, lambda w: w.inner.detach(), [result, [leaf.grad for leaf in leaves]])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_wrappers_give_values_and_gradients_of_plain_tensors():
+    for text in EVERY_CALL:
+        if "empty_like" in text:
+            continue
+        plain, wrapped = (torch.utils._pytree.tree_leaves(_run(text, kind)) for kind in (False, True))
+        assert len(plain) == len(wrapped), text
+        for expected, got in zip(plain, wrapped, strict=True):
+            if isinstance(expected, torch.Tensor):
+                torch.testing.assert_close(
+                    got, expected.detach(), equal_nan=True, msg=lambda m, text=text: f"{text}: {m}"
+                )
+            else:
+                assert got == expected, text
+
+
+def test_writes_to_views_of_a_wrapper_reach_the_gradient():
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    grads = []
+    for leaf in (x.clone().requires_grad_(), Wrapper(x.clone(), requires_grad=True)):
+        y = leaf * 1
+        y[0].mul_(3)
+        y[:, 1].exp_()
+        (y**2).sum().backward()
+        grads.append(getattr(leaf.grad, "inner", leaf.grad))
+    assert torch.allclose(*grads)
+
+
+def test_sizes_change_in_place():
+    w = Wrapper(torch.ones(2, 3))
+    assert w.t_() is w and w.shape == (3, 2) and w.inner.shape == (3, 2)
+    assert w.unsqueeze_(0).shape == (1, 3, 2)
+
+
+def test_modules_convert_their_wrapped_parameters():
+    model = torch.nn.Linear(2, 2)
+    model.weight = torch.nn.Parameter(Wrapper(torch.ones(2, 2)))
+    model.half()
+    weight = model.weight
+    assert type(weight) is Wrapper and weight.inner.dtype == weight.dtype == torch.float16 and weight.requires_grad
+    with pytest.raises(RuntimeError, match="subclass without memory cannot be replaced"):
+        weight.data = torch.ones(1)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop])
+def test_optimizers_step_wrapped_parameters(kind):
+    options = {"lr": 0.1, "weight_decay": 0.1} | ({"momentum": 0.9} if kind is torch.optim.SGD else {})
+    found = []
+    for weight in (torch.ones(1, 2), Wrapper(torch.ones(1, 2))):
+        parameter = torch.nn.Parameter(weight)
+        optimizer = kind([parameter], **options)
+        for _ in range(3):
+            optimizer.zero_grad()
+            (torch.nn.functional.linear(torch.tensor([[1.0, 2.0]]), parameter) ** 2).sum().backward()
+            optimizer.step()
+        found.append(getattr(parameter, "inner", parameter).detach())
+    assert torch.allclose(*found)

@@ -7,7 +7,7 @@ schema the call's arguments fit; the bindings keep the answer per row and kinds 
 from __future__ import annotations
 
 from . import _schema
-from ._ops import OpOverload, overload_of_row, packet
+from ._ops import OpOverload, overload_of_row, packet, reversed_overload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ _ACCEPTS = {
     "bool": "bT", "int[]": "I", "SymInt[]": "I", "float[]": "F", "bool[]": "B", "str": "s", "ScalarType": "d",
     "Device": "v", "Layout": "y", "MemoryFormat": "m", "Generator": "g",
 }  # fmt: skip
+# Functions of nn that share the name of a method.
+_OF_NN = {"unfold": "im2col", "fold": "col2im"}
+# What a number and a tensor are, in this order, as an operation of the tensor and the number.
+_SWAPPED = {"add": "add", "mul": "mul", "sub": "rsub"}
 # PyTorch's Python functions give numbers to the Tensor overloads of these.
 _NUMBERS_AS_TENSORS = ("add", "sub", "mul", "div", "add_", "sub_", "mul_", "div_")
 
@@ -30,11 +34,16 @@ _NUMBERS_AS_TENSORS = ("add", "sub", "mul", "div", "add_", "sub_", "mul_", "div_
 # Rows that stand for an operation of another name, if these arguments, which that one has not, are of these kinds;
 # and what that one has besides.
 _RENAMED: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
+    "nonzero": ("nonzero_numpy", {"as_tuple": "T"}, {}),
     "nll_loss.base": ("nll_loss_forward", {}, {}),
     "softmax": ("_softmax", {"dtype": "n"}, {"half_to_float": False}),
     "log_softmax": ("_log_softmax", {"dtype": "n"}, {"half_to_float": False}),
     "_row_norm": ("native_layer_norm", {"rms": "b"}, {}),
 }
+
+
+# Parameters that rows call otherwise.
+_PARAMETERS = {"smooth_l1_loss": {"at": "beta"}, "huber_loss": {"at": "delta"}}
 
 
 class _Row:
@@ -45,6 +54,8 @@ class _Row:
         self.kinds = kinds[::2]
         self.given = [mark == "+" for mark in kinds[1::2]]
         self.names = ["self" if a.name == "input" else a.name for a in self.schema.arguments]
+        other = _PARAMETERS.get(self.schema.name, {})
+        self.names = [other.get(name, name) for name in self.names]
         self.aten_name, self.constants = self.schema.name, {}
         key = f"{self.schema.name}.{self.schema.overload_name}".rstrip(".")
         name, implied, constants = _RENAMED.get(key, ("", {}, {}))
@@ -80,7 +91,7 @@ def _match(row: _Row, schema: _schema.FunctionSchema, numbers_too: bool) -> dict
                 return None
             continue
         letter = row.kinds[index]
-        if not _accepts(argument.type.annotation_str, letter, numbers_too):
+        if not _accepts(argument.type.annotation_str, letter, numbers_too and number > 0):
             if row.given[index] or not argument.has_default_value():
                 return None
             continue
@@ -102,6 +113,8 @@ def _candidates(name: str, into: int) -> list[tuple[str, _schema.FunctionSchema]
 
 def _aten_name(row: _Row, form: int, surface: int) -> str:
     base = row.aten_name
+    if surface & 16 and not surface & 3:
+        base = _OF_NN.get(base, base)
     if form == _IN_PLACE and not base.endswith("_"):
         base += "_"
     names = [base] + [prefix + base for bit, prefix in _PREFIXES if surface & bit]
@@ -120,8 +133,20 @@ def _find(row: _Row, form: int, surface: int, into: int) -> tuple[OpOverload, di
             mapping = _match(row, schema, numbers_too)
             if mapping is not None:
                 return getattr(packet("aten", name), overload), mapping
+    if len(row.kinds) > 1 and row.kinds[0] in "ifbTc" and row.kinds[1] == "t":
+        return _number_first(row)
     op = overload_of_row(row.schema, in_place=form == _IN_PLACE)
     return op, {i: i for i in range(len(row.names))}
+
+
+def _number_first(row: _Row) -> tuple[OpOverload, dict[int, int]]:
+    """``2 - x`` as an operation on ``x`` and 2."""
+    swapped = _SWAPPED.get(row.schema.name)
+    if swapped is not None:
+        overload = packet("aten", swapped).Scalar if swapped == "rsub" else packet("aten", swapped).Tensor
+        rest = {2: 2} if len(row.kinds) > 2 else {}
+        return overload, {0: 1, 1: 0, **rest}
+    return reversed_overload(row.schema.name), {0: 1, 1: 0}
 
 
 def resolve(text: str, form: int, surface: int, into: int, kinds: str) -> tuple[Any, ...]:

@@ -313,6 +313,25 @@ def overload_of_row(schema: _schema.FunctionSchema, *, in_place: bool) -> OpOver
     return result
 
 
+_REVERSED = {"div": "truediv", "floor_divide": "floordiv", "remainder": "mod", "pow": "pow", "sub": "sub"}
+
+
+def reversed_overload(base: str) -> OpOverload:
+    """The overload under ``torch.ops.tabula`` that takes a tensor and the number in front of the operator."""
+    name, space = f"r{base}", ops.tabula
+    if name not in space.__dict__:
+        import operator
+
+        if base not in _REVERSED:
+            raise NotImplementedError(f"{base}() of a number and a tensor has no overload for __torch_dispatch__")
+        function = getattr(operator, _REVERSED[base])
+        found = space._add(name, OpOverloadPacket("tabula", name, lambda self, other: function(other, self)))
+        schema = _schema.FunctionSchema(f"tabula::{name}(Tensor self, Scalar other) -> Tensor")
+        found._add("default", OpOverload(found, "default", schema, found._op))
+    result: OpOverload = packet("tabula", name).default
+    return result
+
+
 class _Ops(types.ModuleType):
     """Namespaces of operations."""
 

@@ -97,7 +97,8 @@ PyObject* result_type(PyObject*, PyObject* args) {
 PyObject* compatible(PyObject*, PyObject* args) {
   PyObject *a, *b;
   if (!PyArg_ParseTuple(args, "OO:_has_compatible_shallow_copy_type", &a, &b)) return nullptr;
-  return PyBool_FromLong(is_tensor(a) && is_tensor(b) && layout_of(unwrap(a)) == layout_of(unwrap(b)));
+  const auto elsewhere = [](PyObject* o) { return unwrap(o).impl()->special & kDispatch; };  // its class knows where
+  return PyBool_FromLong(is_tensor(a) && is_tensor(b) && layout_of(unwrap(a)) == layout_of(unwrap(b)) && !elsewhere(a) && !elsewhere(b));
 }
 PyObject* empty_cache(PyObject*, PyObject*) {
   cpu_empty_cache();

@@ -342,6 +342,10 @@ PyObject* rows_named(PyObject*, PyObject* args) {
       bool found = base == name;
       for (const auto& [prefix, surface] : prefixes) found |= name.starts_with(prefix) && (op->def.on & surface) && base == name.substr(prefix.size());
       if (!found || (in_place && !(op->def.on & (InPlace | InPlaceFunction)))) continue;
+      // where a name is both a method and a function of nn, aten's is the method's
+      const auto only_nn = [](const Op& one) { return (one.def.on & NN) && !(one.def.on & (Function | Method)); };
+      if (!group->functions.empty() && only_nn(*op) && !only_nn(*group->functions.front()->op)) continue;
+      if (!group->functions.empty() && !only_nn(*op) && only_nn(*group->functions.front()->op)) group->functions.clear();
       group->functions.push_back(new Signature(*op));  // as long as the process, like the callable's own group
       if (group->doc.empty()) group->doc = op->def.doc;
     }

@@ -230,16 +230,38 @@ Tensor result_tensor(PyObject* o) {
   fail(ErrorKind::Runtime, "Unable to cast ", PyUnicode_AsUTF8(text.get()), " to Tensor");
 }
 
-// What a handler returns for a view shares its base's memory and versions, as far as autograd can know.
+// The views' places in their base, by the row itself on a tensor of the base's geometry. Nothing where it refuses.
+void run_on_geometry(const Call& call, const Tensor& base, Out& out) {
+  const size_t bytes = size_t((base.offset() + span_elements(base.sizes(), base.strides())) * item_size(base.dtype()));
+  const Tensor shadow = Tensor::over(Storage::make(bytes, Device{DeviceKind::Meta}), base.dtype(), base.geometry());
+  Value args[kMaxParams];
+  std::copy_n(call.args, call.op.schema.params.size(), args);
+  args[0] = Value(shadow);
+  const Restore modes_off(thread_state.interpreters, uint8_t(thread_state.interpreters & ~kDispatchMode));
+  const BelowAutograd guard;
+  try {
+    call.op.def.run.run(call.op, args, out);
+  } catch (const Error&) {
+    out.count = 0;
+  }
+}
+
+// What a handler returns for a view shares its base's memory and versions, as far as autograd can know. A write to the
+// view finds its elements in the base by the two geometries, so they must belong together.
 void link_views(const Call& call) {
   const Schema& schema = call.op.schema;
   if (schema.params.empty() || !schema.params[0].type.alias || !call.args[0].is_tensor()) return;
   const Tensor& base = call.args[0].tensor();
+  if (!lacks_data(base)) return;
+  Out places;
+  if (call.op.def.view) run_on_geometry(call, base, places);
   for (int i = 0; i < call.out.count; i++) {
     const Tensor& result = call.out[i];
-    if (!result.defined() || result.is(base) || !lacks_data(base) || !lacks_data(result)) continue;
+    if (!result.defined() || result.is(base) || !lacks_data(result)) continue;
     result.impl()->storage = base.impl()->storage;
-    if (call.op.def.view && !(result.impl()->special & kView)) mark_view(result, base);
+    if (!call.op.def.view || (result.impl()->special & kView) || i >= places.count || !same(places[i].sizes(), result.sizes())) continue;
+    result.impl()->set_geometry(Dims(places[i].sizes()), Dims(places[i].strides()), places[i].offset());
+    mark_view(result, base);
   }
 }
 
@@ -257,7 +279,7 @@ void store_result(const Call& call, PyObject* given) {
   }
   const std::string_view returns = call.op.schema.returns;
   const bool one = returns.starts_with("Tensor") && !returns.starts_with("Tensor[") && returns.find("[]") == returns.npos;
-  if (one) {
+  if (one && !PyTuple_Check(given) && !PyList_Check(given)) {
     out.tensors[0] = result_tensor(given);
     out.count = 1;
     link_views(call);
@@ -380,6 +402,18 @@ PyObject* mode_at(PyObject*, PyObject* index) {
 
 PyObject* below_autograd(PyObject*, PyObject*) { return PyBool_FromLong(thread_state.below_autograd); }
 
+// _take_geometry(wrapper, like): after an operation that changes sizes in place.
+PyObject* take_geometry(PyObject*, PyObject* args) {
+  PyObject *wrapper, *like;
+  if (!PyArg_ParseTuple(args, "O!O!:_take_geometry", tensor_type, &wrapper, tensor_type, &like)) return nullptr;
+  return guarded([&]() -> PyObject* {
+    const Tensor &t = unwrap(wrapper), &from = unwrap(like);
+    check((t.impl()->special & kDispatch) && !t.storage().bytes(), "_take_geometry(): the first tensor has memory of its own");
+    t.impl()->set_geometry(Dims(from.sizes()), Dims(from.strides()), from.offset());
+    Py_RETURN_NONE;
+  });
+}
+
 struct PyDisable {
   PyObject_HEAD
   int before;
@@ -457,6 +491,7 @@ PyObject* make_wrapper(PyObject*, PyObject* args, PyObject* kwargs) {
 PyMethodDef functions[] = {{"_disabled_torch_dispatch_impl", disabled_handler, METH_VARARGS, "as a class's __torch_dispatch__: no dispatch"},
                            {"_dispatch", dispatch_python, METH_VARARGS, nullptr},
                            {"_below_autograd", below_autograd, METH_NOARGS, nullptr},
+                           {"_take_geometry", take_geometry, METH_VARARGS, nullptr},
                            {"_push_on_torch_dispatch_stack", push_mode, METH_O, nullptr},
                            {"_pop_torch_dispatch_stack", pop_mode, METH_VARARGS, nullptr},
                            {"_len_torch_dispatch_stack", mode_depth, METH_NOARGS, nullptr},

@@ -76,8 +76,5 @@ __all__ = [
     "vector_norm",
 ]
 
-<<<<<<< HEAD
 globals().update({name: _numpy_names(globals()[name]) for name in __all__})
-=======
 make_overridable(globals(), __all__)
->>>>>>> 01b686f (Functions written in Python answer to __torch_function__ as themselves; modes see torch.tensor)

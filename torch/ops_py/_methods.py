@@ -21,9 +21,8 @@ class _Later:
         from importlib import import_module
         from types import FunctionType
 
-        from torch._overridable import overridable
-
         from torch._lazy import LOADING
+        from torch._overridable import overridable
 
         module, _, attribute = self.place.partition(":")
         with LOADING:
@@ -32,12 +31,9 @@ class _Later:
         function = getattr(source, attribute or self.name, None)
         if function is None:
             function = _in_place(self.name, getattr(source, self.name.removesuffix("_")))
-<<<<<<< HEAD
         function = numpy_names(function)
-=======
         if type(function) is FunctionType:
             function = overridable(function)
->>>>>>> 01b686f (Functions written in Python answer to __torch_function__ as themselves; modes see torch.tensor)
         setattr(self.owner, self.name, function)
         return function if instance is None else function.__get__(instance, owner)
 

@@ -19,7 +19,8 @@ __all__ = [
     "_native_batch_norm_legit_no_training", "_pin_memory",
     "_reshape_alias", "_stack", "_to_copy", "_unsafe_index", "_unsafe_index_put", "_unsafe_view", "copy",
     "is_non_overlapping_and_dense", "lift", "lift_fresh_copy", "log_sigmoid_forward", "native_dropout",
-    "nll_loss_forward", "sym_is_contiguous", "sym_numel", "sym_size", "sym_storage_offset", "sym_stride",
+    "nll_loss_forward", "nonzero_numpy", "im2col", "col2im", "sym_is_contiguous", "sym_numel", "sym_size",
+    "sym_storage_offset", "sym_stride",
     "upsample_bicubic2d", "upsample_bilinear2d", "upsample_linear1d", "upsample_nearest1d", "upsample_nearest2d",
     "upsample_nearest3d", "upsample_trilinear3d", "zero",
 ]  # fmt: skip
@@ -120,6 +121,14 @@ def _pin_memory(self: Tensor, device: Any = None) -> Tensor:
 
 def _is_all_true(self: Tensor) -> Tensor:
     return self.all()
+
+
+def nonzero_numpy(self: Tensor) -> tuple[Tensor, ...]:
+    """The positions of elements that are not zero, one tensor per dimension."""
+    return self.nonzero(as_tuple=True)
+
+
+im2col, col2im = torch._C._nn.unfold, torch._C._nn.fold
 
 
 def _is_any_true(self: Tensor) -> Tensor:

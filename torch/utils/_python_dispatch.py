@@ -262,7 +262,8 @@ def return_and_correct_aliasing(func: Any, args: Any, kwargs: Any, out: Any) -> 
                     "expected types "
                     "to match."
                 )
-    if info.is_inplace_view_op and args and isinstance(args[0], torch.Tensor):
+    if info.is_inplace_view_op and args and is_traceable_wrapper_subclass(args[0]) and isinstance(out, torch.Tensor):
+        torch._C._take_geometry(args[0], out)
         return args[0]
     if info.outs_write_aliases is None:
         return out
