@@ -399,3 +399,39 @@ def test_opcheck_notices_hidden_writes():
 
     with pytest.raises(Exception, match="Argument x is not defined as mutable but was mutated"):
         library.opcheck(hidden, (torch.ones(2),), test_utils="test_schema")
+
+
+# ---- vmap
+
+
+def test_under_vmap_examples_run_one_after_the_other_or_by_a_rule():
+    op = with_gradient(sine("mapped"))
+    x = torch.randn(3, 4, dtype=torch.float64)
+    assert torch.allclose(torch.vmap(op)(x), x.sin())
+    assert torch.allclose(torch.vmap(torch.vmap(op, in_dims=1, out_dims=1))(x[None]), x[None].sin())
+    seen = []
+
+    @op.register_vmap
+    def _(info, in_dims, x):
+        seen.append((info.batch_size, in_dims))
+        return op(x), in_dims[0]
+
+    assert torch.allclose(torch.vmap(op, in_dims=1)(x), x.sin().T) and seen == [(4, (1,))]
+    leaf = x.clone().requires_grad_()
+    torch.vmap(op)(leaf).sum().backward()
+    assert torch.allclose(leaf.grad, x.cos())
+
+
+def test_a_rule_for_several_results_and_lists():
+    @library.custom_op("tests::pair", mutates_args=())
+    def pair(xs: List[Tensor], by: float) -> Tuple[Tensor, Tensor]:  # noqa: UP006
+        return xs[0] * by, xs[1].sum()
+
+    @pair.register_vmap
+    def _(info, in_dims, xs, by):
+        assert in_dims == ([0, 1], None)
+        return (xs[0] * by, xs[1].sum(0)), (0, 0)
+
+    a, b = torch.randn(3), torch.randn(4, 3)
+    first, second = torch.vmap(lambda x, y: pair([x, y], 2.0), in_dims=(0, 1))(a, b)
+    assert torch.equal(first, a * 2) and torch.allclose(second, b.sum(0))

@@ -223,7 +223,7 @@ const Op contiguous{OpDef{.schema = "contiguous(Tensor input, *, MemoryFormat me
 // ---- elements, and tensors that have just been made ----
 
 static Scalar run_item(const Tensor& input) { return stored_item(input); }
-static const Op local_scalar{OpDef{.schema = "_local_scalar_dense(Tensor input) -> Scalar", .run = fn<run_item>, .on = Internal, .lazy_bits = true}};
+static const Op local_scalar{OpDef{.schema = "_local_scalar_dense(Tensor input) -> Scalar", .run = fn<run_item>, .on = Internal, .lazy_bits = true, .batch = batch::refused}};
 static const bool item_installed = [] {
   item_hook = [](const Tensor& t) {
     Out out;
@@ -234,7 +234,7 @@ static const bool item_installed = [] {
 }();
 
 static Tensor run_lift(const Tensor& input) { return input; }
-const Op lift_fresh{OpDef{.schema = "lift_fresh(Tensor(a) input) -> Tensor(a)", .run = fn<run_lift>, .on = Internal, .lazy_bits = true}};
+const Op lift_fresh{OpDef{.schema = "lift_fresh(Tensor(a) input) -> Tensor(a)", .run = fn<run_lift>, .on = Internal, .lazy_bits = true, .batch = batch::same}};
 
 // ---- conversion ----
 

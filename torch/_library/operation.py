@@ -185,6 +185,10 @@ class Operation:
             for kind, dtype in self.autocast.items():
                 if any(t.device.type == kind for t in tensors) and torch.is_autocast_enabled(kind):
                     return self._call_autocast(kind, dtype, values)
+        from .vmap import is_mapped, mapped
+
+        if is_mapped(tensors):
+            return mapped(self, values)
         if self.composite is not None:
             args, kwargs = self.split(values, all_of_them=True)
             return self.composite(*args, **kwargs)
