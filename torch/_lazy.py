@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # would wait for the other's, and Python then hands out a half-made module. So one thread at a time loads anything.
 LOADING = RLock()
 
+# Composites that no tensor overrides.
+_NOT_OVERRIDABLE = frozenset({"broadcast_shapes", "eig", "lstsq", "matrix_rank", "solve", "symeig"})
+
 
 def find(name: str) -> Any:
     """The public object of ``torch`` with this name; AttributeError if there is none."""
@@ -39,6 +42,10 @@ def _find(name: str) -> Any:
         value = getattr(import_module(f"torch.{module}"), attribute or name)
         if module.startswith("ops_py."):
             value = import_module("torch.ops_py._common").numpy_names(value)
+            if name not in _NOT_OVERRIDABLE:
+                from ._overridable import overridable
+
+                value = overridable(value)
         if module == "nn.functional" or module.startswith("ops_py."):
             # A submodule that loaded on the way may have the same name as a function; the function is meant.
             sys.modules["torch"].__dict__[name] = value

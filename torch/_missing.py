@@ -57,7 +57,7 @@ _CLASSES = {
         UnionType Use Value
     """,
     _QUANTIZED: "QInt32Storage QInt8Storage QUInt2x4Storage QUInt4x2Storage QUInt8Storage",
-    _INTERNAL: "AggregationType DispatchKey DispatchKeySet ExcludeDispatchKeyGuard Tag qscheme",
+    _INTERNAL: "AggregationType DispatchKey DispatchKeySet ExcludeDispatchKeyGuard qscheme",
 }
 
 _reasons = {name: (reason, kind) for kind, table in (("function", _FUNCTIONS), ("class", _CLASSES))

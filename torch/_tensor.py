@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ._overridable import overridable
 from ._utils import _get_obj_state, _rebuild_from_type_v2, _set_obj_state
 
 TYPE_CHECKING = False
@@ -66,6 +67,14 @@ def _reduce_sparse(tensor: Any) -> Any:
     return _utils._rebuild_sparse_tensor, (layout, data)
 
 
+def _is_wrapper(tensor: Any) -> bool:
+    """Whether the tensor's class dispatches and there is no memory behind it."""
+    if type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__:
+        return False
+    with torch._C.DisableTorchFunctionSubclass():
+        return torch._C.TensorBase.data_ptr(tensor) == 0
+
+
 def _reduce_plain(tensor: Any) -> Any:
     """The (function, arguments) pair that rebuilds the tensor without its class and attributes."""
     from collections import OrderedDict
@@ -75,6 +84,18 @@ def _reduce_plain(tensor: Any) -> Any:
     if tensor.layout is not torch.strided:
         return _reduce_sparse(tensor)
     size, stride, requires_grad = tuple(tensor.shape), tuple(tensor.stride()), tensor.requires_grad
+    if _is_wrapper(tensor):
+        args = (
+            type(tensor),
+            tensor.dtype,
+            size,
+            stride,
+            tensor.storage_offset(),
+            tensor.layout,
+            tensor.device,
+            requires_grad,
+        )
+        return _utils._rebuild_wrapper_subclass, args
     if tensor.is_meta:
         return _utils._rebuild_meta_tensor_no_storage, (tensor.dtype, size, stride, requires_grad)
     flags = _flags(tensor)
@@ -128,6 +149,18 @@ def _copy_data(self: Any, memo: dict[Any, Any]) -> Any:
     return result
 
 
+def _clone_wrapper(self: Any) -> Any:
+    result = self.clone()
+    if type(result) is not type(self):
+        raise RuntimeError(
+            "The default implementation of __deepcopy__() for wrapper subclasses only works for subclass types that "
+            "implement clone() and for which cloning returns another instance of the same subclass. You should either "
+            "properly implement clone() for your subclass or override __deepcopy__() if it is intended behavior for "
+            "clone() to return an instance of a different type."
+        )
+    return result
+
+
 def _deepcopy(self: Any, memo: dict[Any, Any]) -> Any:
     import copy
 
@@ -140,8 +173,8 @@ def _deepcopy(self: Any, memo: dict[Any, Any]) -> Any:
     if id(self) in memo:
         return memo[id(self)]
     with torch.no_grad():
-        result = _copy_data(self, memo)
-        if type(self) is not torch.Tensor:
+        result = _clone_wrapper(self) if _is_wrapper(self) else _copy_data(self, memo)
+        if type(result) is not type(self):
             result = result.as_subclass(type(self))
         if self.requires_grad:
             result.requires_grad_()
@@ -544,6 +577,15 @@ _OPTIONAL: dict[str, Any] = {
 }
 
 
+# Methods that overrides see as themselves. The others are native, or plumbing.
+_SEEN = frozenset(
+    """
+    __contains__ __deepcopy__ __format__ __reversed__ dim_order is_shared istft lu module_load norm share_memory_ split
+    stft unflatten unique unique_consecutive
+    """.split()
+)
+
+
 def install(tensor_type: Any) -> None:
     """Attach the Python methods to the native tensor type."""
     native = tensor_type.__dict__
@@ -558,4 +600,6 @@ def _attach(tensor_type: Any, name: str, method: Any) -> None:
     if callable(method) and hasattr(method, "__qualname__"):
         method.__name__ = name
         method.__qualname__ = f"Tensor.{name}"
+    if name in _SEEN:
+        method = overridable(method)
     setattr(tensor_type, name, method)

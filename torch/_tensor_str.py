@@ -318,10 +318,17 @@ def _str_intern(inp: Any, tensor_contents: str | None) -> str:
     return _add_suffixes(text, suffixes, indent, inp.layout is torch.sparse_coo)
 
 
+def _without_modes() -> Any:
+    """No mode sees what is read for printing."""
+    from .utils._python_dispatch import _disable_current_modes
+
+    return _disable_current_modes()
+
+
 def _str(tensor: Any, *, tensor_contents: str | None = None) -> str:
-    if type(tensor) is torch.Tensor:
+    if type(tensor) is torch.Tensor and not torch._C._len_torch_dispatch_stack():
         with torch.no_grad():
             return _str_intern(tensor, tensor_contents)
     # Reading a subclass must not come back into its own __torch_function__.
-    with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
+    with torch.no_grad(), torch._C.DisableTorchFunctionSubclass(), _without_modes():
         return _str_intern(tensor, tensor_contents)

@@ -121,6 +121,16 @@ def _rebuild_device_tensor_from_numpy(data: Any, dtype: Any, device: Any, requir
 _rebuild_xla_tensor = _rebuild_device_tensor_from_numpy
 
 
+def _rebuild_wrapper_subclass(
+    cls: Any, dtype: Any, size: Any, stride: Any, storage_offset: int, layout: Any, device: Any, requires_grad: bool
+) -> Any:
+    """A tensor of a subclass without memory; its attributes follow."""
+    return torch.Tensor._make_wrapper_subclass(
+        cls, size, strides=stride, dtype=dtype, storage_offset=storage_offset, layout=layout, device=device,
+        requires_grad=requires_grad,
+    )  # fmt: skip
+
+
 def _rebuild_from_type_v2(func: Any, kind: Any, args: Any, state: Any) -> Any:
     result = func(*args)
     if type(result) is not kind:

@@ -163,7 +163,7 @@ void accumulate(Tensor& slot, Tensor grad) {
   const TensorImpl& impl = *slot.impl();
   const bool examples = (impl.special | grad.impl()->special) & kParts;  // perhaps only one of them is batched
   // nobody else sees the buffer: add into it
-  const bool own = impl.use_count() == 1 && impl.storage->use_count() == 1 && impl.contiguous && !(impl.special & (kConj | kNeg));
+  const bool own = impl.use_count() == 1 && impl.storage->use_count() == 1 && impl.contiguous && !(impl.special & (kConj | kNeg | kDispatch));
   if (impl.special & kParts && !(grad.impl()->special & kParts))
     slot = add(grad, slot);  // the sum of a sparse and a dense one is dense
   else if (!examples && !thread_state.grad_enabled && own)

@@ -292,7 +292,9 @@ void AccumulateGrad::apply(std::vector<Tensor>& grads, std::vector<Tensor>&) {
       if (replaced.defined()) grad = std::move(replaced);
     }
   }
-  if (!m.grad.defined()) {
+  if (!m.grad.defined() && (grad.impl()->special & kDispatch)) {
+    m.grad = thread_state.grad_enabled ? clone(grad) : detach(grad);
+  } else if (!m.grad.defined()) {
     const bool same_layout = thread_state.any_grad_layout || same(grad.strides(), variable.strides()) || (grad.is_contiguous() && variable.is_contiguous());
     const bool sole = grad.impl()->use_count() == 1 && grad.impl()->storage->use_count() == 1 && !grad.impl()->wrapped_number;
     if (grad.impl()->special & kParts)

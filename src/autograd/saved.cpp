@@ -1,6 +1,8 @@
 #include "autograd/saved.h"
 
 #include "core/error.h"
+#include "core/state.h"
+#include "ops/view.h"
 
 namespace tabula::autograd {
 
@@ -23,9 +25,20 @@ void share_tangents(const Tensor& to, const Tensor& from) {
   to.impl()->special |= kDual;
 }
 
+// The same elements without history. A subclass that dispatches says itself what that is.
+Tensor unlinked(const Tensor& t) {
+  if (!(t.impl()->special & kDispatch)) [[likely]]
+    return Tensor::alias(t);
+  BelowAutograd guard;
+  Tensor result = detach(t);
+  // writes to one are writes to the other
+  if (lacks_data(result) && lacks_data(t)) result.impl()->storage = t.impl()->storage;
+  return result;
+}
+
 // `t` as result `slot` of `node`, made anew each time: the node must never own a tensor that owns the node.
 Tensor linked(const Tensor& t, const Ref<Node>& node, uint32_t slot) {
-  Tensor result = Tensor::alias(t);
+  Tensor result = unlinked(t);
   Meta& m = meta(result);
   m.grad_fn = node;
   m.slot = slot;
@@ -36,7 +49,7 @@ Tensor linked(const Tensor& t, const Ref<Node>& node, uint32_t slot) {
 
 // An alias keeps the tensor's tangents for a derivative that is itself taken in forward mode.
 Tensor alias_with_tangents(const Tensor& t) {
-  Tensor result = Tensor::alias(t);
+  Tensor result = unlinked(t);
   share_tangents(result, t);
   return result;
 }
@@ -54,16 +67,17 @@ SavedTensor::SavedTensor(const Tensor& tensor, bool is_output) : version_(tensor
       history_ = edge.node;
       slot_ = edge.slot;
     }
-    packed_ = saved_hooks.pack(Tensor::alias(tensor));
+    packed_ = saved_hooks.pack(unlinked(tensor));
     return;
   }
   tensor_ = is_output ? alias_with_tangents(tensor) : tensor;
+  if (is_output) version_ = tensor_.impl()->version();
 }
 
 void SavedTensor::pack_with(void* (*pack)(const Tensor&, void* context), void* context) {
   check(!packed_, "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is allowed at a time.");
   if (!tensor_.defined()) fail_released();
-  packed_ = pack(Tensor::alias(tensor_), context);
+  packed_ = pack(unlinked(tensor_), context);
   if (!is_output_) {
     const Edge edge = gradient_edge(tensor_);
     history_ = edge.node;

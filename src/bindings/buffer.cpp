@@ -84,6 +84,7 @@ int tensor_getbuffer(PyObject* tensor, Py_buffer* view, int flags) {
     require(!t.is_conj() && !t.is_neg(), "tensors with the conjugate or negative bit set have no buffer");
     require(format, "tensors of this dtype have no buffer");
     const bool wants_strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES;
+    require(!lacks_data(t), "a tensor subclass without memory has no buffer");
     require(t.is_contiguous() || wants_strides, "the tensor is not contiguous");
     require(t.is_contiguous() || (flags & PyBUF_C_CONTIGUOUS) != PyBUF_C_CONTIGUOUS, "the tensor is not contiguous");
     require((flags & PyBUF_F_CONTIGUOUS) != PyBUF_F_CONTIGUOUS || t.dim() < 2, "the tensor is not Fortran-contiguous");

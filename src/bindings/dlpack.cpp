@@ -101,6 +101,7 @@ void drop_capsule(PyObject* capsule) {
 
 template <class Managed>
 PyObject* make_capsule(const Tensor& t) {
+  check(!lacks_data(t), "Can't export a tensor subclass without memory through DLPack");
   auto owned = std::make_unique<Export<Managed>>();
   owned->storage = t.impl()->storage;
   owned->storage->forbid_resize();

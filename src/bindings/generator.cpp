@@ -1,5 +1,6 @@
 // torch.Generator.
 #include <memory>
+#include <unordered_map>
 
 #include "core/generator.h"
 
@@ -18,9 +19,16 @@ PyTypeObject* generator_type;
 
 Generator& generator_of(PyObject* o) { return *reinterpret_cast<PyGenerator*>(o)->generator; }
 
+// The objects by their generators, which arguments of operations are.
+std::unordered_map<Generator*, PyObject*>& objects() {
+  static auto& map = *new std::unordered_map<Generator*, PyObject*>;
+  return map;
+}
+
 PyObject* make_generator(PyTypeObject* type, std::shared_ptr<Generator> generator) {
   PyObject* self = checked(type->tp_alloc(type, 0)).release();
   new (&reinterpret_cast<PyGenerator*>(self)->generator) std::shared_ptr<Generator>(std::move(generator));
+  objects()[&generator_of(self)] = self;
   return self;
 }
 
@@ -42,6 +50,7 @@ PyObject* generator_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
 
 void generator_dealloc(PyObject* self) {
   if (reinterpret_cast<PyGenerator*>(self)->weakrefs) PyObject_ClearWeakRefs(self);
+  objects().erase(&generator_of(self));
   std::destroy_at(&reinterpret_cast<PyGenerator*>(self)->generator);
   free_object(self);
 }
@@ -157,6 +166,10 @@ PyObject* generator_cdata(PyObject* self, void*) { return PyLong_FromVoidPtr(&ge
 }  // namespace
 
 bool is_generator(PyObject* o) { return PyObject_TypeCheck(o, generator_type); }
+PyObject* wrap_generator(Generator* generator) {
+  const auto at = objects().find(generator);
+  return Py_NewRef(at == objects().end() ? Py_None : at->second);
+}
 Generator* unwrap_generator(PyObject* o) {
   check_type(is_generator(o), "expected torch.Generator, not ", type_name(o));
   return &generator_of(o);

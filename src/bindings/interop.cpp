@@ -4,6 +4,7 @@
 #include "autograd/node.h"
 #include "bindings/device.h"
 #include "bindings/helpers.h"
+#include "bindings/torch_function.h"
 #include "core/state.h"
 #include "ops/copy.h"
 #include "ops/scalar_range.h"
@@ -78,6 +79,9 @@ std::optional<Device> device_or_default(std::optional<Device> device) {
 
 PyObject* tensor(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
   return guarded([&] {
+    PyObject* answer;
+    if (torch_function_modes && mode_answers("tensor", {nullptr, args, count, kwnames}, &answer)) [[unlikely]]
+      return answer;
     PyObject* data;
     std::optional<DType> dtype;
     std::optional<Device> device;
@@ -101,6 +105,7 @@ PyObject* tensor(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* k
       if (!device && !current_default_device.chosen) device = unwrap(data).device();
     }
     Tensor t = tensor_from_data(data, dtype, device.value_or(default_device()), true);
+    if (thread_state.interpreters & kDispatchMode) t = lift_fresh(t);
     if (requires_grad) require_grad(t);
     return wrap(std::move(t));
   });
@@ -108,6 +113,9 @@ PyObject* tensor(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* k
 
 PyObject* as_tensor(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
   return guarded([&] {
+    PyObject* answer;
+    if (torch_function_modes && mode_answers("as_tensor", {nullptr, args, count, kwnames}, &answer)) [[unlikely]]
+      return answer;
     static constexpr const char* names[] = {"data", "dtype", "device"};
     PyObject* bound[3];
     bind_arguments({"as_tensor", names, 3, 1}, args, count, kwnames, bound);
@@ -134,6 +142,9 @@ Tensor aliased(PyObject* data, std::optional<DType> dtype, std::optional<bool> c
 
 PyObject* asarray(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
   return guarded([&] {
+    PyObject* answer;
+    if (torch_function_modes && mode_answers("asarray", {nullptr, args, count, kwnames}, &answer)) [[unlikely]]
+      return answer;
     static constexpr const char* names[] = {"obj", "dtype", "device", "copy", "requires_grad"};
     PyObject* bound[5];
     bind_arguments({"asarray", names, 1, 1}, args, count, kwnames, bound);
@@ -202,6 +213,9 @@ PyObject* frombuffer(PyObject*, PyObject* const* args, Py_ssize_t count, PyObjec
 
 PyObject* scalar_tensor(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
   return guarded([&] {
+    PyObject* answer;
+    if (torch_function_modes && mode_answers("scalar_tensor", {nullptr, args, count, kwnames}, &answer)) [[unlikely]]
+      return answer;
     static constexpr const char* names[] = {"s", "dtype", "layout", "device", "pin_memory", "requires_grad"};
     PyObject* bound[6];
     bind_arguments({"scalar_tensor", names, 1, 1}, args, count, kwnames, bound);

@@ -4,6 +4,7 @@
 #include "bindings/operations.h"
 #include "bindings/python.h"
 #include "bindings/tensor_type.h"
+#include "bindings/torch_dispatch.h"
 #include "core/allocator.h"
 #include "core/parallel.h"
 #include "core/state.h"
@@ -97,7 +98,8 @@ PyObject* result_type(PyObject*, PyObject* args) {
 PyObject* compatible(PyObject*, PyObject* args) {
   PyObject *a, *b;
   if (!PyArg_ParseTuple(args, "OO:_has_compatible_shallow_copy_type", &a, &b)) return nullptr;
-  return PyBool_FromLong(is_tensor(a) && is_tensor(b) && layout_of(unwrap(a)) == layout_of(unwrap(b)));
+  const auto elsewhere = [](PyObject* o) { return unwrap(o).impl()->special & kDispatch; };  // its class knows where
+  return PyBool_FromLong(is_tensor(a) && is_tensor(b) && layout_of(unwrap(a)) == layout_of(unwrap(b)) && !elsewhere(a) && !elsewhere(b));
 }
 PyObject* empty_cache(PyObject*, PyObject*) {
   cpu_empty_cache();
@@ -169,6 +171,7 @@ extern "C" __attribute__((visibility("default"))) PyObject* PyInit__C() {
     add_generator(m);
     add_interop(m);
     add_operations(m);
+    add_torch_dispatch(m);
     add_autograd(m);
     checked(PyModule_AddObjectRef(m, "_return_types", checked(return_types_module_dict()).get()));
     add_optim(m);

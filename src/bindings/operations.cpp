@@ -324,6 +324,40 @@ PyObject* make_operation(Group* group, bool method, const char* module) {
 
 }  // namespace
 
+namespace {
+
+// _rows(name, in_place): one callable over all rows of an aten name, wherever they surface; None if there are none.
+PyObject* rows_named(PyObject*, PyObject* args) {
+  const char* text;
+  int in_place;
+  if (!PyArg_ParseTuple(args, "sp:_rows", &text, &in_place)) return nullptr;
+  return guarded([&]() -> PyObject* {
+    static constexpr std::pair<std::string_view, uint16_t> prefixes[] = {{"special_", Special}, {"linalg_", Linalg}, {"fft_", Fft}};
+    const std::string_view name = text;
+    auto group = std::make_unique<Group>();
+    group->name = in_place ? concat(name, "_") : std::string(name);
+    group->in_place = in_place;
+    for (const Op* op : all_ops()) {
+      const std::string_view base = op->schema.base_name;
+      bool found = base == name;
+      for (const auto& [prefix, surface] : prefixes) found |= name.starts_with(prefix) && (op->def.on & surface) && base == name.substr(prefix.size());
+      if (!found || (in_place && !(op->def.on & (InPlace | InPlaceFunction)))) continue;
+      // where a name is both a method and a function of nn, aten's is the method's
+      const auto only_nn = [](const Op& one) { return (one.def.on & NN) && !(one.def.on & (Function | Method)); };
+      if (!group->functions.empty() && only_nn(*op) && !only_nn(*group->functions.front()->op)) continue;
+      if (!group->functions.empty() && !only_nn(*op) && only_nn(*group->functions.front()->op)) group->functions.clear();
+      group->functions.push_back(new Signature(*op));  // as long as the process, like the callable's own group
+      if (group->doc.empty()) group->doc = op->def.doc;
+    }
+    if (group->functions.empty()) Py_RETURN_NONE;
+    return make_operation(group.release(), false, "torch.ops.aten");
+  });
+}
+
+PyMethodDef row_functions[] = {{"_rows", rows_named, METH_VARARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace
+
 PyObject* return_types_module_dict() {
   PyRef dict = checked(PyDict_New());
   for (const Op* op : all_ops())
@@ -334,6 +368,7 @@ PyObject* return_types_module_dict() {
 void add_operations(PyObject* module) {
   function_type = make_operation_type("torch._C.Function", false);
   method_type = make_operation_type("torch._C.Method", true);
+  add_functions(module, row_functions);
   static std::map<std::string, std::unique_ptr<Group>> groups;  // one per (surface, name); lives with the process
   struct Place {
     uint16_t surface;

@@ -112,6 +112,7 @@ bool is_memory_format(PyObject* o);
 MemoryFormat unwrap_memory_format(PyObject* o);
 bool is_generator(PyObject* o);
 Generator* unwrap_generator(PyObject* o);
+PyObject* wrap_generator(Generator* generator);  // the object that it was unwrapped from
 extern PyTypeObject* size_type;        // torch.Size
 
 // A Python or NumPy number, or a one-element tensor, as a Scalar; throws TypeError for others.

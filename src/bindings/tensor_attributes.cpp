@@ -110,6 +110,8 @@ int set_requires_grad(PyObject* self, PyObject* value, void*) {
 int set_data(PyObject* self, PyObject* value, void*) {
   return guarded([&]() -> int {
     check_type(value && is_tensor(value), "Variable data has to be a tensor, but got ", value ? Py_TYPE(value)->tp_name : "nothing");
+    check(!lacks_data(unwrap(self)) && !lacks_data(unwrap(value)),
+          "`.data` of a tensor subclass without memory cannot be replaced: what it holds is known to its class alone. Use torch.utils.swap_tensors.");
     set_tensor_data(unwrap(self), unwrap(value));
     return 0;
   });

@@ -1,5 +1,6 @@
 // Methods of torch.Tensor that are no operations: facts about it, conversion, and plumbing.
 #include "bindings/device.h"
+#include "bindings/helpers.h"
 #include "bindings/interop.h"
 #include "bindings/operations.h"
 #include "bindings/storage.h"
@@ -78,6 +79,13 @@ PyObject* sized(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* k
 PyObject* size(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) { return sized(self, args, n, kwnames, false); }
 PyObject* stride(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) { return sized(self, args, n, kwnames, true); }
 
+// Memory is not where the elements of a subclass with __torch_dispatch__ are looked for.
+void refuse_dispatching(const Tensor& t, PyObject* self, const char* method) {
+  if (!(t.impl()->special & kDispatch)) return;
+  PyRef name = checked(PyObject_GetAttrString(as_object(Py_TYPE(self)), "__name__"));
+  fail(ErrorKind::Runtime, ".", method, "() is not supported for tensor subclasses", *method == 't' ? concat(", got ", PyUnicode_AsUTF8(name.get())) : std::string("."));
+}
+
 #define FACT(name, expression)                                 \
   PyObject* name(PyObject* self, PyObject*) {                  \
     return guarded([&]() -> PyObject* {                        \
@@ -100,7 +108,7 @@ FACT(is_view, PyBool_FromLong(t.impl()->special & kView ? 1 : 0))
 FACT(is_pinned, Py_NewRef(Py_False))
 FACT(get_device, PyLong_FromLong(t.device().is_cpu() ? -1 : std::max<int>(t.device().index, 0)))
 FACT(get_item, wrap_item(t))
-FACT(tolist, tensor_tolist(with_memory(t)))
+FACT(tolist, (refuse_dispatching(t, self, "tolist"), tensor_tolist(with_memory(t))))
 FACT(untyped_storage, (check_elements(t), wrap_storage(t.impl()->storage)))
 FACT(dense_dim, PyLong_FromLongLong(sparse_parts(t) ? sparse_parts(t)->dense_dim() : t.dim()))
 FACT(sparse_dim, PyLong_FromLongLong(sparse_parts(t) ? sparse_parts(t)->sparse_dim() : 0))
@@ -128,7 +136,10 @@ PyObject* numpy(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"force", nullptr};
   int force = 0;
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$p:numpy", const_cast<char**>(names), &force)) return nullptr;
-  return guarded([&]() -> PyObject* { return tensor_to_numpy(unwrap(self), force); });
+  return guarded([&]() -> PyObject* {
+    refuse_dispatching(unwrap(self), self, "numpy");
+    return tensor_to_numpy(unwrap(self), force);
+  });
 }
 
 PyObject* array(PyObject* self, PyObject* args, PyObject* kwargs) {
@@ -136,6 +147,7 @@ PyObject* array(PyObject* self, PyObject* args, PyObject* kwargs) {
   PyObject *dtype = Py_None, *copy = Py_None;
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:__array__", const_cast<char**>(names), &dtype, &copy)) return nullptr;
   return guarded([&]() -> PyObject* {
+    refuse_dispatching(unwrap(self), self, "numpy");
     PyRef result = checked(tensor_to_numpy(unwrap(self), false));
     if (dtype != Py_None) return PyObject_CallMethod(result.get(), "astype", "O", dtype);
     if (copy == Py_True) return PyObject_CallMethod(result.get(), "copy", nullptr);
@@ -154,12 +166,15 @@ struct Target {
 
 Tensor converted(const Tensor& t, const Target& to) {
   const DType dtype = to.dtype.value_or(t.dtype());
-  const Device device = to.device ? device_or_default(to.device) : t.device();
+  // a subclass may be on devices that nothing else can be on
+  const bool dispatched = (t.impl()->special & kDispatch) || (thread_state.interpreters & kDispatchMode);
+  const Device device = !to.device ? t.device() : dispatched ? *to.device : device_or_default(to.device);
   const bool same_place = dtype == t.dtype() && device.kind == t.device().kind;
   const bool same_format = !to.format || *to.format == MemoryFormat::Preserve || (t.impl()->special & kParts) ||
                            (*to.format == MemoryFormat::Contiguous ? t.is_contiguous() : is_channels_last(t.sizes(), t.strides()));
   if (same_place && same_format && !to.copy) return t;
-  return to_dtype(t, dtype, device, to.format);
+  const auto format = to.format == MemoryFormat::Preserve ? std::nullopt : to.format;
+  return to_dtype(t, dtype == t.dtype() ? std::nullopt : std::optional(dtype), device.kind == t.device().kind ? std::nullopt : std::optional(device), format);
 }
 
 // x.to(dtype), x.to(device), x.to(device, dtype), x.to(other), each with non_blocking=, copy=, memory_format=

@@ -4,6 +4,7 @@
 #include "autograd/node.h"
 #include "bindings/interop.h"
 #include "bindings/operations.h"
+#include "bindings/torch_dispatch.h"
 #include "core/allocator.h"
 #include "core/state.h"
 #include "interp/vmap.h"
@@ -50,6 +51,7 @@ PyObject* attach(PyTypeObject* type, Tensor&& t) {
   self->dict = nullptr;
   self->weakrefs = nullptr;
   impl->python = self;
+  if (type != tensor_type && type != parameter_type && dispatches(type)) impl->special |= kDispatch;
   PyObject_GC_Track(self);
   return reinterpret_cast<PyObject*>(self);
 }
@@ -107,19 +109,19 @@ void tensor_dealloc(PyObject* object) {
 
 int tensor_traverse(PyObject* object, visitproc visit, void* arg) {
   auto* self = reinterpret_cast<PyTensor*>(object);
-  Py_VISIT(self->dict);
   Py_VISIT(Py_TYPE(object));
+  // while the graph holds the tensor, its attributes are held as well: they must come back with it
+  if (self->tensor.defined() && self->tensor.impl()->use_count() > 1) return 0;
+  Py_VISIT(self->dict);
   // hooks and custom functions' nodes can close cycles through a tensor nobody else holds
-  if (self->tensor.defined() && self->tensor.impl()->use_count() == 1) {
-    if (int status = visit_autograd(self->tensor, visit, arg)) return status;
-  }
-  return 0;
+  return self->tensor.defined() ? visit_autograd(self->tensor, visit, arg) : 0;
 }
 
 int tensor_clear(PyObject* object) {
   auto* self = reinterpret_cast<PyTensor*>(object);
+  if (self->tensor.defined() && self->tensor.impl()->use_count() > 1) return 0;
   Py_CLEAR(self->dict);
-  if (self->tensor.defined() && self->tensor.impl()->use_count() == 1) clear_autograd(self->tensor);
+  if (self->tensor.defined()) clear_autograd(self->tensor);
   return 0;
 }
 

@@ -1,8 +1,8 @@
 // __torch_function__: overrides of operations by Tensor subclasses, by other classes, and by active modes.
-#include <algorithm>
-
 #include "bindings/autograd.h"
 #include "bindings/operations.h"
+#include "bindings/overloaded.h"
+#include "bindings/torch_dispatch.h"
 #include "bindings/torch_function.h"
 #include "core/state.h"
 #include "ops/view.h"
@@ -20,6 +20,7 @@ thread_local std::vector<PyRef> modes;
 
 PyObject* attribute = nullptr;      // "__torch_function__"
 PyObject* disabled_impl = nullptr;  // what a class sets to opt out
+PyObject* default_impl = nullptr;   // what torch.Tensor has
 
 // Does this class override? Remembered by the class's version tag, which changes with the class and is never reused.
 struct Remembered {
@@ -34,7 +35,9 @@ Remembered remembered[64];
 
 bool look_up(PyTypeObject* type) {
   PyObject* found = _PyType_Lookup(type, attribute);
-  return found && found != disabled_impl;
+  if (!found || found == disabled_impl) return false;
+  // a class that dispatches below autograd leaves Tensor's own handler out
+  return found != default_impl || !dispatches(type);
 }
 
 bool class_overrides(PyTypeObject* type) {
@@ -68,30 +71,13 @@ inline bool argument_overrides(PyObject* o) {
 
 Py_ssize_t argument_count(const Arguments& call) { return call.count + (call.kwnames ? PyTuple_GET_SIZE(call.kwnames) : 0); }
 
-// Overriding objects, one per class, in order of appearance but subclasses before their bases.
-class Overloaded {
- public:
-  void add(PyObject* o) {
-    if (!overrides(o)) return;
-    for (const PyRef& one : objects_)
-      if (Py_TYPE(one.get()) == Py_TYPE(o)) return;
-    const auto before = std::find_if(objects_.begin(), objects_.end(), [&](const PyRef& one) { return PyType_IsSubtype(Py_TYPE(o), Py_TYPE(one.get())); });
-    objects_.insert(before, PyRef::borrow(o));
-  }
-  void add_argument(PyObject* o) {
-    if (!is_plain_sequence(o)) return add(o);
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); i++) add(PySequence_Fast_GET_ITEM(o, i));
-  }
-  const std::vector<PyRef>& objects() const { return objects_; }
-  PyRef types() const {
-    PyRef result = checked(PyTuple_New(Py_ssize_t(objects_.size())));
-    for (size_t i = 0; i < objects_.size(); i++) PyTuple_SET_ITEM(result.get(), Py_ssize_t(i), Py_NewRef(as_object(Py_TYPE(objects_[i].get()))));
-    return result;
-  }
-
- private:
-  std::vector<PyRef> objects_;
-};
+void add_overriding(Overloaded& overloaded, PyObject* o) {
+  if (overrides(o)) overloaded.add(o);
+}
+void add_argument(Overloaded& overloaded, PyObject* o) {
+  if (!is_plain_sequence(o)) return add_overriding(overloaded, o);
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); i++) add_overriding(overloaded, PySequence_Fast_GET_ITEM(o, i));
+}
 
 // Takes the innermost mode away while its handler runs, so that the handler's own calls reach the next one.
 class Stash {
@@ -138,21 +124,19 @@ PyRef call_handler(PyObject* object, PyObject* function, PyObject* types, PyObje
   return checked(PyObject_CallFunctionObjArgs(handler.get(), function, types, args, kwargs, nullptr));
 }
 
+std::string text_of(PyObject* o) {
+  PyRef repr = checked(PyObject_Repr(o));
+  const char* text = PyUnicode_AsUTF8(repr.get());
+  if (!text) throw PythonError{};
+  return text;
+}
+
 [[noreturn]] void fail_unhandled(PyObject* function, PyObject* mode, const Overloaded& overloaded) {
-  const auto text_of = [](PyObject* o) {
-    PyRef repr = checked(PyObject_Repr(o));
-    const char* text = PyUnicode_AsUTF8(repr.get());
-    if (!text) throw PythonError{};
-    return std::string(text);
-  };
   PyRef name = PyRef::steal(PyObject_GetAttrString(function, "__name__"));
   PyErr_Clear();
   const bool method = Py_TYPE(function) == method_type;
-  const std::string who = name && PyUnicode_Check(name.get()) ? concat(method ? "torch.Tensor." : "torch.", PyUnicode_AsUTF8(name.get())) : text_of(function);
-  std::string text = concat("Multiple dispatch failed for '", who, "'; all __torch_function__ handlers returned NotImplemented:\n\n");
-  if (mode) text += concat("  - mode object ", text_of(mode), "\n");
-  for (const PyRef& one : overloaded.objects()) text += concat("  - tensor subclass ", text_of(as_object(Py_TYPE(one.get()))), "\n");
-  fail(ErrorKind::Type, text, "\nFor more information, try re-running with TORCH_LOGS=not_implemented");
+  fail_all_refused(name && PyUnicode_Check(name.get()) ? concat(method ? "torch.Tensor." : "torch.", PyUnicode_AsUTF8(name.get())) : text_of(function),
+                   "__torch_function__", mode, overloaded);
 }
 
 // ---- contexts ----
@@ -269,6 +253,18 @@ PyObject* has_torch_function(PyObject*, PyObject* sequence) {
     return has_any(PySequence_Fast_ITEMS(items.get()), PySequence_Fast_GET_SIZE(items.get()));
   });
 }
+// _override_needed(args, kwargs): has_torch_function for a whole call, lists among its arguments included.
+PyObject* override_needed(PyObject*, PyObject* const* call, Py_ssize_t n) {
+  if (modes_active()) Py_RETURN_TRUE;
+  if (n != 2 || !PyTuple_Check(call[0]) || !PyDict_Check(call[1]) || !subclasses_enabled()) Py_RETURN_FALSE;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(call[0]); i++)
+    if (argument_overrides(PyTuple_GET_ITEM(call[0], i))) Py_RETURN_TRUE;
+  PyObject *key, *value;
+  Py_ssize_t at = 0;
+  while (PyDict_Next(call[1], &at, &key, &value))
+    if (argument_overrides(value)) Py_RETURN_TRUE;
+  Py_RETURN_FALSE;
+}
 PyObject* has_unary(PyObject*, PyObject* o) { return has_any(&o, 1); }
 PyObject* has_variadic(PyObject*, PyObject* const* args, Py_ssize_t n) { return has_any(args, n); }
 
@@ -277,7 +273,7 @@ PyObject* overloaded_args(PyObject*, PyObject* sequence) {
   return guarded([&]() -> PyObject* {
     PyRef items = checked(PySequence_Fast(sequence, "expected a sequence"));
     Overloaded overloaded;
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); i++) overloaded.add(PySequence_Fast_GET_ITEM(items.get(), i));
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); i++) add_overriding(overloaded, PySequence_Fast_GET_ITEM(items.get(), i));
     PyRef result = checked(PyList_New(0));
     for (const PyRef& one : overloaded.objects()) checked(PyList_Append(result.get(), one.get()));
     return result.release();
@@ -313,6 +309,7 @@ PyObject* is_mode_enabled(PyObject*, PyObject*) { return PyBool_FromLong(modes_a
 PyMethodDef functions[] = {
     {"_disabled_torch_function_impl", disabled_handler, METH_VARARGS, "as a class's __torch_function__: no override"},
     {"_has_torch_function", has_torch_function, METH_O, nullptr},
+    {"_override_needed", method(override_needed), METH_FASTCALL, nullptr},
     {"_has_torch_function_unary", has_unary, METH_O, nullptr},
     {"_has_torch_function_variadic", method(has_variadic), METH_FASTCALL, nullptr},
     {"_overloaded_args", overloaded_args, METH_O, nullptr},
@@ -326,6 +323,13 @@ PyMethodDef functions[] = {
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
+
+void fail_all_refused(const std::string& function, const char* protocol, PyObject* mode, const Overloaded& overloaded) {
+  std::string text = concat("Multiple dispatch failed for '", function, "'; all ", protocol, " handlers returned NotImplemented:\n\n");
+  if (mode) text += concat("  - mode object ", text_of(mode), "\n");
+  for (const PyRef& one : overloaded.objects()) text += concat("  - tensor subclass ", text_of(as_object(Py_TYPE(one.get()))), "\n");
+  fail(ErrorKind::Type, text, "\nFor more information, try re-running with TORCH_LOGS=not_implemented");
+}
 
 bool torch_function_needed(const Arguments& call) {
   if (torch_function_modes) [[unlikely]]
@@ -355,11 +359,17 @@ static PyRef operation_behind(PyObject* callable) {
   return PyRef::borrow(callable);
 }
 
+bool mode_answers(const char* name, const Arguments& call, PyObject** result) {
+  if (!modes_active()) return false;
+  PyRef module = checked(PyImport_ImportModule("torch")), callable = checked(PyObject_GetAttrString(module.get(), name));
+  return call_torch_function(callable.get(), call, result);
+}
+
 bool call_torch_function(PyObject* callable_or_operator, const Arguments& call, PyObject** result) {
   Overloaded overloaded;
   if (subclasses_enabled()) {
-    if (call.self) overloaded.add(call.self);
-    for (Py_ssize_t i = 0; i < argument_count(call); i++) overloaded.add_argument(call.args[i]);
+    if (call.self) add_overriding(overloaded, call.self);
+    for (Py_ssize_t i = 0; i < argument_count(call); i++) add_argument(overloaded, call.args[i]);
   }
   const bool by_mode = modes_active();
   if (!by_mode && overloaded.objects().empty()) return false;
@@ -390,6 +400,7 @@ void add_torch_function(PyObject* module) {
   attribute = checked(PyUnicode_InternFromString("__torch_function__")).release();
   add_functions(module, functions);
   disabled_impl = checked(PyObject_GetAttrString(module, "_disabled_torch_function_impl")).release();
+  default_impl = _PyType_Lookup(tensor_type, attribute);  // borrowed: the type lives as long as the process
   intercept_tensor_methods();
   add_disable<kSubclasses>(module, "torch._C.DisableTorchFunctionSubclass");
   add_disable<kAll>(module, "torch._C.DisableTorchFunction");

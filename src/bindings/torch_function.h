@@ -13,6 +13,9 @@ inline bool needs_look(PyObject* self) {
   return torch_function_modes || (Py_TYPE(self) != tensor_type && Py_TYPE(self) != parameter_type);
 }
 
+// Asks the innermost mode for torch.name, a function whose arguments no class overrides; false: there is no mode.
+bool mode_answers(const char* name, const Arguments& call, PyObject** result);
+
 // Makes Tensor's own methods, attributes and unary operators look for overrides first (torch_function_methods.cpp).
 void intercept_tensor_methods();
 

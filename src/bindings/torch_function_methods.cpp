@@ -120,7 +120,7 @@ template <size_t row>
 void intercept_method(PyMethodDef* table) {
   PyMethodDef& m = table[row];
   // what handles overrides itself, or is about classes rather than values
-  for (const char* name : {"backward", "as_subclass", "_make_subclass", "new", "__torch_function__"})
+  for (const char* name : {"backward", "as_subclass", "_make_subclass", "_make_wrapper_subclass", "new", "__torch_function__"})
     if (std::strcmp(m.ml_name, name) == 0) return;
   plain_methods[row] = m;
   switch (m.ml_flags) {

@@ -156,9 +156,17 @@ void store_scalar(char* data, DType dtype, const Scalar& value) {
   visit_all(dtype, "fill", [&]<class T>() { *reinterpret_cast<T*>(data) = value.to<T>(); });
 }
 
+Scalar (*item_hook)(const Tensor&) = nullptr;
+
 Scalar item(const Tensor& tensor) {
   if (tensor.impl()->parts)
     if (const char* reason = tensor.impl()->parts->no_item()) fail(ErrorKind::Runtime, reason);
+  if ((tensor.impl()->special & kDispatch) | (thread_state.interpreters & kDispatchMode)) [[unlikely]]
+    return item_hook(tensor);
+  return stored_item(tensor);
+}
+
+Scalar stored_item(const Tensor& tensor) {
   check(tensor.numel() == 1, "a Tensor with ", tensor.numel(), " elements cannot be converted to Scalar");
   check(!tensor.is_meta(), "Tensor.item() cannot be called on meta tensors");
   check_elements(tensor);

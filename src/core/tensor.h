@@ -160,8 +160,15 @@ inline void check_elements(const Tensor& t) {
     fail_no_elements(t);
 }
 
+// A wrapper subclass: only its __torch_dispatch__ knows the elements, there is no memory to read.
+inline bool lacks_data(const Tensor& t) {
+  return (t.impl()->special & kDispatch) && t.numel() && !t.storage().bytes() && !t.is_meta();
+}
+
 // The first element as a number. Throws for tensors with another count of elements than one, or on the meta device.
 Scalar item(const Tensor& tensor);
+Scalar stored_item(const Tensor& tensor);       // the same of the memory, whatever dispatches
+extern Scalar (*item_hook)(const Tensor& t);  // set by the operations: `item` where a subclass or mode answers
 // The value at `data` of this dtype as a number.
 Scalar load_scalar(const char* data, DType dtype);
 void store_scalar(char* data, DType dtype, const Scalar& value);

@@ -128,7 +128,7 @@ void run_resolved(const Op& op, const Value* args, Out& out) {
 
 [[gnu::noinline]] void call_special(const Op& op, const Value* args, Out& out, uint8_t bits) {
   if (taken_above({op, args, out}, bits)) return;
-  if (bits & kOffCpu) check_devices(op, args, -1, nullptr, 0);
+  if ((bits & (kOffCpu | kDispatch)) == kOffCpu) check_devices(op, args, -1, nullptr, 0);
   if (!op.def.composite) {
     if (carries_tangents(bits)) return autograd_hooks.call_dual(op, args, out);
     if (recorded(bits)) return autograd_hooks.call(op, args, out);
@@ -285,7 +285,7 @@ void call_out(const Op& op, const Value* args, Out& out, Tensor* into, int count
   uint8_t all_bits = special_bits(op, args);
   for (int i = 0; i < count; i++) all_bits |= special_bits(into[i]);
   if (taken_above({op, args, out, Form::Into, into, count}, all_bits)) return;
-  if (all_bits & kOffCpu) check_devices(op, args, -1, into, count);
+  if ((all_bits & (kOffCpu | kDispatch)) == kOffCpu) check_devices(op, args, -1, into, count);
   if (thread_state.grad_enabled && !thread_state.below_autograd && (op.def.vjp || op.def.composite)) {
     check(!(all_bits & kNeedsGrad), op.schema.base_name,
           "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.");

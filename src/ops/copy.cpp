@@ -20,6 +20,10 @@ void warn(const std::string& message) {
 // ---- below autograd ----
 
 void copy_into(const Tensor& dst, const Tensor& src) {
+  if (lacks_data(src) || lacks_data(dst)) [[unlikely]] {
+    copy_(dst, src);
+    return;
+  }
   if (!expandable_to(src.sizes(), dst.sizes())) [[unlikely]] {
     const Dims broadcast = broadcast_sizes(dst.sizes(), src.sizes());
     fail(ErrorKind::Runtime, "output with shape ", shape_text(dst.sizes()), " doesn't match the broadcast shape ", shape_text(broadcast));
@@ -46,6 +50,10 @@ void copy_into(const Tensor& dst, const Tensor& src) {
 
 void fill_into(const Tensor& dst, const Scalar& value) {
   check_elements(dst);
+  if (lacks_data(dst)) [[unlikely]] {
+    fill_(dst, value);
+    return;
+  }
   if (dst.numel() == 0 || dst.is_meta()) return;
   check_fill(value, dst.dtype());
   alignas(16) char item[16];
@@ -57,6 +65,8 @@ void fill_into(const Tensor& dst, const Scalar& value) {
 }
 
 Tensor clone_raw(const Tensor& t) {
+  if (lacks_data(t)) [[unlikely]]
+    return clone(t);
   Tensor copy = Tensor::empty_like(t, t.dtype());
   copy_into(copy, t);
   return copy;
@@ -65,6 +75,8 @@ Tensor clone_raw(const Tensor& t) {
 Tensor contiguous_raw(const Tensor& t) {
   check_elements(t);
   if (t.is_contiguous() && !(t.impl()->special & (kConj | kNeg))) return t;
+  if (lacks_data(t)) [[unlikely]]
+    return clone(t, MemoryFormat::Contiguous);
   Tensor copy = Tensor::empty(t.sizes(), t.dtype(), t.device());
   copy_into(copy, t);
   return copy;
@@ -72,6 +84,8 @@ Tensor contiguous_raw(const Tensor& t) {
 
 Tensor cast_raw(const Tensor& t, DType dtype) {
   if (t.dtype() == dtype) return t;
+  if (lacks_data(t)) [[unlikely]]
+    return to_dtype(t, dtype);
   Tensor copy = Tensor::empty_like(t, dtype);
   copy_into(copy, t);
   return copy;
@@ -206,9 +220,26 @@ const Op contiguous{OpDef{.schema = "contiguous(Tensor input, *, MemoryFormat me
         "that does."
         TABULA_EXAMPLE("torch.zeros(2, 3).t().contiguous().stride()", "(2, 1)")}};
 
+// ---- elements, and tensors that have just been made ----
+
+static Scalar run_item(const Tensor& input) { return stored_item(input); }
+static const Op local_scalar{OpDef{.schema = "_local_scalar_dense(Tensor input) -> Scalar", .run = fn<run_item>, .on = Internal, .lazy_bits = true, .batch = batch::refused}};
+static const bool item_installed = [] {
+  item_hook = [](const Tensor& t) {
+    Out out;
+    local_scalar.call(out, t);
+    return out.plain.scalar();
+  };
+  return true;
+}();
+
+static Tensor run_lift(const Tensor& input) { return input; }
+const Op lift_fresh{OpDef{.schema = "lift_fresh(Tensor(a) input) -> Tensor(a)", .run = fn<run_lift>, .on = Internal, .lazy_bits = true, .batch = batch::same}};
+
 // ---- conversion ----
 
-static Tensor run_to_copy(const Tensor& input, DType dtype, std::optional<Device> device, std::optional<MemoryFormat> format) {
+static Tensor run_to_copy(const Tensor& input, std::optional<DType> wanted, std::optional<Device> device, std::optional<MemoryFormat> format) {
+  const DType dtype = wanted.value_or(input.dtype());
   const Device target = device.value_or(input.device());
   if (!target.is_cpu() && !target.is_meta()) fail(ErrorKind::Assertion, "Torch not compiled with CUDA enabled");
   check_implemented(!(input.is_meta() && !target.is_meta()), "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta to a different device.");
@@ -220,7 +251,7 @@ static Tensor run_to_copy(const Tensor& input, DType dtype, std::optional<Device
 static void to_copy_vjp(Backward& b) {
   b.set(0, b.g());  // the engine casts back to the input's dtype
 }
-const Op to_dtype{OpDef{.schema = "_to_copy(Tensor input, dtype dtype, Device? device=None, MemoryFormat? memory_format=None) -> Tensor", .run = fn<run_to_copy>, .on = Internal,
+const Op to_dtype{OpDef{.schema = "_to_copy(Tensor input, dtype? dtype=None, Device? device=None, MemoryFormat? memory_format=None) -> Tensor", .run = fn<run_to_copy>, .on = Internal,
                         .lazy_bits = true, .linear = Linear::Joint, .vjp = to_copy_vjp, .node = "ToCopyBackward0", .batch = batch::formatted}};
 
 static Tensor run_type_as(const Tensor& input, const Tensor& other) { return input.dtype() == other.dtype() ? input : to_dtype(input, other.dtype()); }

@@ -31,5 +31,6 @@ extern void (*warn_hook)(const std::string& message);
 void warn(const std::string& message);
 
 extern const Op copy_, clone, contiguous, detach, to_dtype, fill_, zero_;
+extern const Op lift_fresh;  // the tensor itself: how modes learn of one made from data
 
 }  // namespace tabula

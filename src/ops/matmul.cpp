@@ -95,9 +95,11 @@ static Tensor run_mm(const Tensor& a, const Tensor& b) {
   gemm_into(c, resolved(a), resolved(b));
   return c;
 }
+// The conjugate transpose of a matrix by `t`, which subclasses that dispatch know.
+static Tensor flipped(const Tensor& matrix) { return conj_of(t(matrix)); }
 static void mm_vjp(Backward& b) {
-  if (b.needs(0)) b.set(0, mm(b.g(), adjoint(b.in(1))));
-  if (b.needs(1)) b.set(1, mm(adjoint(b.in(0)), b.g()));
+  if (b.needs(0)) b.set(0, mm(b.g(), flipped(b.in(1))));
+  if (b.needs(1)) b.set(1, mm(flipped(b.in(0)), b.g()));
 }
 const Op mm{OpDef{.schema = "mm(Tensor input, Tensor mat2) -> Tensor", .run = fn_exact_out<run_mm>, .on = Usual, .lazy_bits = true, .linear = Linear::Each, .vjp = mm_vjp, .save = in(0) | in(1), .cross_save = true,
     .batch = batch::mm, .doc =
@@ -269,8 +271,8 @@ static void addmm_vjp(Backward& b) {
   const Scalar beta = conj_of(b.arg(3).scalar()), alpha = conj_of(b.arg(4).scalar());
   if (b.needs(0)) b.set(0, beta.equals(1) ? b.g() : b.g() * beta);
   const auto scaled = [&](const Tensor& t) { return alpha.equals(1) ? t : t * alpha; };
-  if (b.needs(1)) b.set(1, scaled(mm(b.g(), adjoint(b.in(2)))));
-  if (b.needs(2)) b.set(2, scaled(mm(adjoint(b.in(1)), b.g())));
+  if (b.needs(1)) b.set(1, scaled(mm(b.g(), flipped(b.in(2)))));
+  if (b.needs(2)) b.set(2, scaled(mm(flipped(b.in(1)), b.g())));
 }
 const Op addmm{OpDef{.schema = "addmm(Tensor input, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", .run = fn_exact_out<run_addmm>, .on = Pointwise_, .lazy_bits = true, .vjp = addmm_vjp,
                      .save = in(1) | in(2),

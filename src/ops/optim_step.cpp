@@ -55,7 +55,7 @@ Call make_call(const Tensor& param) {
 }
 
 double count_up(const Tensor& step) {
-  if (step.dtype() == DType::Float32 && step.numel() == 1 && step.device().is_cpu()) {
+  if (step.dtype() == DType::Float32 && step.numel() == 1 && step.device().is_cpu() && !lacks_data(step)) {
     const float count = *step.data_as<float>() += 1;
     step.bump_version();
     return double(count);
@@ -69,6 +69,7 @@ double count_up(const Tensor& step) {
 }  // namespace
 
 Tensor sgd_step(const Tensor& param, const Tensor& grad, const Tensor& buffer, const SgdNumbers& numbers) {
+  if (steps_by_parts({&param, &grad, &buffer})) return sgd_by_parts(param, grad, buffer, numbers);
   auto call = make_call<kernels::SgdCall>(param);
   const StepLayout layout(param);
   const bool fresh = numbers.momentum != 0 && !buffer.defined();
@@ -92,6 +93,7 @@ Tensor sgd_step(const Tensor& param, const Tensor& grad, const Tensor& buffer, c
 }
 
 void adam_step(const Tensor& param, const Tensor& grad, const AdamState& state, AdamNumbers& numbers) {
+  const bool parts = steps_by_parts({&param, &grad, &state.mean, &state.square, &state.step});
   auto call = make_call<kernels::AdamCall>(param);
   const double step = count_up(state.step);
   if (step != numbers.counted) {
@@ -99,6 +101,7 @@ void adam_step(const Tensor& param, const Tensor& grad, const AdamState& state, 
     numbers.correction1 = 1 - std::pow(numbers.beta1, step);
     numbers.correction2_root = std::pow(1 - std::pow(numbers.beta2, step), 0.5);
   }
+  if (parts) return adam_by_parts(param, grad, state, numbers);
   const StepLayout layout(param);
   const Array p(param, layout), g(grad, layout), m(state.mean, layout), v(state.square, layout), top(state.peak, layout);
   call.param = p.data();

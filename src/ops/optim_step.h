@@ -24,4 +24,9 @@ struct AdamState {
 };
 void adam_step(const Tensor& param, const Tensor& grad, const AdamState& state, AdamNumbers& numbers);
 
+// The same by operations (optim_parts.cpp), where a subclass or a mode must see them; the step is counted already.
+bool steps_by_parts(std::initializer_list<const Tensor*> tensors);
+Tensor sgd_by_parts(const Tensor& param, const Tensor& grad, const Tensor& buffer, const SgdNumbers& numbers);
+void adam_by_parts(const Tensor& param, const Tensor& grad, const AdamState& state, const AdamNumbers& numbers);
+
 }  // namespace tabula

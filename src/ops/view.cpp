@@ -15,6 +15,10 @@ namespace tabula {
 
 Tensor make_view(const Tensor& base, Geometry geometry) {
   Tensor result = Tensor::alias(base, std::move(geometry));
+  mark_view(result, base);
+  return result;
+}
+void mark_view(const Tensor& result, const Tensor& base) {
   TensorImpl& impl = *result.impl();
   const TensorImpl& source = *base.impl();
   impl.view_base = source.special & kView ? source.view_base : base.ref();
@@ -22,7 +26,6 @@ Tensor make_view(const Tensor& base, Geometry geometry) {
   impl.view_kind = source.view_kind;
   if (!thread_state.grad_enabled) impl.view_kind = thread_state.inference ? ViewKind::Inference : ViewKind::NoGrad;
   impl.view_version = impl.version();
-  return result;
 }
 
 // ---- shapes ----
@@ -237,6 +240,7 @@ const Op detach{OpDef{.schema = "detach(Tensor(a) input) -> Tensor(a)", .run = f
         TABULA_EXAMPLE("torch.detach(torch.ones(2, requires_grad=True)).requires_grad", "False")}};
 
 Tensor detached_data(const Tensor& x) {
+  if (x.impl()->special & kDispatch) return detach(x);
   Tensor result = Tensor::alias(x);
   result.impl()->own_version = Ref<VersionCounter>(new VersionCounter);
   return result;

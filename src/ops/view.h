@@ -7,6 +7,7 @@ namespace tabula {
 
 // A view of `base` for autograd's in-place rules, with this geometry.
 Tensor make_view(const Tensor& base, Geometry geometry);
+void mark_view(const Tensor& result, const Tensor& base);
 
 extern const Op view, reshape, as_strided, expand, permute, transpose, t, unsqueeze, squeeze, squeeze_dims, select, slice, narrow, diagonal, unfold_dim, flatten,
     unbind, split, split_sizes, chunk, conj, view_as_real, view_as_complex, real, imag, alias_view, movedim, swapdims, detach;

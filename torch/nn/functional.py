@@ -83,6 +83,7 @@ from torch._C._nn import (
     threshold,
     unfold,
 )
+from torch._overridable import make_overridable
 
 from ._functional_activation import (
     alpha_dropout,
@@ -284,6 +285,8 @@ def assert_int_or_pair(arg, arg_name: str, message: str) -> None:
     if not isinstance(arg, int) and len(arg) != 2:
         raise AssertionError(message.format(arg_name))
 
+
+make_overridable(globals(), __all__)
 
 _SCALED = (
     "BroadcastingList1", "BroadcastingList2", "BroadcastingList3", "DType", "ScalingType", "SwizzleType",

@@ -6,6 +6,7 @@ import math
 import warnings
 
 import torch
+from torch._overridable import make_overridable
 
 Tensor = torch.Tensor
 
@@ -283,3 +284,5 @@ kaiming_uniform = _deprecated(kaiming_uniform_)
 kaiming_normal = _deprecated(kaiming_normal_)
 orthogonal = _deprecated(orthogonal_)
 sparse = _deprecated(sparse_)
+
+make_overridable(globals(), ("constant_", "kaiming_uniform_", "normal_", "uniform_"))

@@ -19,8 +19,10 @@ class _Later:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         from importlib import import_module
+        from types import FunctionType
 
         from torch._lazy import LOADING
+        from torch._overridable import overridable
 
         module, _, attribute = self.place.partition(":")
         with LOADING:
@@ -30,6 +32,8 @@ class _Later:
         if function is None:
             function = _in_place(self.name, getattr(source, self.name.removesuffix("_")))
         function = numpy_names(function)
+        if type(function) is FunctionType:
+            function = overridable(function)
         setattr(self.owner, self.name, function)
         return function if instance is None else function.__get__(instance, owner)
 

@@ -30,6 +30,7 @@ __all__ = [
 
 _MODULES = frozenset(
     """
+    _device _python_dispatch _pytree
     backend_registration benchmark checkpoint collect_env cpp_backtrace cpp_extension data
     deterministic dlpack flop_counter hooks
     model_zoo module_tracker tensorboard throughput_benchmark weak
