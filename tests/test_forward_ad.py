@@ -153,3 +153,15 @@ def test_without_a_level():
         dual([1.0], [1.0])
     x = torch.ones(1)
     assert fwd.unpack_dual(x) == (x, None)
+
+
+def test_tangents_that_are_no_adjoints_of_gradients(level):
+    # recorded: a gradient by a Hermitian or triangular matrix stays one, a tangent counts as it is
+    a = fwd.make_dual(torch.tensor([[4.0, 2.0], [2.0, 5.0]]), torch.tensor([[1.0, 0.0], [2.0, 1.0]]))
+    assert torch.allclose(tangent(torch.linalg.cholesky(a)), torch.tensor([[0.25, 0.0], [0.875, 0.0625]]))
+    assert torch.allclose(tangent(torch.linalg.cholesky(a, upper=True)), torch.tensor([[0.25, 0.875], [0.0, 0.0625]]))
+    b = torch.tensor([[2.0], [4.0]])
+    upper = fwd.make_dual(torch.tensor([[2.0, 1.0], [0.0, 4.0]]), torch.tensor([[1.0, 1.0], [1.0, 1.0]]))
+    assert torch.allclose(tangent(torch.triangular_solve(b, upper)[0]), torch.tensor([[-0.5625], [-0.375]]))
+    x = fwd.make_dual(torch.tensor([-30.0, 0.0], dtype=torch.float64), torch.tensor([1.0, 0.0], dtype=torch.float64))
+    assert tangent(torch.logcumsumexp(x, 0))[0].item() == pytest.approx(0.4834076468946147)

@@ -47,9 +47,18 @@ Tensor cholesky_gradient(const Tensor& g, const Tensor& result, bool upper) {
   return upper ? adjoint(gradient) : gradient;
 }
 void cholesky_vjp(Backward& b) { b.set(0, cholesky_gradient(b.g(), b.out(), b.flag(1))); }
+// The gradient is that of a Hermitian matrix; a tangent counts as it is, as in PyTorch.
+void cholesky_jvp(Forward& f) {
+  const bool upper = f.flag(1);
+  const Tensor low = upper ? adjoint(f.out()) : f.out();
+  const Tensor half = linalg_solve_triangular(low, f.tangent(0), false, true, false);
+  const Tensor middle = linalg_solve_triangular(adjoint(low), half, true, false, false);
+  const Tensor tangent = matmul(low, tril(middle, -1) + diagonal_matrix(diagonal_of(middle)) * Scalar(0.5));
+  f.set(0, upper ? adjoint(tangent) : tangent);
+}
 
 const Op cholesky_ex{OpDef{.schema = "linalg_cholesky_ex(Tensor input, *, bool upper=False, bool check_errors=False) -> (Tensor L, Tensor info)",
-                           .run = fn_exact_out<run_cholesky_ex>, .on = Linalg | OutForm | Internal, .vjp = cholesky_vjp, .save = out(), .nondiff = 2, .batch = batch::decomposition,
+                           .run = fn_exact_out<run_cholesky_ex>, .on = Linalg | OutForm | Internal, .jvp = cholesky_jvp, .vjp = cholesky_vjp, .save = out(), .nondiff = 2, .batch = batch::decomposition,
                              .doc = "The Cholesky factor, and for each matrix 0 or the order of its first minor that is not positive definite.\n\n"
                                   "Args: input (..., n, n), floating or complex; upper: U with U^H U instead of L with L L^H; check_errors. Returns L (..., n, n) and info (...), int32."
                                   TABULA_EXAMPLE("torch.linalg.cholesky_ex(torch.eye(2)).info", "tensor(0, dtype=torch.int32)")}};
@@ -72,7 +81,7 @@ Tensor run_cholesky(const Tensor& a, bool upper) {
   return result;
 }
 constexpr ResultNames kCholesky{"cholesky", {"result"}}, kCholeskySolve{"cholesky_solve", {"result"}}, kCholeskyInverse{"cholesky_inverse", {"result"}};
-const Op cholesky{OpDef{.schema = "cholesky(Tensor input, bool upper=False) -> Tensor", .run = fn_castable_out<run_cholesky, &kCholesky>, .on = Usual, .vjp = cholesky_vjp, .save = out(), .batch = batch::decomposition,
+const Op cholesky{OpDef{.schema = "cholesky(Tensor input, bool upper=False) -> Tensor", .run = fn_castable_out<run_cholesky, &kCholesky>, .on = Usual, .jvp = cholesky_jvp, .vjp = cholesky_vjp, .save = out(), .batch = batch::decomposition,
                              .doc = "The Cholesky factor (deprecated: use torch.linalg.cholesky)."
                         TABULA_EXAMPLE("torch.cholesky(torch.tensor([[4.]]))", "tensor([[2.]])")}};
 

@@ -92,9 +92,21 @@ void triangular_solve_vjp(Backward& b) {
   if (b.needs(1) && b.has_g(1)) g_a = g_a.defined() ? g_a + b.g(1) : b.g(1);
   if (g_a.defined()) b.set(1, g_a);
 }
+// Both triangles of a tangent of A count, as in PyTorch.
+void triangular_solve_jvp(Forward& f) {
+  const bool upper = f.flag(2), transpose = f.flag(3), unit = f.flag(4);
+  const Tensor &a = f.in(1), &t_a = f.tangent(1);
+  Tensor right = f.tangent(0);
+  if (t_a.defined()) {
+    const Tensor change = matmul(transpose ? matrix_T(t_a) : t_a, f.out(0));
+    right = right.defined() ? right - change : -change;
+    f.set(1, t_a);
+  }
+  f.set(0, linalg_solve_triangular(transpose ? matrix_T(a) : a, right, upper != transpose, true, unit));
+}
 const Op triangular_solve{OpDef{
     .schema = "triangular_solve(Tensor input, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False) -> (Tensor solution, Tensor cloned_coefficient)",
-    .run = fn_exact_out<run_triangular_solve>, .on = Usual, .vjp = triangular_solve_vjp, .save = in(1) | out(0), .batch = batch::matrices,
+    .run = fn_exact_out<run_triangular_solve>, .on = Usual, .jvp = triangular_solve_jvp, .vjp = triangular_solve_vjp, .save = in(1) | out(0), .batch = batch::matrices,
                              .doc = "Solves A X = input for a triangular A (deprecated: use torch.linalg.solve_triangular). Returns X and a copy of A."
     TABULA_EXAMPLE("torch.triangular_solve(torch.tensor([[6.]]), torch.tensor([[2.]])).solution", "tensor([[3.]])")}};
 
