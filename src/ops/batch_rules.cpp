@@ -1,4 +1,6 @@
 // The batch rules that many rows share.
+#include <unordered_map>
+
 #include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
@@ -189,13 +191,23 @@ void loss(Batched& b) {
   b.give(0, reduction == 1 ? mean_dim(flat, IntList(one)) : sum_dim(flat, IntList(one)));
 }
 
-void whole(Batched& b) {
-  const Op* by_dim = nullptr;
-  for (const Op* op : all_ops()) {
-    if (op->schema.base_name != b.op.schema.base_name || op->schema.params[0].type.type != Type::Tensor) continue;
-    for (const Param& p : op->schema.params)
-      if (p.name == "dim" && (!by_dim || p.type.list)) by_dim = op;
+namespace {
+// The overload with `dim`, preferably a list, of a reduction of everything.
+const Op& by_dim_of(const Op& op) {
+  static thread_local std::unordered_map<const Op*, const Op*> known;
+  const Op*& found = known[&op];
+  if (found) return *found;
+  for (const Op* other : all_ops()) {
+    if (other->schema.base_name != op.schema.base_name || other->schema.params[0].type.type != Type::Tensor) continue;
+    for (const Param& p : other->schema.params)
+      if (p.name == "dim" && (!found || p.type.list)) found = other;
   }
+  return *found;
+}
+}  // namespace
+
+void whole(Batched& b) {
+  const Op* by_dim = &by_dim_of(b.op);
   Value values[kMaxParams];
   for (size_t k = 0; k < by_dim->schema.params.size(); k++) {
     const int own = b.find(by_dim->schema.params[k].name);
