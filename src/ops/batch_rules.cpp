@@ -114,7 +114,9 @@ void dims(Batched& b) {
   for (uint8_t i : b.op.schema.tensor_params)
     if (sizes < 0 && b.is_tensor(i) && b.rank(i) == 0) b.set(i, tabula::unsqueeze(b.in(i), int64_t(1)));
   const int64_t rank = sizes < 0 ? b.rank(first) : int64_t(b.args[sizes].ints().size());
+  const bool scalar = sizes >= 0 && rank == 0;  // of a tensor without dimensions: its elements are a row
   if (sizes >= 0) prepend_size(b);
+  if (scalar) b.set(sizes, IntList(Dims{b.size, 1}));
   bool joined = false;
   const bool reduces = b.find("keepdim") >= 0 || b.op.schema.base_name == "count_nonzero";  // no dimensions stand for all
   for (size_t i = 0; i < b.op.schema.params.size(); i++) {
@@ -141,7 +143,7 @@ void dims(Batched& b) {
   for (int k = 0; k < b.out.count; k++) {
     Tensor& result = b.out[k];
     if (!result.defined()) continue;
-    if (lifted && result.dim() > 1 && result.sizes()[1] == 1) {
+    if ((lifted || scalar) && result.dim() > 1 && result.sizes()[1] == 1) {
       result = squeeze_dims(result, IntList(Dims{1}));
     } else if (joined && !lifted && result.dim() > 1) {  // keepdim
       Dims ones(rank + 1, 1);
