@@ -283,6 +283,7 @@ void group_norm_backward(Batched& b) {
 
 void batch_norm(Batched& b) {
   if (b.size == 0 && b.form == Form::Plain) return b.run_none();
+  if (b.rank(0) < 2) return b.run_each();  // without channels, and then without elements
   const bool training = b.args[5].flag();
   bool only_input = b.batched(0);
   for (int i : {1, 2, 3, 4}) only_input &= !(b.is_tensor(i) && b.batched(i));
@@ -317,6 +318,7 @@ void batch_norm(Batched& b) {
 
 void batch_norm_backward(Batched& b) {
   if (b.size == 0 && b.form == Form::Plain) return b.run_none();
+  if (b.rank(0) < 2) return b.run_each();  // without channels, and then without elements
   for (int i : {0, 1}) b.set(i, channels_joined(b.spread(i)));
   for (int i : {2, 3, 4})
     if (b.is_tensor(i)) b.set(i, contiguous(shaped(b.spread(i), Dims{b.size * b.in(i).sizes().back()})));

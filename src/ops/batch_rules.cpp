@@ -116,7 +116,10 @@ void dims(Batched& b) {
   const int64_t rank = sizes < 0 ? b.rank(first) : int64_t(b.args[sizes].ints().size());
   const bool scalar = sizes >= 0 && rank == 0;  // of a tensor without dimensions: its elements are a row
   if (sizes >= 0) prepend_size(b);
-  if (scalar) b.set(sizes, IntList(Dims{b.size, 1}));
+  if (scalar) {
+    b.set(sizes, IntList(Dims{b.size, 1}));
+    b.set(first, tabula::unsqueeze(b.in(first), int64_t(1)));
+  }
   bool joined = false;
   const bool reduces = b.find("keepdim") >= 0 || b.op.schema.base_name == "count_nonzero";  // no dimensions stand for all
   for (size_t i = 0; i < b.op.schema.params.size(); i++) {
