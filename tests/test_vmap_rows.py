@@ -131,3 +131,21 @@ def test_every_row_has_a_rule():
     assert sorted({schema.split("(")[0].split(".")[0] for schema, kind in rules.items() if kind == "one by one"}) == [
         "bincount", "embedding_renorm_", "histc", "linspace", "logspace", "nonzero_static", "repeat_interleave",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", test_autograd_laws.CALLS)
+def test_gradients_of_a_batch_of_weights(call):
+    code = compile(call, "<call>", "eval")
+    leaves = {name: LEAVES[name].clone().requires_grad_() for name in test_autograd_laws.used(call)}
+    out = eval(code, {**OTHERS, **leaves})
+    if out.grad_fn is None:
+        return
+    generator = torch.Generator().manual_seed(5)
+    weights = torch.randn(SIZE, *out.shape, dtype=out.dtype, generator=generator)
+    one_by_one = [torch.autograd.grad(out, leaves.values(), w, retain_graph=True, allow_unused=True) for w in weights]
+    with warnings.catch_warnings():
+        strict(call)
+        together = torch.autograd.grad(out, leaves.values(), weights, allow_unused=True, is_grads_batched=True)
+    for name, rows, batch in zip(leaves, zip(*one_by_one, strict=True), together, strict=True):
+        if batch is not None:
+            torch.testing.assert_close(batch, torch.stack(rows), msg=lambda m, name=name: f"{call}, {name}: {m}")

@@ -40,11 +40,12 @@ Batched::Batched(const Call& call, int64_t examples, Randomness how)
       set_list(i, std::move(list), true);
     }
   }
-  check(target() < 0 || batched(target()) || !any_batched(), "vmap: ", op.def.kernel >= 0 || &op == &copy_ ? std::string("inplace arithmetic") : concat(op.schema.base_name, op.schema.mutated < 0 ? "_" : ""),
-        "(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args that has more elements than `self`. This happened due to "
-        "`other` being vmapped over but `self` not being vmapped over in a vmap. Please try to use out-of-place operators instead of ",
-        op.def.kernel >= 0 || &op == &copy_ ? std::string("inplace arithmetic") : concat(op.schema.base_name, op.schema.mutated < 0 ? "_" : ""),
-        ". If said operator is being called inside the PyTorch framework, please file a bug report instead.");
+  if (target() < 0 || batched(target()) || !any_batched()) return;
+  const bool arithmetic = op.def.kernel >= 0 || &op == &copy_;
+  const std::string name = arithmetic ? "inplace arithmetic" : concat(op.schema.base_name, op.schema.mutated < 0 ? "_" : "");
+  fail(ErrorKind::Runtime, "vmap: ", name, "(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args that has more elements than `self`. "
+       "This happened due to `other` being vmapped over but `self` not being vmapped over in a vmap. Please try to use out-of-place operators instead of ", name,
+       ". If said operator is being called inside the PyTorch framework, please file a bug report instead.");
 }
 
 int Batched::find(std::string_view name) const {

@@ -237,7 +237,9 @@ void index_write(Batched& b) {
     if (b.is_tensor(3)) {
       Tensor value = to_dtype(b.spread(3), x.dtype());
       while (value.dim() < x.dim()) value = tabula::unsqueeze(value, int64_t(1));
-      result = scatter(x, dim, at, tabula::expand(value, at.sizes()));
+      // a position that the index names twice counts once for the value's gradient
+      const Tensor mask = scatter_value(zeros_raw(x.sizes(), DType::Bool, x.device()), dim, at, Scalar(true));
+      result = where(mask, value, x);
     } else {
       result = scatter_value(x, dim, at, b.args[3]);
     }

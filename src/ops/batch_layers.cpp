@@ -206,7 +206,7 @@ void row_norm_backward(Batched& b) {
   const Wanted wanted(b.args[6]);
   const int64_t rank = b.rank(1);
   for (int i : {0, 1, 3, 4})
-    if (b.is_tensor(i)) b.spread_in(i);
+    if (b.is_tensor(i)) b.set(i, i < 3 ? b.spread(i) : contiguous(b.spread(i)), true);  // the kernel reads statistics as they lie
   const Tensor grad = b.in(0), x = b.in(1), rstd = b.in(4);
   Tensor weight;
   const DType parameter = b.is_tensor(2) ? b.in(2).dtype() : x.dtype();
@@ -254,7 +254,7 @@ void group_norm(Batched& b) {
 void group_norm_backward(Batched& b) {
   if (b.size == 0 && b.form == Form::Plain) return b.run_none();
   const Wanted wanted(b.args[6]);
-  for (int i : {0, 1, 3, 4}) b.spread_in(i);
+  for (int i : {0, 1, 3, 4}) b.set(i, i < 3 ? b.spread(i) : contiguous(b.spread(i)), true);
   const Tensor grad = b.in(0), x = b.in(1), mean = b.in(3), rstd = b.in(4);
   const int64_t rank = b.rank(1), groups = b.args[5].integer();
   const DType parameter = b.is_tensor(2) ? b.in(2).dtype() : x.dtype();
@@ -283,6 +283,7 @@ void group_norm_backward(Batched& b) {
 
 void batch_norm(Batched& b) {
   if (b.size == 0 && b.form == Form::Plain) return b.run_none();
+  if (b.rank(0) < 2) return b.run_each();  // without channels, and then without elements
   const bool training = b.args[5].flag();
   bool only_input = b.batched(0);
   for (int i : {1, 2, 3, 4}) only_input &= !(b.is_tensor(i) && b.batched(i));
@@ -317,9 +318,10 @@ void batch_norm(Batched& b) {
 
 void batch_norm_backward(Batched& b) {
   if (b.size == 0 && b.form == Form::Plain) return b.run_none();
+  if (b.rank(0) < 2) return b.run_each();  // without channels, and then without elements
   for (int i : {0, 1}) b.set(i, channels_joined(b.spread(i)));
   for (int i : {2, 3, 4})
-    if (b.is_tensor(i)) b.set(i, shaped(b.spread(i), Dims{b.size * b.in(i).sizes().back()}));
+    if (b.is_tensor(i)) b.set(i, contiguous(shaped(b.spread(i), Dims{b.size * b.in(i).sizes().back()})));
   b.run();
   if (b.out[0].defined()) b.give(0, channels_parted(b, b.out[0]));
   for (int k : {1, 2})
@@ -339,7 +341,7 @@ struct Classes {
     index = where(counts, given, Scalar(int64_t(0)));
     weight = to_dtype(counts, dtype);
     if (!b.is_tensor(weight_at)) return;
-    const Tensor table = b.spread(weight_at);
+    const Tensor table = detach(b.spread(weight_at));  // weights have no gradient
     const Dims flat{b.size, -1};
     const Tensor at = index.dim() == 1 ? tabula::unsqueeze(index, int64_t(1)) : flatten(index, int64_t(1), int64_t(-1));
     weight = weight * shaped(gather(table, int64_t(1), at), Dims(index.sizes()));

@@ -1,4 +1,6 @@
 // The batch rules that many rows share.
+#include <unordered_map>
+
 #include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
@@ -112,7 +114,12 @@ void dims(Batched& b) {
   for (uint8_t i : b.op.schema.tensor_params)
     if (sizes < 0 && b.is_tensor(i) && b.rank(i) == 0) b.set(i, tabula::unsqueeze(b.in(i), int64_t(1)));
   const int64_t rank = sizes < 0 ? b.rank(first) : int64_t(b.args[sizes].ints().size());
+  const bool scalar = sizes >= 0 && rank == 0;  // of a tensor without dimensions: its elements are a row
   if (sizes >= 0) prepend_size(b);
+  if (scalar) {
+    b.set(sizes, IntList(Dims{b.size, 1}));
+    b.set(first, tabula::unsqueeze(b.in(first), int64_t(1)));
+  }
   bool joined = false;
   const bool reduces = b.find("keepdim") >= 0 || b.op.schema.base_name == "count_nonzero";  // no dimensions stand for all
   for (size_t i = 0; i < b.op.schema.params.size(); i++) {
@@ -139,7 +146,7 @@ void dims(Batched& b) {
   for (int k = 0; k < b.out.count; k++) {
     Tensor& result = b.out[k];
     if (!result.defined()) continue;
-    if (lifted && result.dim() > 1 && result.sizes()[1] == 1) {
+    if ((lifted || scalar) && result.dim() > 1 && result.sizes()[1] == 1) {
       result = squeeze_dims(result, IntList(Dims{1}));
     } else if (joined && !lifted && result.dim() > 1) {  // keepdim
       Dims ones(rank + 1, 1);
@@ -189,13 +196,23 @@ void loss(Batched& b) {
   b.give(0, reduction == 1 ? mean_dim(flat, IntList(one)) : sum_dim(flat, IntList(one)));
 }
 
-void whole(Batched& b) {
-  const Op* by_dim = nullptr;
-  for (const Op* op : all_ops()) {
-    if (op->schema.base_name != b.op.schema.base_name || op->schema.params[0].type.type != Type::Tensor) continue;
-    for (const Param& p : op->schema.params)
-      if (p.name == "dim" && (!by_dim || p.type.list)) by_dim = op;
+namespace {
+// The overload with `dim`, preferably a list, of a reduction of everything.
+const Op& by_dim_of(const Op& op) {
+  static thread_local std::unordered_map<const Op*, const Op*> known;
+  const Op*& found = known[&op];
+  if (found) return *found;
+  for (const Op* other : all_ops()) {
+    if (other->schema.base_name != op.schema.base_name || other->schema.params[0].type.type != Type::Tensor) continue;
+    for (const Param& p : other->schema.params)
+      if (p.name == "dim" && (!found || p.type.list)) found = other;
   }
+  return *found;
+}
+}  // namespace
+
+void whole(Batched& b) {
+  const Op* by_dim = &by_dim_of(b.op);
   Value values[kMaxParams];
   for (size_t k = 0; k < by_dim->schema.params.size(); k++) {
     const int own = b.find(by_dim->schema.params[k].name);

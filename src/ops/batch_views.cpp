@@ -130,7 +130,8 @@ void stack(Batched& b) {
 // Positions in the memory of one example, which lie a constant distance apart for the next one.
 void geometry(Batched& b) {
   const int first = int(b.op.schema.params.size()) - 6;
-  for (uint8_t i : b.op.schema.tensor_params) b.spread_in(i);
+  for (uint8_t i : b.op.schema.tensor_params)
+    if (b.is_tensor(i)) b.spread_in(i);
   int64_t reach = 0, least = INT64_MAX;
   for (int part : {first, first + 3}) {
     const int64_t offset = b.args[part + 2].integer();
