@@ -232,3 +232,10 @@ def test_benchmark_timer_and_table():
     assert sum(timed.raw_times) >= 0.002 and timed.median > 0
     with pytest.raises(NotImplementedError, match="valgrind"):
         Timer("1").collect_callgrind()
+
+
+def test_modules_that_are_missing_are_missing_attributes():
+    assert not hasattr(torch.utils, "cpp_extension") and not hasattr(torch.autograd, "profiler")
+    assert torch.utils.backcompat.broadcast_warning.enabled is False
+    with pytest.raises(NotImplementedError, match="TorchScript"):
+        torch.utils.mobile_optimizer.optimize_for_mobile(None)
