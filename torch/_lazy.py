@@ -38,7 +38,7 @@ def _find(name: str) -> Any:
         module, _, attribute = NAMES[name].partition(":")
         value = getattr(import_module(f"torch.{module}"), attribute or name)
         if module.startswith("ops_py."):
-            value = import_module("torch.ops_py._common").numpy_names(value)
+            value = import_module("torch.ops_py._arguments").checked(value, name)
         if module == "nn.functional" or module.startswith("ops_py."):
             # A submodule that loaded on the way may have the same name as a function; the function is meant.
             sys.modules["torch"].__dict__[name] = value
