@@ -1,6 +1,6 @@
 """Writes the checkpoints that test_checkpoints.py reads: run it under the reference PyTorch or under this library.
 
-    REFERENCE/bin/python tests/make_checkpoint.py tests/data
+REFERENCE/bin/python tests/make_checkpoint.py tests/data
 """
 
 import collections

@@ -1,8 +1,12 @@
-"""First and second derivatives of every kind of operation agree with finite differences, at ordinary points."""
+"""First and second derivatives of every kind of operation agree with finite differences, at ordinary points; forward
+mode is the adjoint of reverse mode there and at the edges: zeros, ties, nothing at all, repeated eigenvalues."""
+
+import math
 
 import pytest
 
 import torch
+import torch.autograd.forward_ad as fwd
 import torch.nn.functional as F
 
 # Source text over x, y (2, 3), p positive, u in (-1, 1), v (3,), s (3, 3) well conditioned, b, d (2, 2, 3), img
@@ -83,6 +87,99 @@ def test_derivatives(call):
     def f(*values):
         return eval(code, OTHERS | dict(zip(names, values, strict=True)))
 
-    assert torch.autograd.gradcheck(f, leaves)
+    assert torch.autograd.gradcheck(f, leaves, check_forward_ad=True)
     if f(*leaves).grad_fn is not None:
         assert torch.autograd.gradgradcheck(f, leaves)
+
+
+def edge_points():
+    """The same names at points where derivatives are easily wrong, and over the complex numbers."""
+    empty = {name: t[:0] for name, t in LEAVES.items() if name not in "vs"}
+    nothing = {"i": OTHERS["i"][:0], "k": OTHERS["k"][:0], "t": OTHERS["t"][:0]}
+    generator = torch.Generator().manual_seed(5)
+    return {
+        "ordinary": ({}, {}),
+        "zeros": ({name: torch.zeros_like(t) for name, t in LEAVES.items()}, {}),
+        "ties": ({name: torch.full_like(t, 0.5) for name, t in LEAVES.items()}, {}),
+        "repeated": ({"s": torch.eye(3, dtype=torch.float64) * 1.5, "x": torch.eye(3, dtype=torch.float64)[:2]}, {}),
+        "empty": (empty, nothing),
+        "complex": ({n: torch.complex(t, torch.randn(t.shape, dtype=t.dtype, generator=generator) * 0.3)
+                     for n, t in LEAVES.items() if n != "c"}, {}),
+    }  # fmt: skip
+
+
+POINTS = edge_points()
+
+
+def flat(value):
+    """Return the tensors that can have derivatives in a result."""
+    parts = [value] if isinstance(value, torch.Tensor) else [t for part in value for t in flat(part)]
+    return [t for t in parts if t.is_floating_point() or t.is_complex()]
+
+
+def inner(a, b):
+    """Return the real inner product of two lists of tensors, where None stands for zeros."""
+    total = 0.0
+    for left, right in zip(a, b, strict=True):
+        if left is not None and right is not None:
+            total += (left.detach().conj() * right.detach()).sum().real.item()
+    return total
+
+
+# The variance is clamped without being recorded, which forward mode follows.
+NOT_ADJOINT = {("F.gaussian_nll_loss(x, y, p)", "zeros")}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("call", CALLS)
+def test_forward_mode_is_the_adjoint_of_reverse_mode(call):
+    for point in POINTS:
+        if (call, point) not in NOT_ADJOINT:
+            check_adjoint(call, point)
+
+
+def check_adjoint(call, point):
+    """Assert <v, J t> = <J^T v, t>, unless the call is impossible at this point or has no finite value there."""
+    names = used(call)
+    leaves, others = LEAVES | POINTS[point][0], OTHERS | POINTS[point][1]
+    code = compile(call, "<call>", "eval")
+    values = [leaves[name].clone() for name in names]
+    generator = torch.Generator().manual_seed(7)
+
+    def like(t):
+        return torch.randn(t.shape, dtype=t.dtype, generator=generator)
+
+    def f(*args):
+        return flat(eval(code, others | dict(zip(names, args, strict=True))))
+
+    wanted = [v.clone().requires_grad_() for v in values]
+    try:
+        outputs = f(*wanted)
+    except (RuntimeError, ValueError, IndexError, TypeError):
+        assert point != "ordinary", f"{call} at {point}"
+        return
+    if not all(bool(torch.isfinite(out).all()) for out in outputs):
+        return
+    outputs = [out for out in outputs if out.requires_grad]
+    directions = [like(v) for v in values]
+    weights = [like(out) for out in outputs]
+    grads = [None] * len(values)
+    try:
+        if outputs:
+            grads = torch.autograd.grad(outputs, wanted, weights, allow_unused=True)
+    except (NotImplementedError, ArithmeticError, ValueError):  # no gradient for this dtype, or a singular matrix
+        assert point != "ordinary"
+        return
+    with fwd.dual_level():
+        results = f(*[fwd.make_dual(v, t) for v, t in zip(values, directions, strict=True)])
+        tangents = [fwd.unpack_dual(out).tangent for out in results]
+    tangents = [t for t in tangents if t is not None]
+    if not outputs:
+        assert all(not t.any() for t in tangents)
+        return
+    assert [t.shape for t in tangents] == [out.shape for out in outputs]
+    assert [t.dtype for t in tangents] == [out.dtype for out in outputs]
+    left, right = inner(weights, tangents), inner(grads, directions)
+    if math.isfinite(left) or math.isfinite(right):
+        size = sum(t.abs().sum().item() for t in tangents) + 1
+        assert abs(left - right) <= 1e-9 * size, f"{call} at {point}: {left} is not {right}"

@@ -143,7 +143,7 @@ GRADIENT_CASES = {
 def test_gradients_of_coo(name):
     x, y = sample().to_sparse(), torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
     check = torch.sparse.as_sparse_gradcheck(torch.autograd.gradcheck)
-    assert check(GRADIENT_CASES[name], (x.requires_grad_(), y))
+    assert check(GRADIENT_CASES[name], (x.requires_grad_(), y), masked=True)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS[1:])
@@ -152,7 +152,7 @@ def test_gradients_of_compressed_layouts(name, layout):
     x = in_layout(sample(), layout).requires_grad_()
     y = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
     check = torch.sparse.as_sparse_gradcheck(torch.autograd.gradcheck)
-    assert check(GRADIENT_CASES[name], (x, y))
+    assert check(GRADIENT_CASES[name], (x, y), masked=True)
 
 
 def test_second_derivatives():
@@ -357,3 +357,80 @@ def test_memory_is_never_read():
         ):  # fmt: skip
             with pytest.raises((RuntimeError, TypeError, NotImplementedError, BufferError, ValueError)):
                 use(tensor)
+
+
+def test_dense_gradients_of_mm_and_its_second_derivative():
+    x = sample().to_sparse().requires_grad_()
+    y = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad((x @ y).sum(), x, create_graph=True)
+    assert gradient.layout is torch.strided
+    assert torch.allclose(gradient, y.sum(1).expand(4, 6))
+    (second,) = torch.autograd.grad(gradient.square().sum(), y)
+    assert torch.allclose(second, (8 * y.sum(1)).unsqueeze(1).expand(6, 2))
+    (left,) = torch.autograd.grad((y[:4].t() @ x).sum(), x)
+    assert torch.allclose(left, y[:4].sum(1).unsqueeze(1).expand(4, 6))
+
+
+def test_assert_close_names_the_part_that_differs():
+    x = torch.eye(3).to_sparse()
+    torch.testing.assert_close(x, x.clone())
+    for other, message in (
+        (2 * x, "Sparse COO values are not close!"),
+        (torch.ones(3, 3).to_sparse(), "The number of specified values in sparse COO tensors does not match: 3 != 9"),
+        (x.select(0, 0).unsqueeze(0), "The values for attribute 'shape' do not match"),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            torch.testing.assert_close(x, other)
+    mirrored = torch.sparse_csr_tensor([0, 1, 2, 3], [2, 1, 0], torch.ones(3), (3, 3))
+    with pytest.raises(AssertionError, match="Sparse CSR col_indices are not equal!"):
+        torch.testing.assert_close(x.to_sparse_csr(), mirrored)
+
+
+def test_legacy_types():
+    x = torch.sparse.DoubleTensor(torch.tensor([[0, 2]]), torch.tensor([1.0, 2.0]), torch.Size([3]))
+    assert x.dtype is torch.float64 and x.to_dense().tolist() == [1.0, 0.0, 2.0]
+    assert isinstance(x, torch.sparse.DoubleTensor) and not isinstance(x, torch.DoubleTensor)
+    assert x.type() == "torch.sparse.DoubleTensor" and x.type("torch.sparse.FloatTensor").dtype is torch.float32
+    assert torch.sparse.FloatTensor(2, 3).shape == (2, 3)
+    with pytest.raises(RuntimeError, match="Only CUDA tensors"):
+        torch.sparse.to_sparse_semi_structured(torch.ones(64, 64))
+
+
+def test_modules_carry_sparse_buffers():
+    class Graph(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("edges", torch.eye(3).to_sparse())
+            self.weight = nn.Parameter(torch.randn(3, 2))
+
+        def forward(self):
+            return self.edges @ self.weight
+
+    model = Graph()
+    model().sum().backward()
+    assert torch.equal(model.weight.grad, torch.ones(3, 2))
+    other = Graph()
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other(), model())
+    assert model.double()().dtype is torch.float64 and model.edges.is_sparse
+
+
+def test_meta_tensors_keep_the_pattern_only():
+    x = torch.eye(3).to_sparse().to("meta")
+    assert x.is_sparse and x.is_meta and x.shape == (3, 3)
+    assert "size=(3, 3), layout=torch.sparse_coo" in repr(x)
+
+
+def test_gradcheck_takes_sparse_inputs():
+    x, y = sample().to_sparse().requires_grad_(), torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda a, b: torch.sparse.mm(a, b), (x, y), masked=True)
+    assert torch.autograd.gradcheck(torch.mm, (x, y), masked=False)
+    with pytest.raises(ValueError, match="Sparse output is not supported at gradcheck yet"):
+        torch.autograd.gradcheck(lambda a: a * 2, (x,))
+
+
+def test_graph_nodes_are_named_after_operations():
+    x = torch.eye(2).to_sparse().requires_grad_()
+    names = [t.grad_fn.name() for t in (x * 2, x + x, x.sin(), x.t(), x.to_dense(), torch.cat([x, x]))]
+    assert names == ["MulBackward0", "AddBackward0", "SinBackward0", "TBackward0", "ToDenseBackward0", "CatBackward0"]
+    assert "grad_fn=<MulBackward0>" in repr(x * 2)

@@ -51,7 +51,8 @@ globals().update({_n: _v for _n, _v in vars(_C).items() if isinstance(_v, (dtype
 globals().update({_n: _v for _n, _v in vars(_C._VariableFunctions).items() if not _n.startswith("__")})
 globals().update(
     float=_C.float32, double=_C.float64, half=_C.float16, short=_C.int16, int=_C.int32, long=_C.int64,
-    chalf=_C.complex32, cfloat=_C.complex64, cdouble=_C.complex128, legacy_contiguous_format=_C.contiguous_format,
+    chalf=_C.complex32, cfloat=_C.complex64, cdouble=_C.complex128, bit=_C.uint1,
+    legacy_contiguous_format=_C.contiguous_format,
 )  # fmt: skip
 
 from . import _tensor, _utils, storage  # noqa: E402

@@ -70,13 +70,6 @@ NAMES = {
         sparse_csr_tensor
         """,
     ),
-    **_at("sparse._products", "dsmm hsmm hspmm saddmm smm spmm sspaddmm"),
-    **_at(
-        "sparse._methods",
-        """
-        ccol_indices_copy col_indices_copy crow_indices_copy indices_copy resize_as_sparse_ row_indices_copy values_copy
-        """,
-    ),
     **_at("_streams", "AcceleratorError Event FatalError Stream"),
     **_at(
         "amp._state",

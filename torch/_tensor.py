@@ -468,6 +468,11 @@ def _has_names(self: Any) -> bool:
     return False
 
 
+def _to_sparse_coo(self: Any) -> Any:
+    """The tensor in the layout torch.sparse_coo."""
+    return self.to_sparse()
+
+
 def _unsupported(name: str, reason: str) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"Tensor.{name} is not available: {reason}")
@@ -532,6 +537,7 @@ _OPTIONAL: dict[str, Any] = {
     "share_memory_": _share_memory,
     "split": _split,
     "stft": _stft,
+    "to_sparse_coo": _to_sparse_coo,
     "unflatten": _unflatten,
     "unique": _unique,
     "unique_consecutive": _unique_consecutive,

@@ -226,7 +226,8 @@ def _default_complex_dtype(default: Any) -> Any:
 
 def _sparse_text(tensor: Any, indent: int, suffixes: list[str], default_dtype: bool) -> str:
     suffixes.append("size=" + str(tuple(tensor.shape)))
-    suffixes.append(f"nnz={tensor._nnz()}")
+    if not tensor.is_meta:
+        suffixes.append(f"nnz={tensor._nnz()}")
     if not default_dtype:
         suffixes.append(f"dtype={tensor.dtype}")
     layout = tensor.layout
@@ -241,8 +242,8 @@ def _sparse_text(tensor: Any, indent: int, suffixes: list[str], default_dtype: b
     parts = []
     for name, part in named:
         prefix = f"{name}=tensor("
-        text = _tensor_str(part, indent + len(prefix))
-        extra = "" if part.numel() else f", size={tuple(part.shape)}"
+        text = "..." if part.is_meta else _tensor_str(part, indent + len(prefix))
+        extra = "" if part.numel() and not part.is_meta else f", size={tuple(part.shape)}"
         parts.append(prefix + text + extra + ")")
     return (",\n" + " " * indent).join(parts)
 
@@ -254,7 +255,7 @@ def _content(tensor: Any, indent: int, suffixes: list[str], contents: str | None
     if tensor.device.type != "cpu":
         suffixes.append(f"device='{tensor.device}'")
     strided = tensor.layout is torch.strided
-    if not strided and contents is None and not tensor.is_meta:
+    if not strided and contents is None:
         return _sparse_text(tensor, indent, suffixes, default_dtype)
     if tensor.is_meta:
         suffixes.append("size=" + str(tuple(tensor.shape)))

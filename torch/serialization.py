@@ -42,6 +42,22 @@ __all__ = [
     "skip_data",
 ]
 
+_NAMES = frozenset(
+    """
+    StorageType check_module_version_greater_or_equal mkdtemp normalize_storage_type storage_to_tensor_type
+    validate_cuda_device validate_hpu_device
+    """.split()
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        from . import _checkpoint_names
+
+        return getattr(_checkpoint_names, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 DEFAULT_PROTOCOL = 2
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001

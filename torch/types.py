@@ -7,8 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import IO, Any, TypeAlias
 
-import torch
-from torch import Tensor
+from torch import Size, SymBool, SymFloat, SymInt, Tensor
 from torch import device as _device_type
 from torch import dtype as _dtype_type
 from torch import layout as _layout_type
@@ -22,7 +21,7 @@ _complex: TypeAlias = builtins.complex
 _dtype: TypeAlias = _dtype_type
 _device: TypeAlias = _device_type
 _layout: TypeAlias = _layout_type
-_size: TypeAlias = torch.Size | list[builtins.int] | tuple[builtins.int, ...]
+_size: TypeAlias = Size | list[builtins.int] | tuple[builtins.int, ...]
 
 Number: TypeAlias = builtins.int | builtins.float | builtins.bool
 _Number = (builtins.int, builtins.float, builtins.bool)
@@ -31,3 +30,4 @@ FileLike: TypeAlias = str | os.PathLike[str] | IO[bytes]
 IntLikeType: TypeAlias = builtins.int
 TensorOrTensors: TypeAlias = Tensor | Sequence[Tensor]
 Storage: TypeAlias = Any
+py_sym_types = (SymInt, SymFloat, SymBool)

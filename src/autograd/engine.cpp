@@ -62,6 +62,8 @@ class Run {
   uint32_t find(const Node* node) const { return owns_scratch_ ? node->run_index : map_.at(node); }
   bool known(const Node* node) const { return owns_scratch_ ? node->run_id == id_ : map_.count(node) != 0; }
 
+  // Where the caller knows that the captures are newer than what lies behind an edge.
+  bool followed(const Edge& edge) const { return edge.node && edge.node->sequence >= request_.since; }
   void discover();
   void mark_needed();
   void run_task(uint32_t index);
@@ -89,7 +91,7 @@ void Run::discover() {
     stack.pop_back();
     const Node& node = *tasks_[index].node;
     for (const Edge& edge : node.next) {
-      if (!edge.node) continue;
+      if (!followed(edge)) continue;
       const uint32_t child = task_of(edge.node, fresh);
       tasks_[child].dependencies++;
       if (fresh) stack.push_back(child);
@@ -117,7 +119,7 @@ void Run::mark_needed() {
       const auto& next = tasks_[index].node->next;
       if (position < next.size()) {
         const Edge& edge = next[position++];
-        if (!edge.node) continue;
+        if (!followed(edge)) continue;
         const uint32_t child = find(edge.node.get());
         if (!state[child]) {
           state[child] = 1;
@@ -126,7 +128,7 @@ void Run::mark_needed() {
       } else {
         Task& task = tasks_[index];
         for (const Edge& edge : next) {
-          if (!edge.node) continue;
+          if (!followed(edge)) continue;
           const Task& child = tasks_[find(edge.node.get())];
           task.needed |= child.needed || !child.captures.empty();
         }
@@ -251,7 +253,7 @@ void Run::run_task(uint32_t index) {
   grads.clear();
   for (size_t i = 0; i < out.size(); i++) {
     const Edge& edge = node->next[i];
-    if (!edge.node) continue;
+    if (!followed(edge)) continue;
     deliver(edge, std::move(out[i]), *node, i);
     const uint32_t child = find(edge.node.get());
     Task& task = tasks_[child];
@@ -301,7 +303,7 @@ std::vector<Tensor> run_backward(BackwardRequest request) {
   std::vector<Edge> roots;
   std::vector<Tensor> grads;
   for (size_t i = 0; i < kept.roots.size(); i++) {
-    if (!kept.roots[i].node) continue;
+    if (!kept.roots[i].node || kept.roots[i].node->sequence < kept.since) continue;
     roots.push_back(std::move(kept.roots[i]));
     grads.push_back(std::move(kept.root_grads[i]));
   }

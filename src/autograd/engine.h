@@ -11,6 +11,7 @@ struct BackwardRequest {
   bool keep_graph = false;
   bool create_graph = false;
   bool accumulate = true;       // into the leaves' .grad
+  uint64_t since = 0;           // edges to nodes of an earlier sequence number are not followed
   std::vector<Edge> captures;   // the gradients arriving here are returned; then only paths to them run
 };
 

@@ -76,6 +76,8 @@ std::string type_text(const Tensor& t) {
 
 Anomaly anomaly;
 
+uint64_t next_sequence() { return sequence_counter; }
+
 Node::Node() : sequence(sequence_counter++) {
   if (anomaly.enabled && anomaly.traceback) traceback = anomaly.traceback();
 }
@@ -278,6 +280,8 @@ AccumulateGrad::~AccumulateGrad() {
 }
 
 void AccumulateGrad::apply(std::vector<Tensor>& grads, std::vector<Tensor>&) {
+  // two backward passes may meet here: none may come between another's reading and writing of the sum
+  Restore alone(thread_state.keeps_interpreter, true);
   Tensor grad = std::move(grads[0]);
   if (!grad.defined()) return;
   Meta& m = meta(variable);
@@ -289,7 +293,7 @@ void AccumulateGrad::apply(std::vector<Tensor>& grads, std::vector<Tensor>&) {
     }
   }
   if (!m.grad.defined()) {
-    const bool same_layout = same(grad.strides(), variable.strides()) || (grad.is_contiguous() && variable.is_contiguous());
+    const bool same_layout = thread_state.any_grad_layout || same(grad.strides(), variable.strides()) || (grad.is_contiguous() && variable.is_contiguous());
     const bool sole = grad.impl()->use_count() == 1 && grad.impl()->storage->use_count() == 1 && !grad.impl()->wrapped_number;
     if (grad.impl()->special & kParts)
       m.grad = thread_state.grad_enabled ? grad : clone(detach(grad));
@@ -297,6 +301,8 @@ void AccumulateGrad::apply(std::vector<Tensor>& grads, std::vector<Tensor>&) {
       m.grad = sole && same_layout ? grad : clone(grad);
     else if (sole && same_layout && !(grad.impl()->special & (kConj | kNeg | kView)))
       m.grad = std::move(grad);
+    else if (grad.is_dual())
+      m.grad = clone(grad);
     else {
       BelowAutograd guard;
       m.grad = is_non_overlapping_and_dense(variable.sizes(), variable.strides())

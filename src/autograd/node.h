@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "autograd/tangent.h"
 #include "core/tensor.h"
 
 namespace tabula {
@@ -105,6 +106,12 @@ class Node : public RefCounted {
 
 uint64_t next_hook_id();
 
+// The sequence number that this thread's next node will have.
+uint64_t next_sequence();
+// An operation that is made of others shows its own name in the graph: `name`, which must outlive the graph, becomes that
+// of the node behind `t`, if an operation made it and it is no older than `since`.
+void show_as(const Tensor& t, const std::string& name, uint64_t since);
+
 // ---- what autograd keeps per tensor ----
 
 struct Meta : AutogradMeta {
@@ -116,7 +123,9 @@ struct Meta : AutogradMeta {
   uint32_t slot = 0;            // which result of grad_fn
   bool requires_grad = false;   // set by the user, on leaves
   bool retains_grad = false;
+  bool hides_tangent = false;   // a view that has none where its base has one
   TensorImpl* owner = nullptr;
+  Ref<Tangents> tangents;       // with kDual
   std::shared_ptr<HookList<TensorHook>> hooks;
   std::shared_ptr<HookList<AccumulatedHook>> post_accumulate;
 };

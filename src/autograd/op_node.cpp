@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "autograd/engine.h"
+#include "autograd/forward.h"
 #include "autograd/saved.h"
 #include "core/allocator.h"
 #include "core/state.h"
@@ -18,7 +19,7 @@ class OpNode final : public Node {
   static void* operator new(size_t) { return Recycler<OpNode>::take(); }
   static void operator delete(void* memory) { Recycler<OpNode>::give(memory); }
 
-  std::string name() const override { return op.node_name; }
+  std::string name() const override { return *shown; }
   void apply(std::vector<Tensor>& grads, std::vector<Tensor>& results) override;
   void release_saved() override {
     for (Item& item : saved) item.tensor.reset();
@@ -42,6 +43,7 @@ class OpNode final : public Node {
   static constexpr uint8_t kResult = 255;
 
   const Op& op;
+  const std::string* shown = &op.node_name;
   std::vector<Item> saved;
   std::vector<Shape> shapes;
   std::vector<Value> args;               // everything but tensors; lists and texts point into `arena`
@@ -135,7 +137,7 @@ void OpNode::record(const Value* call_args, bool in_place) {
     }
     if (v.is_tensor()) {
       const Tensor& t = v.tensor();
-      if (keep) saved.push_back({p, 0, SavedTensor(in_place && (p == 0 || t.is(call_args[0].tensor())) ? clone_raw(t) : t, false)});
+      if (keep) saved.push_back({p, 0, SavedTensor(in_place && (p == 0 || t.is(call_args[0].tensor())) ? snapshot(t) : t, false)});
       if (keep_shape) shapes.push_back({p, 0, Dims(t.sizes()), t.dtype()});
     } else if (list_of(v)) {
       uint8_t k = 0;
@@ -268,7 +270,9 @@ void OpNode::apply(std::vector<Tensor>& grads, std::vector<Tensor>& results) {
   op.def.vjp(formula);
 }
 
-void call_recorded(const Op& op, const Value* args, Out& result) {
+}  // namespace
+
+void record_call(const Op& op, const Value* args, Out& result, Push* push) {
   if (!op.def.vjp) {
     run_below(op, args, result);
     return;
@@ -288,10 +292,11 @@ void call_recorded(const Op& op, const Value* args, Out& result) {
       node->results.push_back({});
     }
   }
+  if (push) push->results(result);
   node->save_results(result);
 }
 
-void in_place_recorded(const Op& op, const Value* args, Out& result) {
+void record_in_place(const Op& op, const Value* args, Out& result, Push* push) {
   const int written = op.schema.mutated >= 0 ? op.schema.mutated : 0;
   const Tensor target = args[written].tensor();
   check_in_place(target);
@@ -304,11 +309,18 @@ void in_place_recorded(const Op& op, const Value* args, Out& result) {
   if (!is_differentiable(target.dtype())) return;
   if (written != 0) std::swap(node->next[0], node->next[size_t(edge_start(*node, written))]);
   rebase_history(target, Ref<Node>(node.get()));
+  if (push) push->results(result);
   node->save_results(result);
 }
 
-std::vector<Tensor> grad_of(TensorList outputs, TensorList inputs, TensorList grad_outputs) {
+namespace {
+
+void call_recorded(const Op& op, const Value* args, Out& result) { record_call(op, args, result, nullptr); }
+void in_place_recorded(const Op& op, const Value* args, Out& result) { record_in_place(op, args, result, nullptr); }
+
+std::vector<Tensor> grad_of(TensorList outputs, TensorList inputs, TensorList grad_outputs, uint64_t since) {
   BackwardRequest request;
+  request.since = since;
   request.keep_graph = request.create_graph = thread_state.grad_enabled;
   request.accumulate = false;
   for (size_t i = 0; i < outputs.size(); i++) {
@@ -323,9 +335,17 @@ const bool installed = [] {
   autograd_hooks.call = call_recorded;
   autograd_hooks.in_place = in_place_recorded;
   autograd_hooks.grad = grad_of;
+  autograd_hooks.now = next_sequence;
   autograd_hooks.set_requires_grad = set_requires_grad;
   return true;
 }();
 
 }  // namespace
+
+void show_as(const Tensor& t, const std::string& name, uint64_t since) {
+  const Meta* m = meta_if_any(t);
+  auto* node = m ? dynamic_cast<OpNode*>(m->grad_fn.get()) : nullptr;
+  if (node && node->sequence >= since) node->shown = &name;
+}
+
 }  // namespace tabula::autograd

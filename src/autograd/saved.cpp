@@ -16,6 +16,13 @@ void fail_released() {
 
 namespace {
 
+void share_tangents(const Tensor& to, const Tensor& from) {
+  if (!(from.impl()->special & kDual)) [[likely]]
+    return;
+  meta(to).tangents = meta(from).tangents;
+  to.impl()->special |= kDual;
+}
+
 // `t` as result `slot` of `node`, made anew each time: the node must never own a tensor that owns the node.
 Tensor linked(const Tensor& t, const Ref<Node>& node, uint32_t slot) {
   Tensor result = Tensor::alias(t);
@@ -23,6 +30,14 @@ Tensor linked(const Tensor& t, const Ref<Node>& node, uint32_t slot) {
   m.grad_fn = node;
   m.slot = slot;
   result.impl()->special |= kNeedsGrad;
+  share_tangents(result, t);
+  return result;
+}
+
+// An alias keeps the tensor's tangents for a derivative that is itself taken in forward mode.
+Tensor alias_with_tangents(const Tensor& t) {
+  Tensor result = Tensor::alias(t);
+  share_tangents(result, t);
   return result;
 }
 
@@ -42,7 +57,7 @@ SavedTensor::SavedTensor(const Tensor& tensor, bool is_output) : version_(tensor
     packed_ = saved_hooks.pack(Tensor::alias(tensor));
     return;
   }
-  tensor_ = is_output ? Tensor::alias(tensor) : tensor;
+  tensor_ = is_output ? alias_with_tangents(tensor) : tensor;
 }
 
 void SavedTensor::pack_with(void* (*pack)(const Tensor&, void* context), void* context) {

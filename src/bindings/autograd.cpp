@@ -282,15 +282,12 @@ PyObject* swap_tensors(PyObject*, PyObject* args) {
   PyObject *a, *b;
   if (!PyArg_ParseTuple(args, "O!O!:_swap_tensors", tensor_type, &a, tensor_type, &b)) return nullptr;
   auto &ta = reinterpret_cast<PyTensor*>(a)->tensor, &tb = reinterpret_cast<PyTensor*>(b)->tensor;
+  hold_by_python(a);
+  hold_by_python(b);
   std::swap(ta, tb);
   ta.impl()->python = a;
   tb.impl()->python = b;
   Py_RETURN_NONE;
-}
-
-PyObject* no_forward_mode(PyObject*, PyObject*) {
-  PyErr_SetString(PyExc_NotImplementedError, "forward-mode automatic differentiation is not supported; use torch.autograd.functional.jvp, or the reverse mode");
-  return nullptr;
 }
 
 PyMethodDef functions[] = {
@@ -300,10 +297,6 @@ PyMethodDef functions[] = {
     {"_will_engine_execute_node", will_execute, METH_O, nullptr},
     {"_current_graph_task_id", current_task, METH_NOARGS, nullptr},
     {"_swap_tensors", swap_tensors, METH_VARARGS, nullptr},
-    {"_enter_dual_level", no_forward_mode, METH_VARARGS, nullptr},
-    {"_exit_dual_level", no_forward_mode, METH_VARARGS, nullptr},
-    {"_make_dual", no_forward_mode, METH_VARARGS, nullptr},
-    {"_unpack_dual", no_forward_mode, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 
 template <class Call, class F>
@@ -366,6 +359,7 @@ void add_autograd(PyObject* module) {
   add_saved_hooks(module);
   add_grad_modes(module);
   add_torch_function(module);
+  add_forward_mode(module);
   add_functions(module, functions);
 }
 

@@ -64,6 +64,7 @@ void add_function_nodes(PyObject* module);
 void add_saved_hooks(PyObject* module);
 void add_grad_modes(PyObject* module);
 void add_torch_function(PyObject* module);
+void add_forward_mode(PyObject* module);
 PyMethodDef torch_function_method();  // Tensor.__torch_function__
 
 }  // namespace tabula::py

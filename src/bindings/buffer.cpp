@@ -139,6 +139,14 @@ Tensor tensor_from_buffer(PyObject* buffer, DType dtype, int64_t count, int64_t 
         "write to the underlying (supposedly non-writable) buffer using the tensor. You may want to copy the buffer to "
         "protect its data or make it writable before converting it to a tensor. This type of warning will be "
         "suppressed for the rest of this program.");
+  if (reinterpret_cast<uintptr_t>(storage->data() + offset) % size_t(std::min<int64_t>(size, 8))) {
+    // processors other than x86 trap on such an address, and compilers may assume that there is none
+    if (static bool warned = false; writable && !std::exchange(warned, true))
+      warn_user("The given buffer does not start at a multiple of the element size in memory, so its data is copied: writes to the tensor do not reach it.");
+    Tensor copy = Tensor::empty({{count}}, dtype);
+    std::memcpy(copy.data(), storage->data() + offset, size_t(count * size));
+    return copy;
+  }
   if (offset % size == 0) return Tensor::over(std::move(storage), dtype, {Dims{count}, Dims{1}, offset / size});
   // offsets of tensors count elements, so one that falls between them moves the storage's start
   Storage* whole = storage.release();

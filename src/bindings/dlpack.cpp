@@ -62,7 +62,8 @@ constexpr Code kCodes[] = {
     {DType::UInt8, 1, 8},      {DType::UInt16, 1, 16},      {DType::UInt32, 1, 32},      {DType::UInt64, 1, 64},
     {DType::Float16, 2, 16},   {DType::Float32, 2, 32},     {DType::Float64, 2, 64},     {DType::BFloat16, 4, 16},
     {DType::Complex32, 5, 32}, {DType::Complex64, 5, 64},   {DType::Complex128, 5, 128}, {DType::Bool, 6, 8},
-    {DType::Float8E4M3, 10, 8}, {DType::Float8E5M2, 12, 8}};
+    {DType::Float8E4M3, 10, 8}, {DType::Float8E5M2, 12, 8},
+    {DType::Float8E4M3Fnuz, 11, 8}, {DType::Float8E5M2Fnuz, 13, 8}, {DType::Float8E8M0, 14, 8}};
 
 DLDataType type_of(DType dtype) {
   for (const Code& c : kCodes)

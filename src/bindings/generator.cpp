@@ -68,7 +68,7 @@ uint64_t seed_argument(PyObject* o) {
 PyObject* generator_manual_seed(PyObject* self, PyObject* seed) {
   return guarded([&] {
     const uint64_t value = seed_argument(seed);
-    const std::lock_guard lock(generator_of(self).mutex);
+    const Generator::Drawing alone(generator_of(self));
     generator_of(self).manual_seed(value);
     return Py_NewRef(self);
   });
@@ -76,7 +76,7 @@ PyObject* generator_manual_seed(PyObject* self, PyObject* seed) {
 
 PyObject* generator_seed(PyObject* self, PyObject*) {
   return guarded([&] {
-    const std::lock_guard lock(generator_of(self).mutex);
+    const Generator::Drawing alone(generator_of(self));
     return PyLong_FromUnsignedLongLong(generator_of(self).seed());
   });
 }
@@ -88,7 +88,7 @@ PyObject* generator_initial_seed(PyObject* self, PyObject*) {
 PyObject* generator_get_state(PyObject* self, PyObject*) {
   return guarded([&] {
     Tensor state = Tensor::empty({{Generator::kStateBytes}}, DType::UInt8);
-    const std::lock_guard lock(generator_of(self).mutex);
+    const Generator::Drawing alone(generator_of(self));
     generator_of(self).get_state(state.data_as<uint8_t>());
     return wrap(std::move(state));
   });
@@ -99,7 +99,7 @@ void set_state(PyObject* self, PyObject* state) {
   const Tensor& t = unwrap(state);
   const bool fits = t.dtype() == DType::UInt8 && t.device().is_cpu() && t.is_contiguous();
   check_type(fits, "RNG state must be a torch.ByteTensor");
-  const std::lock_guard lock(generator_of(self).mutex);
+  const Generator::Drawing alone(generator_of(self));
   generator_of(self).set_state(t.data_as<uint8_t>(), t.numel());
 }
 
@@ -113,7 +113,7 @@ PyObject* generator_set_state(PyObject* self, PyObject* state) {
 PyObject* generator_clone_state(PyObject* self, PyObject*) {
   return guarded([&] {
     auto copy = std::make_shared<Generator>(generator_of(self).device());
-    const std::lock_guard lock(generator_of(self).mutex);
+    const Generator::Drawing alone(generator_of(self));
     copy->copy_state(generator_of(self));
     return make_generator(generator_type, std::move(copy));
   });

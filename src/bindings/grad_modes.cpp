@@ -222,10 +222,19 @@ PyObject* set_enabled(PyObject*, PyObject* value) {
     Py_RETURN_NONE;
   });
 }
+// Whether `grad` must be laid out as its tensor; returns what it was.
+PyObject* set_layout_enforced(PyObject*, PyObject* value) {
+  return guarded([&]() -> PyObject* {
+    const bool before = !thread_state.any_grad_layout;
+    thread_state.any_grad_layout = !PyObject_IsTrue(value);
+    return PyBool_FromLong(before);
+  });
+}
 PyObject* is_enabled(PyObject*, PyObject*) { return PyBool_FromLong(thread_state.grad_enabled); }
 PyObject* is_inference(PyObject*, PyObject*) { return PyBool_FromLong(thread_state.inference); }
 
 PyMethodDef functions[] = {{"_set_grad_enabled", set_enabled, METH_O, nullptr},
+                           {"_set_grad_layout_enforced", set_layout_enforced, METH_O, nullptr},
                            {"is_grad_enabled", is_enabled, METH_NOARGS, "whether operations are recorded for backward"},
                            {"is_inference_mode_enabled", is_inference, METH_NOARGS, "whether inference mode is on"},
                            {nullptr, nullptr, 0, nullptr}};

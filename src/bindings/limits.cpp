@@ -31,10 +31,13 @@ FloatFormat float_format(DType d) {
     case DType::Float64: s = {53, -1022, 1023, 2 - 0x1p-52, 1e-15}; break;
     case DType::Float8E4M3: s = {4, -6, 8, 1.75, 1}; break;  // 1.875 * 2^8 is the code of NaN
     case DType::Float8E5M2: s = {3, -14, 15, 1.75, 1}; break;
+    case DType::Float8E4M3Fnuz: s = {4, -7, 7, 1.875, 1}; break;
+    case DType::Float8E5M2Fnuz: s = {4, -15, 15, 1.75, 1}; break;  // PyTorch gives it the eps of the other format
+    case DType::Float8E8M0: s = {1, -127, 127, 1, 1}; break;
     default: s = {24, -126, 127, 2 - 0x1p-23, 1e-6};
   }
   const double max = std::ldexp(s.largest, s.highest);
-  return {-max, max, std::ldexp(1.0, 1 - s.precision), std::ldexp(1.0, s.lowest), s.resolution};
+  return {d == DType::Float8E8M0 ? std::ldexp(1.0, s.lowest) : -max, max, std::ldexp(1.0, 1 - s.precision), std::ldexp(1.0, s.lowest), s.resolution};
 }
 
 struct IntFormat {

@@ -9,6 +9,7 @@
 #include "ops/copy.h"
 #include "ops/factory.h"
 #include "ops/promote.h"
+#include "ops/sparse.h"
 
 namespace tabula::py {
 
@@ -91,11 +92,11 @@ PyObject* result_type(PyObject*, PyObject* args) {
     return wrap(type.get());
   });
 }
-// May `t.data = other` keep t's object? Only tensors of one layout exist so far.
+// May `t.data = other` keep t's object?
 PyObject* compatible(PyObject*, PyObject* args) {
   PyObject *a, *b;
   if (!PyArg_ParseTuple(args, "OO:_has_compatible_shallow_copy_type", &a, &b)) return nullptr;
-  return PyBool_FromLong(is_tensor(a) && is_tensor(b));
+  return PyBool_FromLong(is_tensor(a) && is_tensor(b) && layout_of(unwrap(a)) == layout_of(unwrap(b)));
 }
 PyObject* empty_cache(PyObject*, PyObject*) {
   cpu_empty_cache();
@@ -174,6 +175,8 @@ extern "C" __attribute__((visibility("default"))) PyObject* PyInit__C() {
     add_vmap(m);
     add_module_base(m);
     warn_hook = python_warning;
+    interpreter_lock = {[]() -> void* { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; },
+                        [](void* thread) { PyEval_RestoreThread(static_cast<PyThreadState*>(thread)); }};
     default_device_hook = [] { return default_device(); };
     return module.release();
   });

@@ -86,6 +86,8 @@ PyObject* wrap(const Tensor& t);
 PyObject* wrap(Tensor&& t);
 // A new object of the given subclass for a tensor that has no Python object yet.
 PyObject* wrap_as(PyTypeObject* type, Tensor t);
+// An object that was reached without `wrap` (weak references do that) may be owned by its tensor; not so after this.
+void hold_by_python(PyObject* object);
 PyObject* wrap_list(TensorList list);   // list
 PyObject* wrap_tuple(TensorList list);  // tuple
 

@@ -192,16 +192,6 @@ void warn_about_arrays(PyObject* data) {
       "single numpy.ndarray with numpy.array() before converting to a tensor.");
 }
 
-template <class F>
-decltype(auto) visit_all(DType dtype, F&& f) {
-  switch (dtype) {
-    case DType::Float8E4M3: return f.template operator()<Float8E4M3>();
-    case DType::Float8E5M2: return f.template operator()<Float8E5M2>();
-    case DType::Complex32: return f.template operator()<ComplexHalf>();
-    default: return visit(dtype, "tensor", f);
-  }
-}
-
 // A flat list of floats, or of ints, in one pass. Undefined if there is anything else in it.
 template <class T>
 Tensor flat_floats(PyObject* const* items, int64_t n) {
@@ -311,14 +301,14 @@ Tensor tensor_from_sequence(PyObject* data, std::optional<DType> dtype) {
   warn_about_arrays(data);
   Tensor t = Tensor::empty(sizes, dtype ? *dtype : infer_dtype(data));
   // PyTorch does not look further into data without elements, whatever shapes are left there
-  if (t.numel()) visit_all(t.dtype(), [&]<class T>() { store(data, sizes, 0, t.data_as<T>()); });
+  if (t.numel()) visit_all(t.dtype(), "tensor", [&]<class T>() { store(data, sizes, 0, t.data_as<T>()); });
   return t;
 }
 
 PyObject* tensor_tolist(const Tensor& t) {
   check_implemented(!t.is_meta(), "Cannot copy out of meta tensor; no data!");
   const Resolve resolve{t.is_conj(), t.is_neg()};
-  return visit_all(t.dtype(), [&]<class T>() {
+  return visit_all(t.dtype(), "tensor", [&]<class T>() {
     return to_list(t.data_as<T>(), t.sizes(), t.strides(), resolve).release();
   });
 }

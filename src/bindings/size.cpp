@@ -1,4 +1,4 @@
-// torch.Size: a tuple of ints that stays one under +, * and slicing.
+// torch.Size: a tuple of ints that stays one under +, * and slicing. A symbolic size (torch.SymInt) may stand for an int.
 #include "bindings/helpers.h"
 
 namespace tabula::py {
@@ -24,13 +24,16 @@ namespace {
 
 bool is_size(PyObject* o) { return PyObject_TypeCheck(o, size_type); }
 
+// Instances of torch.SymInt have a node, and nobody else among what a size may be made of.
+bool is_symbolic(PyObject* o) { return !PyLong_Check(o) && !is_tensor(o) && PyObject_HasAttrString(o, "node"); }
+
 // The items of a tuple, each turned into an int.
 PyRef size_of(PyTypeObject* type, PyObject* tuple) {
   const Py_ssize_t n = PyTuple_GET_SIZE(tuple);
   PyRef result = checked(type->tp_alloc(type, n));
   for (Py_ssize_t i = 0; i < n; i++) {
     PyObject* item = PyTuple_GET_ITEM(tuple, i);
-    if (!PyLong_CheckExact(item)) {
+    if (!PyLong_CheckExact(item) && !is_symbolic(item)) {
       check_type(is_tensor(item) ? unwrap(item).dim() == 0 : PyIndex_Check(item),
                  "torch.Size() takes an iterable of 'int' (item ", i, " is '", type_name(item), "')");
       PyTuple_SET_ITEM(result.get(), i, checked(PyLong_FromLongLong(unwrap_int(item))).release());
@@ -51,8 +54,12 @@ PyObject* size_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
 PyObject* size_repr(PyObject* self) {
   return guarded([&] {
     std::string text = "torch.Size([";
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self); i++)
-      text += concat(i ? ", " : "", unwrap_int(PyTuple_GET_ITEM(self, i)));
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self); i++) {
+      PyRef item = checked(PyObject_Repr(PyTuple_GET_ITEM(self, i)));
+      const char* item_text = PyUnicode_AsUTF8(item.get());
+      if (!item_text) throw PythonError{};
+      text += concat(i ? ", " : "", item_text);
+    }
     return wrap_string(text + "])");
   });
 }
@@ -87,9 +94,9 @@ PyObject* size_subscript(PyObject* self, PyObject* key) {
 
 PyObject* size_numel(PyObject* self, PyObject*) {
   return guarded([&] {
-    int64_t numel = 1;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self); i++) numel *= unwrap_int(PyTuple_GET_ITEM(self, i));
-    return PyLong_FromLongLong(numel);
+    PyRef numel = checked(PyLong_FromLong(1));
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self); i++) numel = checked(PyNumber_Multiply(numel.get(), PyTuple_GET_ITEM(self, i)));
+    return numel.release();
   });
 }
 

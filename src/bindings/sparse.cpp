@@ -1,4 +1,7 @@
 // Sparse tensors in Python: taking them apart, and the layer that hands operations on them to torch.sparse's rules.
+#include <atomic>
+
+#include "autograd/node.h"
 #include "bindings/helpers.h"
 #include "interp/interp.h"
 #include "ops/pointwise.h"
@@ -27,6 +30,7 @@ bool holds_sparse(const Value& v) {
 }
 
 bool concerns_sparse(const Call& call) {
+  if (call.op.def.run.run == run_by_rule) return true;
   for (size_t i = 0; i < call.op.schema.params.size(); i++)
     if (holds_sparse(call.args[i])) return true;
   for (int i = 0; i < call.count; i++)
@@ -53,24 +57,38 @@ void take_result(PyObject* result, const Call& call) {
   }
 }
 
-// torch.sparse._rules.call(overload, name, in_place, arguments, out, composite, pointwise) decides; NotImplemented lets a composite run its parts.
+// torch.sparse._rules.call(overload, name, in_place, arguments, out, composite, pointwise) decides; NotImplemented lets
+// a composite run its parts.
 bool take(const Call& call, uint8_t bits) {
   if (call.op.def.parts || !(bits & kParts) || !concerns_sparse(call)) return false;
   const HoldGil gil;
-  static PyObject* rules = [] {
+  static std::atomic<PyObject*> kept{nullptr};  // no guarded initialisation: the import may let another thread run
+  PyObject* rules = kept.load(std::memory_order_acquire);
+  if (!rules) {
     PyRef module = checked(PyImport_ImportModule("torch.sparse._rules"));
-    return checked(PyObject_GetAttrString(module.get(), "call")).release();
-  }();
+    kept.store(rules = checked(PyObject_GetAttrString(module.get(), "call")).release(), std::memory_order_release);
+  }
   const size_t count = call.op.schema.params.size();
   PyRef args = checked(PyTuple_New(Py_ssize_t(count))), into = PyRef::borrow(Py_None);
-  for (size_t i = 0; i < count; i++) PyTuple_SET_ITEM(args.get(), Py_ssize_t(i), checked(wrap_value(call.args[i])).release());
+  for (size_t i = 0; i < count; i++)
+    PyTuple_SET_ITEM(args.get(), Py_ssize_t(i), checked(wrap_value(call.args[i])).release());
   if (call.form == Form::Into) into = checked(wrap_tuple({call.into, size_t(call.count)}));
   PyRef overload = checked(wrap_string(call.op.schema.name)), name = checked(wrap_string(call.op.schema.base_name));
-  PyObject* const all[] = {overload.get(), name.get(), call.form == Form::InPlace ? Py_True : Py_False, args.get(), into.get(),
-                           call.op.def.composite ? Py_True : Py_False, call.op.def.run.run == run_pointwise ? Py_True : Py_False};
+  PyObject* const all[] = {overload.get(),
+                           name.get(),
+                           call.form == Form::InPlace ? Py_True : Py_False,
+                           args.get(),
+                           into.get(),
+                           call.op.def.composite ? Py_True : Py_False,
+                           call.op.def.run.run == run_pointwise ? Py_True : Py_False};
+  const uint64_t since = autograd::next_sequence();
   PyRef result = checked(PyObject_Vectorcall(rules, all, std::size(all), nullptr));
   if (result.get() == Py_NotImplemented) return false;
   take_result(result.get(), call);
+  // other composites are not seen in the graph: their parts are
+  if (!call.op.def.composite || call.op.def.run.run == run_by_rule)
+    for (const Tensor& t : call.out.list())
+      if (t.defined() && t.needs_grad()) autograd::show_as(t, call.op.node_name, since);
   return true;
 }
 

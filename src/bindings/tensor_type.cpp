@@ -31,12 +31,6 @@ thread_local FreeList free_list;
 FreeList free_list;
 #endif
 
-// What a tensor keeps of its Python object while that does not exist.
-struct PythonState {
-  PyObject* type;
-  PyObject* dict;
-};
-
 PyTensor* allocate(PyTypeObject* type) {
   if (type == tensor_type && free_list.count) {
     PyTensor* self = free_list.items[--free_list.count];
@@ -49,30 +43,58 @@ PyTensor* allocate(PyTypeObject* type) {
   return self;
 }
 
-PyObject* attach(PyTypeObject* type, Tensor&& t, PyObject* dict) {
+PyObject* attach(PyTypeObject* type, Tensor&& t) {
   PyTensor* self = allocate(type);
   TensorImpl* impl = t.impl();
   new (&self->tensor) Tensor(std::move(t));
-  self->dict = dict;
+  self->dict = nullptr;
   self->weakrefs = nullptr;
   impl->python = self;
   PyObject_GC_Track(self);
   return reinterpret_cast<PyObject*>(self);
 }
 
+// The graph or another container still holds the tensor, and the object has something to lose: a class of its own,
+// attributes, or weak references to it. So it lives on, owned by the tensor.
+void keep_in_tensor(PyObject* object) {
+  TensorImpl* impl = reinterpret_cast<PyTensor*>(object)->tensor.impl();
+  Py_SET_REFCNT(object, 1);
+  PyObject_GC_Track(object);
+  impl->owns_python = true;
+  Ref<TensorImpl>::adopt(impl).reset();  // the object's share of the tensor
+}
+
+// The reverse. The tensor's reference to the object becomes the caller's.
+PyObject* take_from_tensor(TensorImpl* impl) {
+  impl->owns_python = false;
+  static_cast<void>(Ref<TensorImpl>(impl).release());
+  return static_cast<PyObject*>(impl->python);
+}
+
+bool object_of_dying(TensorImpl* impl) {
+  if (!Py_IsInitialized()) return true;
+  const PyGILState_STATE state = PyGILState_Ensure();
+  auto* object = static_cast<PyObject*>(impl->python);
+  impl->owns_python = false;
+  const bool unused = Py_REFCNT(object) == 1;
+  if (unused) {
+    static_cast<void>(reinterpret_cast<PyTensor*>(object)->tensor.release());
+    impl->python = nullptr;
+  }
+  Py_DECREF(object);
+  PyGILState_Release(state);
+  return unused;
+}
+
 void tensor_dealloc(PyObject* object) {
   auto* self = reinterpret_cast<PyTensor*>(object);
   PyTypeObject* type = Py_TYPE(object);
   PyObject_GC_UnTrack(self);
-  if (self->weakrefs) PyObject_ClearWeakRefs(object);
-  TensorImpl* impl = self->tensor.impl();
-  if (impl) {
+  if (TensorImpl* impl = self->tensor.impl()) {
+    if (impl->use_count() > 1 && (type != tensor_type || self->dict || self->weakrefs)) return keep_in_tensor(object);
     impl->python = nullptr;
-    // the graph or another container still holds the tensor: its class and attributes must come back with it
-    if (impl->use_count() > 1 && (type != tensor_type || self->dict)) {
-      impl->python_state = new PythonState{Py_NewRef(reinterpret_cast<PyObject*>(type)), std::exchange(self->dict, nullptr)};
-    }
   }
+  if (self->weakrefs) PyObject_ClearWeakRefs(object);
   Py_CLEAR(self->dict);
   self->tensor.~Tensor();
   if (kRecycle && type == tensor_type && free_list.count < FreeList::kMax) {
@@ -248,22 +270,20 @@ constexpr const char* kDoc =
 PyObject* wrap(Tensor&& t) {
   if (!t.defined()) return Py_NewRef(Py_None);
   TensorImpl* impl = t.impl();
-  if (impl->python) return Py_NewRef(static_cast<PyObject*>(impl->python));
-  if (impl->python_state) {
-    auto* state = static_cast<PythonState*>(std::exchange(impl->python_state, nullptr));
-    PyRef type = PyRef::steal(state->type);
-    PyObject* object = attach(reinterpret_cast<PyTypeObject*>(state->type), std::move(t), state->dict);
-    delete state;
-    return object;
-  }
-  return attach(tensor_type, std::move(t), nullptr);
+  if (impl->python) return impl->owns_python ? take_from_tensor(impl) : Py_NewRef(static_cast<PyObject*>(impl->python));
+  return attach(tensor_type, std::move(t));
 }
 
 PyObject* wrap(const Tensor& t) { return wrap(Tensor(t)); }
 
 PyObject* wrap_as(PyTypeObject* type, Tensor t) {
   if (t.impl()->python) t = Tensor::alias(t);
-  return attach(type, std::move(t), nullptr);
+  return attach(type, std::move(t));
+}
+
+void hold_by_python(PyObject* object) {
+  TensorImpl* impl = unwrap(object).impl();
+  if (impl->owns_python) Py_DECREF(take_from_tensor(impl));
 }
 
 PyObject* wrap_list(TensorList list) {
@@ -279,14 +299,7 @@ PyObject* wrap_tuple(TensorList list) {
 }
 
 void add_tensor_type(PyObject* module) {
-  release_python_state = [](void* p) {
-    auto* state = static_cast<PythonState*>(p);
-    if (Py_IsInitialized()) {
-      Py_XDECREF(state->type);
-      Py_XDECREF(state->dict);
-    }
-    delete state;
-  };
+  release_python = object_of_dying;
   static PyType_Slot slots[] = {
       {Py_tp_doc, const_cast<char*>(kDoc)},
       {Py_tp_new, reinterpret_cast<void*>(tensor_new)},

@@ -33,7 +33,10 @@ using c128 = std::complex<double>;
   X(Float8E5M2, ::tabula::Float8E5M2, "float8_e5m2", "Float8_e5m2")        \
   X(UInt16, uint16_t, "uint16", "UInt16")                       \
   X(UInt32, uint32_t, "uint32", "UInt32")                       \
-  X(UInt64, uint64_t, "uint64", "UInt64")
+  X(UInt64, uint64_t, "uint64", "UInt64")                       \
+  X(Float8E5M2Fnuz, ::tabula::Float8E5M2Fnuz, "float8_e5m2fnuz", "Float8_e5m2fnuz") \
+  X(Float8E4M3Fnuz, ::tabula::Float8E4M3Fnuz, "float8_e4m3fnuz", "Float8_e4m3fnuz") \
+  X(Float8E8M0, ::tabula::Float8E8M0, "float8_e8m0fnu", "Float8_e8m0fnu")
 
 enum class DType : uint8_t {
 #define X(name, type, python, title) name,
@@ -79,7 +82,7 @@ constexpr const char* dtype_title(DType d) { return detail::kTitle[int(d)]; }   
 
 constexpr bool is_complex(DType d) { return d == DType::Complex64 || d == DType::Complex128 || d == DType::Complex32; }
 constexpr bool is_reduced_float(DType d) { return d == DType::Float16 || d == DType::BFloat16; }
-constexpr bool is_float8(DType d) { return d == DType::Float8E4M3 || d == DType::Float8E5M2; }
+constexpr bool is_float8(DType d) { return d == DType::Float8E4M3 || d == DType::Float8E5M2 || d >= DType::Float8E5M2Fnuz; }
 constexpr bool is_floating(DType d) {
   return d == DType::Float32 || d == DType::Float64 || is_reduced_float(d) || is_float8(d);
 }
@@ -88,7 +91,7 @@ constexpr bool is_integral_or_bool(DType d) { return !is_floating(d) && !is_comp
 constexpr bool is_unsigned(DType d) {
   return d == DType::UInt8 || d == DType::UInt16 || d == DType::UInt32 || d == DType::UInt64;
 }
-constexpr bool is_signed(DType d) { return !is_unsigned(d) && d != DType::Bool; }
+constexpr bool is_signed(DType d) { return !is_unsigned(d) && d != DType::Bool && d != DType::Float8E8M0; }
 constexpr bool is_differentiable(DType d) { return is_floating(d) || is_complex(d); }
 // The real dtype of a complex one's parts, and the reverse.
 constexpr DType real_dtype(DType d) {
@@ -131,6 +134,20 @@ decltype(auto) visit_floating(DType d, const char* what, F&& f) {
     case DType::Float32: return f.template operator()<float>();
     case DType::Float64: return f.template operator()<double>();
     default: fail(ErrorKind::NotImplemented, "\"", what, "\" not implemented for '", dtype_title(d), "'");
+  }
+}
+
+// The rest as well: what can be read and written one by one.
+template <class F>
+decltype(auto) visit_all(DType d, const char* what, F&& f) {
+  switch (d) {
+    case DType::Float8E4M3: return f.template operator()<Float8E4M3>();
+    case DType::Float8E5M2: return f.template operator()<Float8E5M2>();
+    case DType::Float8E4M3Fnuz: return f.template operator()<Float8E4M3Fnuz>();
+    case DType::Float8E5M2Fnuz: return f.template operator()<Float8E5M2Fnuz>();
+    case DType::Float8E8M0: return f.template operator()<Float8E8M0>();
+    case DType::Complex32: return f.template operator()<ComplexHalf>();
+    default: return visit(d, what, f);
   }
 }
 

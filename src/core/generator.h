@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "core/device.h"
+#include "core/state.h"
 
 namespace tabula {
 
@@ -61,10 +62,19 @@ class Generator {
   // One standard normal by the polar form of Box and Muller. The other of each pair waits for the next call.
   double normal();
 
-  // Held by an operation while it draws.
-  std::mutex mutex;
+  // Made by an operation before it draws: no other thread does meanwhile. A loop of the operation keeps the
+  // interpreter's lock, which a thread that waits here may hold.
+  class Drawing {
+   public:
+    explicit Drawing(Generator& generator) : keep_(thread_state.keeps_interpreter, true), lock_(generator.mutex_) {}
+
+   private:
+    Restore<bool> keep_;
+    std::lock_guard<std::mutex> lock_;
+  };
 
  private:
+  std::mutex mutex_;
   static constexpr int kWords = 624;
   void twist();
 

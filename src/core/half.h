@@ -28,16 +28,23 @@ struct Half {
 
 namespace detail {
 
-// One 8-bit float format: 1 sign bit, E exponent bits, M mantissa bits. `finite` formats (the OCP
-// "fn" ones) have no infinity and a single NaN code per sign.
-template <int E, int M, int Bias, bool finite>
+// What the codes with the largest exponent, and that of a negative zero, stand for.
+enum class Float8 : uint8_t {
+  Ieee,    // infinity and NaN, as in the wider formats
+  Finite,  // "fn" of OCP: numbers; no infinity and a single NaN code per sign
+  Unsigned // "fnuz": numbers; the code of the negative zero is the only NaN
+};
+
+// One 8-bit float format: 1 sign bit, E exponent bits, M mantissa bits.
+template <int E, int M, int Bias, Float8 kind>
 inline float float8_decode(uint8_t bits) {
+  if (kind == Float8::Unsigned && bits == 0x80) return std::nanf("");
   const int exponent = (bits >> M) & ((1 << E) - 1);
   const int mantissa = bits & ((1 << M) - 1);
   float value;
-  if (finite ? (bits & 0x7F) == 0x7F : exponent == (1 << E) - 1 && mantissa != 0)
+  if (kind == Float8::Finite ? (bits & 0x7F) == 0x7F : kind == Float8::Ieee && exponent == (1 << E) - 1 && mantissa != 0)
     value = std::nanf("");
-  else if (!finite && exponent == (1 << E) - 1)
+  else if (kind == Float8::Ieee && exponent == (1 << E) - 1)
     value = HUGE_VALF;
   else if (exponent == 0)
     value = std::ldexp(float(mantissa), 1 - Bias - M);
@@ -46,11 +53,11 @@ inline float float8_decode(uint8_t bits) {
   return bits & 0x80 ? -value : value;
 }
 
-template <int E, int M, int Bias, bool finite>
+template <int E, int M, int Bias, Float8 kind>
 inline uint8_t float8_encode(float value) {
   const uint8_t sign = std::signbit(value) ? 0x80 : 0;
-  const uint8_t nan = finite ? 0x7F : 0x7E | ((1 << E) - 1) << M;
-  if (value != value) return sign | nan;
+  const uint8_t nan = kind == Float8::Finite ? 0x7F : 0x7E | ((1 << E) - 1) << M;
+  if (value != value) return kind == Float8::Unsigned ? 0x80 : sign | nan;
   const float magnitude = std::fabs(value);
   int exponent;
   std::frexp(magnitude, &exponent);
@@ -58,10 +65,10 @@ inline uint8_t float8_encode(float value) {
   const int unit = std::max(exponent - 1, 1 - Bias) - M;
   const float steps = std::nearbyint(std::ldexp(magnitude, -unit));
   const float rounded = std::ldexp(steps, unit);
-  const int top_exponent = finite ? (1 << E) - 1 - Bias : (1 << E) - 2 - Bias;
-  const float largest = std::ldexp(float((2 << M) - (finite ? 2 : 1)), top_exponent - M);
-  if (!(rounded <= largest)) return sign | (finite ? nan : ((1 << E) - 1) << M);
-  if (rounded == 0) return sign;
+  const int top_exponent = (1 << E) - (kind == Float8::Ieee ? 2 : 1) - Bias;
+  const float largest = std::ldexp(float((2 << M) - (kind == Float8::Finite ? 2 : 1)), top_exponent - M);
+  if (!(rounded <= largest)) return kind == Float8::Unsigned ? 0x80 : sign | (kind == Float8::Finite ? nan : ((1 << E) - 1) << M);
+  if (rounded == 0) return kind == Float8::Unsigned ? 0 : sign;
   std::frexp(rounded, &exponent);
   exponent -= 1;
   if (exponent < 1 - Bias) return sign | uint8_t(std::ldexp(rounded, M + Bias - 1));
@@ -71,18 +78,32 @@ inline uint8_t float8_encode(float value) {
 
 }  // namespace detail
 
-struct Float8E4M3 {
+template <int E, int M, int Bias, detail::Float8 kind>
+struct Float8 {
   uint8_t bits;
-  Float8E4M3() = default;
-  explicit Float8E4M3(float value) : bits(detail::float8_encode<4, 3, 7, true>(value)) {}
-  operator float() const { return detail::float8_decode<4, 3, 7, true>(bits); }
+  Float8() = default;
+  explicit Float8(float value) : bits(detail::float8_encode<E, M, Bias, kind>(value)) {}
+  operator float() const { return detail::float8_decode<E, M, Bias, kind>(bits); }
 };
+using Float8E4M3 = Float8<4, 3, 7, detail::Float8::Finite>;
+using Float8E5M2 = Float8<5, 2, 15, detail::Float8::Ieee>;
+using Float8E4M3Fnuz = Float8<4, 3, 8, detail::Float8::Unsigned>;
+using Float8E5M2Fnuz = Float8<5, 2, 16, detail::Float8::Unsigned>;
 
-struct Float8E5M2 {
+// A scale: a float's exponent alone, without sign.
+struct Float8E8M0 {
   uint8_t bits;
-  Float8E5M2() = default;
-  explicit Float8E5M2(float value) : bits(detail::float8_encode<5, 2, 15, false>(value)) {}
-  operator float() const { return detail::float8_decode<5, 2, 15, false>(bits); }
+  Float8E8M0() = default;
+  explicit Float8E8M0(float value) {
+    const uint32_t u = std::bit_cast<uint32_t>(value), exponent = (u >> 23) & 0xFF, mantissa = u & 0x7FFFFF;
+    // the nearer power of two, ties to the even exponent's successor as for a mantissa of no bits; 255 is NaN
+    const bool up = mantissa > 0x400000 || (mantissa == 0x400000 && exponent > 0);
+    bits = uint8_t(exponent == 255 ? 255 : exponent + up);
+  }
+  operator float() const {
+    if (bits == 255) return std::nanf("");
+    return bits ? std::bit_cast<float>(uint32_t(bits) << 23) : 0x1p-127f;
+  }
 };
 
 struct ComplexHalf {

@@ -1,5 +1,7 @@
 #include "core/parallel.h"
 
+#include "core/state.h"
+
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
@@ -74,6 +76,18 @@ struct Job {
     }
     inside_piece = outer;
   }
+};
+
+class WithoutInterpreter {
+ public:
+  WithoutInterpreter() : held_(interpreter_lock.release && !thread_state.keeps_interpreter ? interpreter_lock.release() : nullptr) {}
+  ~WithoutInterpreter() {
+    if (held_) interpreter_lock.acquire(held_);
+  }
+  WithoutInterpreter(const WithoutInterpreter&) = delete;
+
+ private:
+  void* const held_;
 };
 
 inline void pause() {
@@ -185,6 +199,8 @@ Pool& get_pool() {
 
 }  // namespace
 
+InterpreterLock interpreter_lock;
+
 int num_threads() {
   int n = wanted.load(std::memory_order_relaxed);
   if (n == 0) {
@@ -204,7 +220,12 @@ void set_num_threads(int n) {
 bool in_parallel() { return inside_piece; }
 
 void detail::parallel_run(int64_t pieces, void (*piece)(void*, int64_t), void* context) {
-  if (inside_piece || num_threads() == 1) {
+  if (inside_piece) {
+    for (int64_t i = 0; i < pieces; i++) piece(context, i);
+    return;
+  }
+  const WithoutInterpreter others_may_run;
+  if (num_threads() == 1) {
     for (int64_t i = 0; i < pieces; i++) piece(context, i);
     return;
   }

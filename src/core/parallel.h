@@ -10,6 +10,15 @@ int num_threads();           // at most the container's CPU quota unless set
 void set_num_threads(int n); // n >= 1
 bool in_parallel();          // true inside a piece: nested calls then run serially
 
+// Set by the bindings. While a loop of several pieces runs, other Python threads may: its caller lets go of the
+// interpreter's lock, if it holds it. So whoever calls parallel_for while holding a mutex that code under that lock may
+// wait for, or in the middle of a change that other threads must not see, sets thread_state.keeps_interpreter.
+struct InterpreterLock {
+  void* (*release)() = nullptr;  // null if the thread doesn't hold it
+  void (*acquire)(void*) = nullptr;
+};
+extern InterpreterLock interpreter_lock;
+
 namespace detail {
 void parallel_run(int64_t pieces, void (*piece)(void* context, int64_t index), void* context);
 }

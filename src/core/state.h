@@ -21,6 +21,9 @@ struct ThreadState {
   bool below_autograd = false; // inside an operation's own implementation: nothing is recorded
   uint8_t interpreters = 0;    // Interpreter bits
   uint8_t torch_function_disabled = 0;
+  bool any_grad_layout = false;  // torch.autograd.enforce_grad_layout_policy(False)
+  bool keeps_interpreter = false;  // long loops don't let other Python threads run: see parallel.h
+  uint64_t forward_limit = UINT64_MAX;  // tangents of levels below this one are seen: 0 switches forward mode off
 };
 
 // initial-exec: one instruction instead of a call per access, although this is a shared object

@@ -7,7 +7,7 @@ namespace tabula {
 
 thread_local constinit ThreadState thread_state;
 DType default_dtype = DType::Float32;
-void (*release_python_state)(void*) = nullptr;
+bool (*release_python)(TensorImpl*) = nullptr;
 
 Ref<TensorImpl> TensorImpl::make(Ref<Storage> storage, DType dtype) {
   auto* impl = new (Recycler<TensorImpl>::take()) TensorImpl;
@@ -20,7 +20,10 @@ Ref<TensorImpl> TensorImpl::make(Ref<Storage> storage, DType dtype) {
 }
 
 void TensorImpl::destroy(TensorImpl* impl) {
-  if (impl->python_state) release_python_state(impl->python_state);
+  if (impl->owns_python) {
+    impl->refs_.store(1, std::memory_order_relaxed);  // the object's, should it turn out to be in use
+    if (!release_python(impl)) return;
+  }
   impl->~TensorImpl();
   Recycler<TensorImpl>::give(impl);
 }
@@ -134,13 +137,12 @@ Tensor Tensor::wrapped(const Scalar& value) {
 Scalar load_scalar(const char* data, DType dtype) {
   switch (dtype) {
     case DType::Bool: return Scalar(*reinterpret_cast<const uint8_t*>(data) != 0);
-    case DType::Float8E4M3: return Scalar(double(float(*reinterpret_cast<const Float8E4M3*>(data))));
-    case DType::Float8E5M2: return Scalar(double(float(*reinterpret_cast<const Float8E5M2*>(data))));
-    case DType::Complex32: return Scalar(c128(c64(*reinterpret_cast<const ComplexHalf*>(data))));
     default:
-      return visit(dtype, "item", [&]<class T>() {
+      return visit_all(dtype, "item", [&]<class T>() {
         T value = *reinterpret_cast<const T*>(data);
-        if constexpr (is_complex_v<T>)
+        if constexpr (std::is_same_v<T, ComplexHalf>)
+          return Scalar(c128(c64(value)));
+        else if constexpr (is_complex_v<T>)
           return Scalar(c128(value));
         else if constexpr (std::is_integral_v<T>)
           return Scalar(int64_t(value));
@@ -151,12 +153,7 @@ Scalar load_scalar(const char* data, DType dtype) {
 }
 
 void store_scalar(char* data, DType dtype, const Scalar& value) {
-  switch (dtype) {
-    case DType::Float8E4M3: *reinterpret_cast<Float8E4M3*>(data) = value.to<Float8E4M3>(); return;
-    case DType::Float8E5M2: *reinterpret_cast<Float8E5M2*>(data) = value.to<Float8E5M2>(); return;
-    case DType::Complex32: *reinterpret_cast<ComplexHalf*>(data) = value.to<ComplexHalf>(); return;
-    default: visit(dtype, "fill", [&]<class T>() { *reinterpret_cast<T*>(data) = value.to<T>(); });
-  }
+  visit_all(dtype, "fill", [&]<class T>() { *reinterpret_cast<T*>(data) = value.to<T>(); });
 }
 
 Scalar item(const Tensor& tensor) {

@@ -70,8 +70,8 @@ class TensorImpl : public RefCounted {
   Ref<TensorImpl> view_base;        // root of the differentiable view chain
   std::unique_ptr<AutogradMeta> autograd;
   std::unique_ptr<TensorParts> parts;  // with kParts
-  void* python = nullptr;         // the one Python object, not owned
-  void* python_state = nullptr;   // its class and __dict__ while no Python object exists (owned by the bindings)
+  void* python = nullptr;         // the one Python object, which owns this tensor,
+  bool owns_python = false;       // or is owned by it: nobody in Python holds the object, but C++ code holds the tensor
 
   uint32_t& version() { return own_version ? own_version->value : storage->version; }
   void set_geometry(Dims new_sizes, Dims new_strides, int64_t new_offset) {
@@ -87,8 +87,9 @@ class TensorImpl : public RefCounted {
   ~TensorImpl() = default;
 };
 
-// Set by the bindings: drops python_state.
-extern void (*release_python_state)(void*);
+// Set by the bindings: a tensor that owns its Python object dies. False: somebody has got hold of the object through a
+// weak reference, which again owns the tensor.
+extern bool (*release_python)(TensorImpl*);
 
 class Tensor {
  public:
@@ -114,6 +115,8 @@ class Tensor {
   TensorImpl* impl() const { return impl_.get(); }
   const Ref<TensorImpl>& ref() const { return impl_; }
   bool is(const Tensor& other) const { return impl_ == other.impl_; }
+  // Gives up ownership, as Ref::release.
+  TensorImpl* release() { return impl_.release(); }
 
   IntList sizes() const { return impl_->sizes; }
   IntList strides() const { return impl_->strides; }
@@ -131,6 +134,9 @@ class Tensor {
   bool needs_grad() const {
     return (impl_->special & kNeedsGrad) ||
            ((impl_->special & kView) && (impl_->view_base->special & kNeedsGrad));
+  }
+  bool is_dual() const {
+    return (impl_->special & kDual) || ((impl_->special & kView) && (impl_->view_base->special & kDual));
   }
   Geometry geometry() const { return {impl_->sizes, impl_->strides, impl_->offset}; }
   Storage& storage() const { return *impl_->storage; }

@@ -1,5 +1,8 @@
 #include "interp/vmap.h"
 
+#include <algorithm>
+
+#include "autograd/tangent.h"
 #include "core/state.h"
 #include "interp/interp.h"
 #include "ops/copy.h"
@@ -62,12 +65,6 @@ void describe(TensorImpl& impl, const BatchParts& parts) {
   impl.set_geometry(std::move(sizes), std::move(strides), inner.offset);
   constexpr uint8_t shown = kConj | kNeg | kOffCpu;
   impl.special = uint8_t((inner.special & shown) | kParts | (parts.inner.needs_grad() ? kNeedsGrad : 0));
-}
-
-Tensor behind(const Tensor& t) {
-  const BatchParts* parts = parts_of(t);
-  if (!parts || parts->level != served) return Tensor();
-  return moved(parts->inner, parts->dim, 0);
 }
 
 int64_t level_of(const Tensor& t) {
@@ -149,6 +146,21 @@ bool above_autograd(const Call& call, uint8_t) {
 
 // ---- gradients ----
 
+bool differs_at(const Tensor& t, int64_t level) {
+  for (const BatchParts* parts = parts_of(t); parts; parts = parts_of(parts->inner))
+    if (parts->level == level) return true;
+  return false;
+}
+
+// The forward-mode levels at which the examples share `t`, but not its tangent.
+std::vector<autograd::Level> own_tangents(const Tensor& t, int64_t level) {
+  std::vector<autograd::Level> duals;
+  if (!t.is_dual()) return duals;
+  autograd::add_levels(t, duals);
+  const auto differs = [&](autograd::Level dual) { return differs_at(autograd::tangent(t, dual), level); };
+  return std::any_of(duals.begin(), duals.end(), differs) ? duals : std::vector<autograd::Level>();
+}
+
 // Makes the batch of `level` an ordinary dimension of `t`, at `dim`.
 Tensor expose(const Tensor& t, int64_t level, int64_t size, int64_t dim) {
   const BatchParts* parts = parts_of(t);
@@ -156,8 +168,23 @@ Tensor expose(const Tensor& t, int64_t level, int64_t size, int64_t dim) {
   if (parts && parts->level > level) return wrap(expose(moved(parts->inner, parts->dim, 0), level, size, dim + 1), 0, parts->level);
   Dims sizes(t.sizes());
   sizes.insert(dim, size);
-  return expand(unsqueeze(t, dim), IntList(sizes));
+  const std::vector<autograd::Level> duals = own_tangents(t, level);
+  if (duals.empty()) return expand(unsqueeze(t, dim), IntList(sizes));
+  Tensor result;
+  {
+    Restore limit(thread_state.forward_limit, uint64_t(0));
+    result = expand(unsqueeze(t, dim), IntList(sizes));
+  }
+  for (const autograd::Level dual : duals) autograd::set_tangent(result, expose(autograd::tangent(t, dual), level, size, dim), dual);
+  return result;
 }
+Tensor behind(const Tensor& t) {
+  const BatchParts* parts = parts_of(t);
+  if (!parts && !own_tangents(t, served).empty()) return expose(t, served, facts(served).first, 0);
+  if (!parts || parts->level != served) return Tensor();
+  return moved(parts->inner, parts->dim, 0);
+}
+
 // The reverse.
 Tensor conceal(const Tensor& t, int64_t level, int64_t dim) {
   const BatchParts* parts = parts_of(t);
@@ -219,8 +246,7 @@ Tensor unwrap(const Tensor& t, int64_t dim, int64_t level, int64_t size) {
 
 namespace {
 Tensor spread_over(const Tensor& t, const Level& level) {
-  for (const BatchParts* parts = parts_of(t); parts; parts = parts_of(parts->inner))
-    if (parts->level == level.number) return t;
+  if (differs_at(t, level.number)) return t;
   return conceal(expose(t, level.number, level.size, 0), level.number, 0);
 }
 }  // namespace

@@ -13,11 +13,11 @@ struct CompressedMatrix {
   const void* pointers;  // [lines + 1]
   const void* indices;   // [nnz]
   int64_t lines, nnz;
-  int64_t width;         // bound of the indices
+  int64_t width;  // bound of the indices
 };
 
-// out[line] += value * dense[index], or with `scatter` out[index] += value * dense[line]. Matrices are row-major and have
-// `columns` columns; out has as many rows as lines (scatter: as the width), all of which are written.
+// out[line] += value * dense[index], or with `scatter` out[index] += value * dense[line]. Matrices are row-major and
+// have `columns` columns; out has as many rows as lines (scatter: as the width), all of which are written.
 struct SparseTimesDenseCall {
   DType dtype;
   CompressedMatrix matrix;

@@ -285,8 +285,8 @@ static void sgn_vjp(Backward& b) {
   if (!is_complex(b.in(0).dtype())) return b.set(0, zeros_like_raw(b.g()));
   const Tensor& z = b.in(0);
   const Tensor r = abs(z);
-  const Tensor slope = (b.g() - b.out() * real(conj(b.out()) * b.g())) / r;
-  b.set(0, where(eq(r, 0), Scalar(0.0), slope));
+  const Tensor flat = eq(r, 0), across = b.g() - b.out() * real(conj(b.out()) * b.g());
+  b.set(0, where(flat, Scalar(0.0), across) / where(flat, Scalar(1.0), r));
 }
 const Op sgn{documented(pointwise_row("sgn(Tensor input) -> Tensor", Pointwise::sgn, kPromote, Pointwise_, sgn_vjp, in(0) | out()),
     "z / |z|, and 0 at 0: torch.sign for complex numbers as well."

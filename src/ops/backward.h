@@ -33,15 +33,37 @@ struct Backward {
   Operand operand(int i) { return arg(i).is_scalar() ? Operand(arg(i)) : Operand(in(i)); }
 };
 
+// What a formula for tangents sees and fills.
+struct Forward {
+  virtual ~Forward() = default;
+  virtual const Tensor& in(int i) = 0;       // the primal of an argument
+  virtual const Tensor& tangent(int i) = 0;  // undefined where it has none
+  virtual const Tensor& out(int i = 0) = 0;
+  virtual const Value& arg(int i) = 0;       // any argument
+  virtual void set(int i, Tensor tangent) = 0;
+
+  int64_t integer(int i) { return arg(i).integer(); }
+  bool flag(int i) { return arg(i).flag(); }
+};
+
 // Installed by the autograd layer.
 struct AutogradHooks {
   // Runs an operation that has an input which requires grad.
   void (*call)(const Op& op, const Value* args, Out& out) = nullptr;
   // Checks before, and graph bookkeeping after, a write to `target`.
   void (*in_place)(const Op& op, const Value* args, Out& out) = nullptr;
-  // d outputs / d inputs, differentiable again; undefined where there is no path.
-  std::vector<Tensor> (*grad)(TensorList outputs, TensorList inputs, TensorList grad_outputs) = nullptr;
+  // The same for calls with an argument that carries a tangent, whether or not one requires grad.
+  void (*call_dual)(const Op& op, const Value* args, Out& out) = nullptr;
+  void (*in_place_dual)(const Op& op, const Value* args, Out& out) = nullptr;
+  bool (*has_tangent)(const Tensor& t) = nullptr;  // of a level that is open
+  // d outputs / d inputs, differentiable again; undefined where there is no path. The inputs and all that leads from
+  // them to the outputs were made after `now()` had returned `since`.
+  std::vector<Tensor> (*grad)(TensorList outputs, TensorList inputs, TensorList grad_outputs, uint64_t since) = nullptr;
+  uint64_t (*now)() = nullptr;
   void (*set_requires_grad)(const Tensor& t, bool value) = nullptr;
+  // A tensor of its own over the memory of `t`, so that a partial derivative can be taken by it. `further`: its
+  // gradient flows on to `t`.
+  Tensor (*own_variable)(const Tensor& t, bool further) = nullptr;
 };
 extern AutogradHooks autograd_hooks;
 

@@ -26,10 +26,15 @@ inline bool taken_below(const Call& call, uint8_t bits) {
   return call_hooks.below_autograd && call_hooks.below_autograd(call, bits);
 }
 
+inline bool recorded(uint8_t bits) { return (bits & kNeedsGrad) && thread_state.grad_enabled && !thread_state.below_autograd; }
+inline bool carries_tangents(uint8_t bits) {
+  return (bits & kDual) && thread_state.forward_limit && !thread_state.below_autograd;
+}
+
 inline uint8_t special_bits(const Tensor& t) {
   const TensorImpl* impl = t.impl();
   uint8_t bits = impl->special;
-  if (bits & kView) bits |= impl->view_base->special & kNeedsGrad;
+  if (bits & kView) bits |= impl->view_base->special & (kNeedsGrad | kDual);
   return bits;
 }
 
@@ -82,6 +87,19 @@ inline uint8_t special_bits(const Op& op, const Value* args) {
   }
 }
 
+[[gnu::noinline]] void check_no_tangents(const Op& op, const Value* args, const Tensor* into, int count) {
+  bool any = false;
+  const auto look = [&](const Tensor& t) { any |= t.defined() && t.is_dual() && autograd_hooks.has_tangent(t); };
+  for (uint8_t i : op.schema.tensor_params) {
+    if (args[i].is_tensor()) look(args[i].tensor());
+    if (args[i].tag() == Value::Tag::TensorList)
+      for (const Tensor& t : args[i].tensors()) look(t);
+  }
+  for (int i = 0; i < count; i++) look(into[i]);
+  if (any)
+    fail(ErrorKind::NotImplemented, "Trying to use forward AD with ", op.schema.base_name, "_out that does not support it because it is an out= function");
+}
+
 // Runs with lazily conjugated or negated inputs replaced by plain ones.
 void run_resolved(const Op& op, const Value* args, Out& out) {
   const size_t count = op.schema.params.size();
@@ -109,9 +127,9 @@ void run_resolved(const Op& op, const Value* args, Out& out) {
 [[gnu::noinline]] void call_special(const Op& op, const Value* args, Out& out, uint8_t bits) {
   if (taken_above({op, args, out}, bits)) return;
   if (bits & kOffCpu) check_devices(op, args, -1, nullptr, 0);
-  if ((bits & kNeedsGrad) && thread_state.grad_enabled && !thread_state.below_autograd && !op.def.composite) {
-    autograd_hooks.call(op, args, out);
-    return;
+  if (!op.def.composite) {
+    if (carries_tangents(bits)) return autograd_hooks.call_dual(op, args, out);
+    if (recorded(bits)) return autograd_hooks.call(op, args, out);
   }
   if (!op.def.composite && taken_below({op, args, out}, bits)) return;
   if ((bits & (kConj | kNeg)) && !op.def.lazy_bits && !op.def.composite)
@@ -200,10 +218,11 @@ void run_in_place(const Op& op, const Value* args, Out& out) {
 void call_in_place(const Op& op, const Value* args, Out& out) {
   const uint8_t bits = special_bits(op, args);
   if (taken_above({op, args, out, Form::InPlace}, bits)) return;
-  if (!(bits & kNeedsGrad) || !thread_state.grad_enabled || thread_state.below_autograd) {
+  const bool dual = carries_tangents(bits);
+  if (!dual && !recorded(bits)) {
     run_in_place(op, args, out);
   } else if (!op.def.composite) {
-    autograd_hooks.in_place(op, args, out);
+    (dual ? autograd_hooks.in_place_dual : autograd_hooks.in_place)(op, args, out);
   } else if (op.schema.mutated >= 0) {
     op.def.run.run(op, args, out);
   } else {
@@ -232,6 +251,7 @@ void call_out(const Op& op, const Value* args, Out& out, Tensor* into, int count
     check(!(all_bits & kNeedsGrad), op.schema.base_name,
           "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.");
   }
+  if (carries_tangents(all_bits)) check_no_tangents(op, args, into, count);
   BelowAutograd guard;
   if (!op.def.composite && taken_below({op, args, out, Form::Into, into, count}, all_bits)) return;
   out.into = into;

@@ -58,7 +58,7 @@ const Op convolution{OpDef{
     .schema = "convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] dilation, bool transposed, int[] output_padding, int groups) -> Tensor",
     .run = fn<run_convolution>,
     .on = Function | OutForm,
-    .vjp = convolution_vjp,
+    .linear = Linear::Each, .vjp = convolution_vjp,
     .save = in(0) | in(1),
     .batch = batch::convolution, .doc = "A convolution, or with transposed=True the transpose of one, over 1 to 3 spatial dimensions.\n\nArgs: input (batch, channels, ...), weight (out channels, channels / groups, "
            "...; transposed: the first two swapped), bias or None, and one number per spatial dimension (or a single one) for stride, padding, dilation and output_padding. Raises "

@@ -192,7 +192,7 @@ static Tensor run_clone(const Tensor& input, std::optional<MemoryFormat> format)
   copy_into(copy, input);
   return copy;
 }
-const Op clone{OpDef{.schema = "clone(Tensor input, *, MemoryFormat? memory_format=None) -> Tensor", .run = fn<run_clone>, .on = Both, .lazy_bits = true, .vjp = identity_vjp,
+const Op clone{OpDef{.schema = "clone(Tensor input, *, MemoryFormat? memory_format=None) -> Tensor", .run = fn<run_clone>, .on = Both, .lazy_bits = true, .linear = Linear::Joint, .vjp = identity_vjp,
     .batch = batch::formatted, .doc =
         "A copy with memory of its own, through which gradients flow. memory_format says in which order; "
         "preserve_format, the default, keeps the strides of a dense input."
@@ -227,7 +227,7 @@ static void to_copy_vjp(Backward& b) {
   b.set(0, b.g());  // the engine casts back to the input's dtype
 }
 const Op to_dtype{OpDef{.schema = "_to_copy(Tensor input, dtype dtype, Device? device=None, MemoryFormat? memory_format=None) -> Tensor", .run = fn<run_to_copy>, .on = Internal,
-                        .lazy_bits = true, .vjp = to_copy_vjp, .node = "ToCopyBackward0", .batch = batch::formatted}};
+                        .lazy_bits = true, .linear = Linear::Joint, .vjp = to_copy_vjp, .node = "ToCopyBackward0", .batch = batch::formatted}};
 
 static Tensor run_type_as(const Tensor& input, const Tensor& other) { return input.dtype() == other.dtype() ? input : to_dtype(input, other.dtype()); }
 static const Op type_as{OpDef{.schema = "type_as(Tensor input, Tensor other) -> Tensor", .run = fn<run_type_as>, .on = Method, .composite = true,

@@ -165,7 +165,7 @@ std::tuple<Tensor, Tensor> run_rrelu_training(const Tensor& input, double lower,
   Tensor noise = Tensor::empty(x.sizes(), x.dtype(), x.device()), result = Tensor::empty(x.sizes(), x.dtype(), x.device());
   if (x.numel()) {
     Generator& g = generator_or_default(generator);
-    const std::lock_guard lock(g.mutex);
+    const Generator::Drawing drawing(g);
     kernels::random_rrelu[x.device().kind](g, x.dtype(), x.data(), noise.data(), result.data(), x.numel(), lower, upper);
   }
   return {result, noise};

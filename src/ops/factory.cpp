@@ -87,7 +87,8 @@ static const Op zeros{OpDef{.schema = "zeros(int[] size, " FACTORY_TAIL ") -> Te
         TABULA_EXAMPLE("torch.zeros(2, 3)",
                        "tensor([[0., 0., 0.],\n"
                        "            [0., 0., 0.]])")}};
-static void run_ones(const Op&, const Value* args, Out& out) {
+static void run_ones(const Op& op, const Value* args, Out& out) {
+  if (made_sparse(op, args, out, 2)) return;
   const FactoryOptions options(args + 1);
   give(out, options, full_raw(args[0].ints(), Scalar(1), options.dtype.value_or(default_dtype), options.device_or_default()));
 }
@@ -95,7 +96,8 @@ static const Op ones{OpDef{.schema = "ones(int[] size, " FACTORY_TAIL ") -> Tens
     .doc =
         "A tensor of ones. dtype defaults to torch.get_default_dtype()."
         TABULA_EXAMPLE("torch.ones(3, dtype=torch.int32)", "tensor([1, 1, 1], dtype=torch.int32)")}};
-static void run_full(const Op&, const Value* args, Out& out) {
+static void run_full(const Op& op, const Value* args, Out& out) {
+  if (made_sparse(op, args, out, 3)) return;
   const FactoryOptions options(args + 2);
   const Scalar& value = args[1].scalar();
   give(out, options, full_raw(args[0].ints(), value, options.dtype.value_or(value.dtype(default_dtype)), options.device_or_default()));

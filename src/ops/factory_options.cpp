@@ -7,7 +7,7 @@ namespace tabula {
 
 FactoryOptions::FactoryOptions(const Value* args) {
   if (!args[0].is_none()) dtype = args[0].dtype();
-  check(args[1].is_none() || args[1].layout() == Layout::Strided, "Could not run a factory with a sparse layout: only torch.strided tensors can be made here");
+  check_implemented(args[1].is_none() || args[1].layout() == Layout::Strided, "Could not run a factory with a sparse layout: only torch.zeros and torch.empty have them");
   if (!args[2].is_none()) device = args[2].device();
   requires_grad = !args[4].is_none() && args[4].flag();
 }

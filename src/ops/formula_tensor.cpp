@@ -4,7 +4,6 @@
 #include "ops/arith.h"
 #include "ops/compare.h"
 #include "ops/transcendental.h"
-#include "ops/view.h"
 
 namespace tabula::symbolic {
 namespace {
@@ -43,6 +42,7 @@ Sym conj(const Sym& x) { return x.tensor.defined() ? Sym(conj_of(x.tensor)) : x;
 
 void differentiate(Backward& b, int inputs, Sym (*evaluate)(Backward& b, const std::vector<Sym>& in)) {
   const bool further = thread_state.grad_enabled;
+  const uint64_t begun = autograd_hooks.now();
   std::vector<Sym> symbols;
   std::vector<Tensor> wanted;
   std::vector<int> which;
@@ -50,10 +50,7 @@ void differentiate(Backward& b, int inputs, Sym (*evaluate)(Backward& b, const s
   {
     Restore recording(thread_state.grad_enabled, true);
     for (int i = 0; i < inputs; i++) {
-      const Tensor& x = b.in(i);
-      // an alias is a node of its own, so that the gradient taken here is the partial one
-      Tensor own = further && x.needs_grad() ? alias_view(x) : Tensor::alias(x);
-      if (!own.needs_grad() && is_differentiable(own.dtype())) autograd_hooks.set_requires_grad(own, true);
+      const Tensor own = autograd_hooks.own_variable(b.in(i), further);
       if (b.needs(i)) {
         wanted.push_back(own);
         which.push_back(i);
@@ -63,7 +60,7 @@ void differentiate(Backward& b, int inputs, Sym (*evaluate)(Backward& b, const s
     result = evaluate(b, symbols).tensor;
   }
   if (!result.needs_grad() || wanted.empty()) return;
-  const std::vector<Tensor> grads = autograd_hooks.grad(TensorList(&result, 1), TensorList(wanted), TensorList(&b.g(), 1));
+  const std::vector<Tensor> grads = autograd_hooks.grad(TensorList(&result, 1), TensorList(wanted), TensorList(&b.g(), 1), begun);
   for (size_t i = 0; i < which.size(); i++)
     if (grads[i].defined()) b.set(which[i], grads[i]);
 }

@@ -73,7 +73,7 @@ static void gather_vjp(Backward& b) {
 const Op gather{OpDef{.schema = "gather(Tensor input, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor",
                       .run = boxed(run_gather),
                       .on = Usual,
-                      .vjp = gather_vjp,
+                      .linear = Linear::Joint, .vjp = gather_vjp,
                       .save = in(2) | shape(0),
                       .batch = batch::dims, .doc = "Picks elements along a dimension: out[i][j] = input[index[i][j]][j] for dim=0, and so on.\n\n"
                              "Args: index (int64 or int32, as many dimensions as the input, and no larger apart from dim). Returns a tensor of index's shape.\n\n"
@@ -132,7 +132,7 @@ static void take_vjp(Backward& b) {
 const Op take{OpDef{.schema = "take(Tensor input, Tensor index) -> Tensor",
                     .run = fn<run_take>,
                     .on = Usual,
-                    .vjp = take_vjp,
+                    .linear = Linear::Joint, .vjp = take_vjp,
                     .save = in(1) | shape(0),
                     .batch = batch::take, .doc = "Elements of the flattened input at the positions in index (int64, negative ones count from the end).\n\n"
                            "Example::\n\n    >>> torch.take(torch.tensor([[4, 3], [2, 1]]), torch.tensor([0, -1]))\n    tensor([4, 1])\n"}};
@@ -165,7 +165,7 @@ static void put_vjp(Backward& b) {
 const Op put{OpDef{.schema = "put(Tensor input, Tensor index, Tensor source, bool accumulate=False) -> Tensor",
                    .run = boxed(run_put),
                    .on = Both | InPlace,
-                   .vjp = put_vjp,
+                   .linear = Linear::Joint, .vjp = put_vjp,
                    .save = in(1) | shape(2),
                    .batch = batch::put, .doc = "The input with source's elements at the given positions of the flattened tensor (added to it if accumulate)."
         TABULA_EXAMPLE("torch.put(torch.zeros(3), torch.tensor([1]), torch.tensor([5.]))", "tensor([0., 5., 0.])")}};
@@ -206,7 +206,7 @@ static void index_select_vjp(Backward& b) {
 const Op index_select{OpDef{.schema = "index_select(Tensor input, int dim, Tensor index) -> Tensor",
                             .run = boxed(run_index_select),
                             .on = Usual,
-                            .vjp = index_select_vjp,
+                            .linear = Linear::Joint, .vjp = index_select_vjp,
                             .save = in(2) | shape(0),
                             .batch = batch::index_select, .doc = "The slices of the input along dim whose numbers stand in index (1-d, int64 or int32), as a new tensor.\n\n"
                                    "Example::\n\n    >>> torch.index_select(torch.tensor([[1, 2], [3, 4]]), 0, torch.tensor([1]))\n    tensor([[3, 4]])\n"}};
@@ -250,7 +250,7 @@ static const Op embedding_dense_backward{
     OpDef{.schema = "embedding_dense_backward(Tensor grad_output, Tensor indices, int num_weights, int padding_idx, bool scale_grad_by_freq) -> Tensor",
           .run = fn<run_embedding_backward>,
           .on = Internal,
-          .vjp = embedding_backward_vjp,
+          .linear = Linear::Joint, .vjp = embedding_backward_vjp,
           .save = in(1), .batch = batch::embedding_backward}};
 static void embedding_vjp(Backward& b) {
   if (b.flag(4)) {
@@ -262,7 +262,7 @@ static void embedding_vjp(Backward& b) {
 const Op embedding{OpDef{.schema = "embedding(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",
                          .run = fn<run_embedding>,
                          .on = Function,
-                         .vjp = embedding_vjp,
+                         .linear = Linear::Joint, .vjp = embedding_vjp,
                          .save = in(1) | shape(0),
                          .batch = batch::embedding, .doc = "Rows of a weight matrix [rows, width] by number: the result is [*indices.shape, width]. Row padding_idx gets no gradient."
         TABULA_EXAMPLE("torch.embedding(torch.tensor([[1.], [2.]]), torch.tensor([1, 0]))",

@@ -205,7 +205,7 @@ const Op index_backward{OpDef{.schema = "index_backward(Tensor grad_output, int[
                               .run = fn<run_index_backward>,
                               .on = Internal,
                               .devices = Devices::CpuGuests,
-                              .vjp = index_backward_vjp,
+                              .linear = Linear::Joint, .vjp = index_backward_vjp,
                               .save = in(2), .batch = batch::index_backward}};
 
 void index_vjp(Backward& b) {
@@ -241,13 +241,13 @@ const Op index{OpDef{.schema = "index.Tensor(Tensor input, Tensor?[] indices) ->
                      .run = fn<index_raw>,
                      .on = Internal,
                      .devices = Devices::CpuGuests,
-                     .vjp = index_vjp,
+                     .linear = Linear::Joint, .vjp = index_vjp,
                      .save = in(1) | shape(0), .batch = batch::index}};
 const Op index_put_{OpDef{.schema = "index_put_(Tensor(a!) input, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor(a!)",
                           .run = fn<run_index_put_>,
                           .on = Both,
                           .devices = Devices::CpuGuests,
-                          .vjp = index_put_vjp,
+                          .linear = Linear::Joint, .vjp = index_put_vjp,
                           .save = in(1) | shape(2),
                           .node = "IndexPutBackward0",
                           .batch = batch::index_put, .doc = "Writes values to the positions that the index tensors name: x[indices] = values.\n\n"
@@ -257,7 +257,7 @@ const Op index_put{OpDef{.schema = "index_put(Tensor input, Tensor?[] indices, T
                          .run = fn<run_index_put>,
                          .on = Both,
                          .devices = Devices::CpuGuests,
-                         .vjp = index_put_vjp,
+                         .linear = Linear::Joint, .vjp = index_put_vjp,
                          .save = in(1) | shape(2),
                          .batch = batch::index_put, .doc = "A copy of input with values written to the positions that the index tensors name; see Tensor.index_put_.\n\n"
                                 "Example::\n\n    >>> torch.index_put(torch.zeros(3), (torch.tensor([0, 2]),), torch.ones(2))\n    tensor([1., 0., 1.])\n"}};

@@ -254,7 +254,7 @@ static void cat_vjp(Backward& b) {
   }
 }
 constexpr OpDef cat_row(const char* schema) {
-  return OpDef{.schema = schema, .run = boxed(run_cat), .on = Function | OutForm, .vjp = cat_vjp, .save = shape(), .node = "CatBackward0", .batch = batch::cat};
+  return OpDef{.schema = schema, .run = boxed(run_cat), .on = Function | OutForm, .linear = Linear::Joint, .vjp = cat_vjp, .save = shape(), .node = "CatBackward0", .batch = batch::cat};
 }
 const Op cat{documented(cat_row("cat(Tensor[] tensors, int dim=0) -> Tensor"),
     "Tensors one after the other along a dimension; their other sizes must agree (empty 1-d tensors are skipped), "
@@ -293,7 +293,7 @@ static void stack_vjp(Backward& b) {
   for (int i = 0; i < b.list_size(0); i++)
     if (b.needs(0, i)) b.set(0, i, select(b.g(), dim, int64_t(i)));
 }
-const Op stack{OpDef{.schema = "stack(Tensor[] tensors, int dim=0) -> Tensor", .run = fn<run_stack>, .on = Function | OutForm, .vjp = stack_vjp,
+const Op stack{OpDef{.schema = "stack(Tensor[] tensors, int dim=0) -> Tensor", .run = fn<run_stack>, .on = Function | OutForm, .linear = Linear::Joint, .vjp = stack_vjp,
     .batch = batch::stack, .doc =
         "Tensors of one shape along a new dimension."
         TABULA_EXAMPLE("torch.stack([torch.tensor([1, 2]), torch.tensor([3, 4])])",

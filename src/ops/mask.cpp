@@ -113,7 +113,7 @@ const Op masked_fill_tensor{OpDef{.schema = "masked_fill.Tensor(Tensor input, Te
                                   .run = boxed(run_masked_fill_tensor),
                                   .on = Both | InPlace,
                                   .devices = Devices::CpuGuests,
-                                  .vjp = masked_fill_tensor_vjp,
+                                  .linear = Linear::Joint, .vjp = masked_fill_tensor_vjp,
                                   .save = in(1), .batch = batch::masked_fill}};
 
 static void run_masked_fill(const Op&, const Value* args, Out& out) { fill_masked(args, args[2].scalar(), out); }
@@ -160,7 +160,7 @@ static void masked_select_vjp(Backward& b) {
 const Op masked_select{OpDef{.schema = "masked_select(Tensor input, Tensor mask) -> Tensor",
                              .run = boxed(run_masked_select),
                              .on = Usual,
-                             .vjp = masked_select_vjp,
+                             .linear = Linear::Joint, .vjp = masked_select_vjp,
                              .save = in(1) | shape(0),
                              .batch = batch::masked_select, .doc = "The elements where the mask is True, as a 1-d tensor in row-major order.\n\n"
                                     "Args: mask (bool); it and the input are broadcast against each other.\n\n"
@@ -205,7 +205,7 @@ static void masked_scatter_vjp(Backward& b) {
 const Op masked_scatter{OpDef{.schema = "masked_scatter(Tensor input, Tensor mask, Tensor source) -> Tensor",
                               .run = boxed(run_masked_scatter),
                               .on = Both | InPlace,
-                              .vjp = masked_scatter_vjp,
+                              .linear = Linear::Joint, .vjp = masked_scatter_vjp,
                               .save = in(1) | shape(2),
                               .batch = batch::masked_scatter, .doc = "The input with the elements where the mask is True replaced by those of source, in order.\n\n"
                                      "Args: mask (bool, broadcast); source (same dtype, with at least as many elements as there are True ones).\n\n"

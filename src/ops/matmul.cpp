@@ -99,7 +99,7 @@ static void mm_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, mm(b.g(), adjoint(b.in(1))));
   if (b.needs(1)) b.set(1, mm(adjoint(b.in(0)), b.g()));
 }
-const Op mm{OpDef{.schema = "mm(Tensor input, Tensor mat2) -> Tensor", .run = fn_exact_out<run_mm>, .on = Usual, .lazy_bits = true, .vjp = mm_vjp, .save = in(0) | in(1), .cross_save = true,
+const Op mm{OpDef{.schema = "mm(Tensor input, Tensor mat2) -> Tensor", .run = fn_exact_out<run_mm>, .on = Usual, .lazy_bits = true, .linear = Linear::Each, .vjp = mm_vjp, .save = in(0) | in(1), .cross_save = true,
     .batch = batch::mm, .doc =
         "The product of two matrices, [n, k] times [k, m]; no broadcasting."
         TABULA_EXAMPLE("torch.mm(torch.tensor([[1., 2.]]), torch.tensor([[3.], [4.]]))", "tensor([[11.]])")}};
@@ -142,7 +142,7 @@ static void bmm_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, bmm(b.g(), adjoint(b.in(1))));
   if (b.needs(1)) b.set(1, bmm(adjoint(b.in(0)), b.g()));
 }
-const Op bmm{OpDef{.schema = "bmm(Tensor input, Tensor mat2) -> Tensor", .run = fn_exact_out<run_bmm>, .on = Usual, .lazy_bits = true, .vjp = bmm_vjp, .save = in(0) | in(1), .cross_save = true,
+const Op bmm{OpDef{.schema = "bmm(Tensor input, Tensor mat2) -> Tensor", .run = fn_exact_out<run_bmm>, .on = Usual, .lazy_bits = true, .linear = Linear::Each, .vjp = bmm_vjp, .save = in(0) | in(1), .cross_save = true,
     .batch = batch::bmm, .doc =
         "The products of two batches of matrices, [b, n, k] times [b, k, m]; no broadcasting."
         TABULA_EXAMPLE("torch.bmm(torch.ones(2, 1, 3), torch.ones(2, 3, 1)).shape", "torch.Size([2, 1, 1])")}};
@@ -168,7 +168,7 @@ static void mv_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, outer(b.g(), conj_of(b.in(1))));
   if (b.needs(1)) b.set(1, mv(adjoint(b.in(0)), b.g()));
 }
-const Op mv{OpDef{.schema = "mv(Tensor input, Tensor vec) -> Tensor", .run = fn_exact_out<run_mv>, .on = Usual, .lazy_bits = true, .vjp = mv_vjp, .save = in(0) | in(1), .cross_save = true,
+const Op mv{OpDef{.schema = "mv(Tensor input, Tensor vec) -> Tensor", .run = fn_exact_out<run_mv>, .on = Usual, .lazy_bits = true, .linear = Linear::Each, .vjp = mv_vjp, .save = in(0) | in(1), .cross_save = true,
     .batch = batch::mv, .doc =
         "The product of a matrix and a vector."
         TABULA_EXAMPLE("torch.mv(torch.tensor([[1., 2.], [3., 4.]]), torch.tensor([1., 1.]))", "tensor([3., 7.])")}};
@@ -203,7 +203,7 @@ static void dot_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, b.g() * conj_of(b.in(1)));
   if (b.needs(1)) b.set(1, b.g() * conj_of(b.in(0)));
 }
-const Op dot{OpDef{.schema = "dot(Tensor input, Tensor tensor) -> Tensor", .run = boxed(run_dot<false>), .on = Usual, .vjp = dot_vjp, .save = in(0) | in(1), .cross_save = true,
+const Op dot{OpDef{.schema = "dot(Tensor input, Tensor tensor) -> Tensor", .run = boxed(run_dot<false>), .on = Usual, .linear = Linear::Each, .vjp = dot_vjp, .save = in(0) | in(1), .cross_save = true,
     .batch = batch::dot, .doc =
         "The sum of the products of two vectors of one length and dtype; complex ones are not conjugated."
         TABULA_EXAMPLE("torch.dot(torch.tensor([1, 2]), torch.tensor([3, 4]))", "tensor(11)")}};
@@ -211,7 +211,7 @@ static void vdot_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, conj_of(b.g()) * b.in(1));
   if (b.needs(1)) b.set(1, b.g() * b.in(0));
 }
-static const Op vdot{OpDef{.schema = "vdot(Tensor input, Tensor other) -> Tensor", .run = boxed(run_dot<true>), .on = Usual, .vjp = vdot_vjp, .save = in(0) | in(1), .cross_save = true,
+static const Op vdot{OpDef{.schema = "vdot(Tensor input, Tensor other) -> Tensor", .run = boxed(run_dot<true>), .on = Usual, .linear = Linear::Each, .vjp = vdot_vjp, .save = in(0) | in(1), .cross_save = true,
     .batch = batch::dot, .doc =
         "torch.dot with the first vector conjugated."
         TABULA_EXAMPLE("torch.vdot(torch.tensor([1 + 1j]), torch.tensor([1 + 1j]))", "tensor(2.+0.j)")}};

@@ -62,6 +62,7 @@ NormGradients norm_gradients(const Tensor& grad, const Tensor& x, const Tensor& 
 
 void differentiate_norm_backward(Backward& b, const NormForm& form, const Tensor* fixed_mean, const Tensor* fixed_rstd) {
   const bool further = thread_state.grad_enabled;
+  const uint64_t begun = autograd_hooks.now();
   Tensor own[3];
   std::vector<Tensor> wanted, outputs, grads;
   std::vector<int> which;
@@ -70,9 +71,7 @@ void differentiate_norm_backward(Backward& b, const NormForm& form, const Tensor
     for (int i = 0; i < 3; i++) {
       const Tensor& t = b.in(i);
       if (!t.defined()) continue;
-      // an alias is a node of its own, so that the gradient taken here is the partial one
-      own[i] = further && t.needs_grad() ? alias_view(t) : Tensor::alias(t);
-      if (!own[i].needs_grad()) autograd_hooks.set_requires_grad(own[i], true);
+      own[i] = autograd_hooks.own_variable(t, further);
       if (!b.needs(i)) continue;
       wanted.push_back(own[i]);
       which.push_back(i);
@@ -86,7 +85,7 @@ void differentiate_norm_backward(Backward& b, const NormForm& form, const Tensor
     }
   }
   if (outputs.empty() || wanted.empty()) return;
-  const std::vector<Tensor> found = autograd_hooks.grad(TensorList(outputs), TensorList(wanted), TensorList(grads));
+  const std::vector<Tensor> found = autograd_hooks.grad(TensorList(outputs), TensorList(wanted), TensorList(grads), begun);
   for (size_t i = 0; i < which.size(); i++)
     if (found[i].defined()) b.set(which[i], found[i]);
 }

@@ -15,6 +15,7 @@ namespace tabula {
 
 class Op;
 struct Backward;
+struct Forward;
 class Batched;
 
 // ---- implementations: typed functions behind one boxed signature ------------------------------------------------
@@ -166,6 +167,9 @@ constexpr Implementation boxed(Run run) { return {run, nullptr, -1}; }
 // Sets the gradients of the inputs; see Backward in ops/backward.h for what it sees.
 using Vjp = void (*)(Backward& b);
 
+// Sets the tangents of the results; see Forward in ops/backward.h.
+using Jvp = void (*)(Forward& f);
+
 // What a derivative needs of the call, as bits: tensors, or the sizes and dtype of an input alone.
 constexpr uint32_t in(int i) { return 1u << i; }
 constexpr uint32_t out(int i = 0) { return 1u << (12 + i); }
@@ -200,6 +204,13 @@ enum class Devices : uint8_t {
   Any,        // the row looks itself
 };
 
+// How the results depend on the tensor arguments that can have derivatives; forward mode then needs no other rule.
+enum class Linear : uint8_t {
+  No,     // or not known: the derivative's own transpose is taken
+  Joint,  // in all of them together, optional ones too
+  Each,   // in each with the others fixed, optional ones being left out
+};
+
 struct OpDef {
   const char* schema;
   Implementation run;
@@ -209,6 +220,8 @@ struct OpDef {
   bool lazy_bits = false;     // sees lazily conjugated and negated inputs itself
   bool parts = false;         // sees sparse inputs itself
   Devices devices = Devices::Same;
+  Linear linear = Linear::No;
+  Jvp jvp = nullptr;          // only where tangents are not found well, or as in PyTorch, by transposing `vjp`
   Vjp vjp = nullptr;          // null: the results never require grad
   uint32_t save = 0;          // in(i) | out(i) | shape(i)
   bool cross_save = false;    // of two tensor inputs, each is saved only if the other requires grad

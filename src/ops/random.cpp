@@ -39,7 +39,7 @@ void draw(const Tensor& t, Generator* generator, const Kernel<void(Generator&, c
   const auto function = kernel[t.device().kind];
   if (t.numel() == 0) return;
   Generator& g = generator_or_default(generator);
-  const std::lock_guard lock(g.mutex);
+  const Generator::Drawing drawing(g);
   function(g, random_out(t), given...);
 }
 

@@ -16,7 +16,7 @@ kernels::RandomIn random_in(const Tensor& t, const Dims& strides) { return {t.dt
 template <class F>
 void drawing(Generator* generator, F&& f) {
   Generator& g = generator_or_default(generator);
-  const std::lock_guard lock(g.mutex);
+  const Generator::Drawing alone(g);
   f(g);
 }
 

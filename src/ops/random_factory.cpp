@@ -108,7 +108,7 @@ void run_randperm(const Op&, const Value* args, Out& out) {
   Tensor t = Tensor::empty(Dims{n}, dtype, options.device_or_default());
   if (n > 0) {
     Generator& g = generator_or_default(args[1].generator());
-    const std::lock_guard lock(g.mutex);
+    const Generator::Drawing drawing(g);
     kernels::random_permutation[t.device().kind](g, dtype, t.data(), n, 1);
   }
   detail::box(out, options.finish(std::move(t)));

@@ -104,7 +104,7 @@ static Tensor run_sum(const Tensor& input, std::optional<DType> dtype) {
   return reduce_raw(kernels::Reduce::sum, input, ReducedDims(input, std::nullopt), false, sum_dtype(input, dtype));
 }
 static void sum_vjp(Backward& b) { b.set(0, expand(b.g(), b.sizes(0))); }
-const Op sum{OpDef{.schema = "sum(Tensor input, *, dtype? dtype=None) -> Tensor", .run = fn<run_sum>, .on = Both, .vjp = sum_vjp, .save = shape(),
+const Op sum{OpDef{.schema = "sum(Tensor input, *, dtype? dtype=None) -> Tensor", .run = fn<run_sum>, .on = Both, .linear = Linear::Joint, .vjp = sum_vjp, .save = shape(),
     .batch = batch::whole, .doc =
         "The sum of all elements, or along the dimensions of dim (kept with size 1 if keepdim). Integers and bool "
         "sum to int64; dtype converts before summing."
@@ -120,7 +120,7 @@ static void run_sum_into(const Op&, const Value* args, Out& out) {
   detail::box(out, run_sum_dim(args[0].tensor(), detail::Unbox<OptionalInts>::get(args[1]), args[2].flag(), !given && out.into ? out.into->dtype() : given));
 }
 static void sum_dim_vjp(Backward& b) { b.set(0, expand_reduced(b.g(), b.sizes(0), b.has(1) ? OptionalInts(b.ints(1)) : std::nullopt, b.flag(2))); }
-const Op sum_dim{OpDef{.schema = "sum.dim(Tensor input, int[1]? dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor", .run = boxed(run_sum_into), .on = Usual, .vjp = sum_dim_vjp, .save = shape(),
+const Op sum_dim{OpDef{.schema = "sum.dim(Tensor input, int[1]? dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor", .run = boxed(run_sum_into), .on = Usual, .linear = Linear::Joint, .vjp = sum_dim_vjp, .save = shape(),
                        .node = "SumBackward1", .batch = batch::dims}};
 
 static DType mean_dtype(const Tensor& t, std::optional<DType> dtype) {
@@ -142,7 +142,7 @@ static double reduced_count(IntList sizes, OptionalInts dims) {
   return n;
 }
 static void mean_vjp(Backward& b) { b.set(0, expand(b.g(), b.sizes(0)) / Scalar(reduced_count(b.sizes(0), std::nullopt))); }
-const Op mean{OpDef{.schema = "mean(Tensor input, *, dtype? dtype=None) -> Tensor", .run = fn<run_mean>, .on = Usual, .vjp = mean_vjp, .save = shape(),
+const Op mean{OpDef{.schema = "mean(Tensor input, *, dtype? dtype=None) -> Tensor", .run = fn<run_mean>, .on = Usual, .linear = Linear::Joint, .vjp = mean_vjp, .save = shape(),
     .batch = batch::whole, .doc =
         "The mean of all elements, or along the dimensions of dim (kept with size 1 if keepdim); NaN of nothing. "
         "A RuntimeError for integers, unless dtype converts them."
@@ -157,7 +157,7 @@ static void mean_dim_vjp(Backward& b) {
   const OptionalInts dims = b.has(1) ? OptionalInts(b.ints(1)) : std::nullopt;
   b.set(0, expand_reduced(b.g(), b.sizes(0), dims, b.flag(2)) / Scalar(reduced_count(b.sizes(0), dims)));
 }
-const Op mean_dim{OpDef{.schema = "mean.dim(Tensor input, int[1]? dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor", .run = fn<run_mean_dim>, .on = Usual, .vjp = mean_dim_vjp, .save = shape(),
+const Op mean_dim{OpDef{.schema = "mean.dim(Tensor input, int[1]? dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor", .run = fn<run_mean_dim>, .on = Usual, .linear = Linear::Joint, .vjp = mean_dim_vjp, .save = shape(),
                         .node = "MeanBackward1", .batch = batch::dims}};
 
 // ---- any and all ----

@@ -65,7 +65,8 @@ Tensor var_gradient(const Tensor& grad, const Tensor& x, OptionalInts dims, doub
 }
 // std is the root of var; where it is 0 the subgradient 0 is taken
 Tensor std_gradient(const Tensor& grad, const Tensor& result, const Tensor& x, OptionalInts dims, double correction, bool keepdim) {
-  return var_gradient(where(eq(result, 0), Scalar(0.0), grad / (result * Scalar(2))), x, dims, correction, keepdim);
+  const Tensor flat = eq(result, 0);
+  return var_gradient(where(flat, Scalar(0.0), grad) / where(flat, Scalar(1.0), result * Scalar(2)), x, dims, correction, keepdim);
 }
 
 Scalar correction_or_one(const std::optional<Scalar>& correction) { return correction.value_or(Scalar(1)); }

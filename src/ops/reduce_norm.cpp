@@ -57,7 +57,7 @@ Tensor norm_gradient(const Tensor& grad, const Tensor& x, double p, const Tensor
     return sgn(x) * (g / sum_dim(top, dims, true) * top);
   }
   if (p < 1) return sgn(x) * zero_where(eq(x, 0), pow(size, Scalar(p - 1))) * g * pow(norm, Scalar(1 - p));
-  const Tensor scale = zero_where(eq(norm, 0), g / pow(norm, Scalar(p - 1)));
+  const Tensor flat = eq(norm, 0), scale = zero_where(flat, g) / where(flat, Scalar(1.0), pow(norm, Scalar(p - 1)));
   if (p < 2) return sgn(x) * pow(size, Scalar(p - 1)) * scale;
   return x * pow(size, Scalar(p - 2)) * scale;
 }

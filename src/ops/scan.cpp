@@ -57,7 +57,7 @@ static void run_cumulative(const Op& op, const Value* args, Out& out) {
 }
 
 static void cumsum_vjp(Backward& b) { b.set(0, reverse_cumsum(b.g(), b.integer(1))); }
-const Op cumsum{OpDef{.schema = "cumsum(Tensor input, int dim, *, dtype? dtype=None) -> Tensor", .run = boxed(run_cumulative<Scan::cumsum>), .on = Usual | InPlace, .vjp = cumsum_vjp,
+const Op cumsum{OpDef{.schema = "cumsum(Tensor input, int dim, *, dtype? dtype=None) -> Tensor", .run = boxed(run_cumulative<Scan::cumsum>), .on = Usual | InPlace, .linear = Linear::Joint, .vjp = cumsum_vjp,
                       .batch = batch::dims, .doc = "Sums of each element along `dim` and all before it.\n\nIntegers and bool are summed in int64 unless dtype= says otherwise.\n\n"
                              "Example::\n\n    >>> torch.cumsum(torch.tensor([1., 2., 3.]), 0)\n    tensor([1., 3., 6.])\n"}};
 
@@ -119,7 +119,15 @@ static void logcumsumexp_vjp(Backward& b) {
   const Tensor positive = where(gt(g, 0), log(where(gt(g, 0), g, Scalar(1.0))), lowest), negative = where(lt(g, 0), log(where(lt(g, 0), neg(g), Scalar(1.0))), lowest);
   b.set(0, exp(summed(positive, b.out()) + x) - exp(summed(negative, b.out()) + x));
 }
-const Op logcumsumexp{OpDef{.schema = "logcumsumexp(Tensor input, int dim) -> Tensor", .run = fn<run_logcumsumexp>, .on = Usual, .vjp = logcumsumexp_vjp, .save = in(0) | out(),
+// The mean of the tangents so far, weighted by exp(x); the weights are taken relative to the greatest.
+static void logcumsumexp_jvp(Forward& f) {
+  const Tensor& x = f.in(0);
+  if (x.dim() == 0) return f.set(0, f.tangent(0));
+  const int64_t dim = f.integer(1);
+  const Tensor weight = exp(is_complex(x.dtype()) ? x : x - amax(x, IntList(&dim, 1), true));
+  f.set(0, cumsum(weight * f.tangent(0), dim) / cumsum(weight, dim));
+}
+const Op logcumsumexp{OpDef{.schema = "logcumsumexp(Tensor input, int dim) -> Tensor", .run = fn<run_logcumsumexp>, .on = Usual, .jvp = logcumsumexp_jvp, .vjp = logcumsumexp_vjp, .save = in(0) | out(),
                             .batch = batch::dims, .doc = "log of the cumulative sum of exp(x) along `dim`, computed without overflow. Floating and complex dtypes.\n\n"
                                    "Example::\n\n    >>> torch.logcumsumexp(torch.tensor([0., 0.]), 0)\n    tensor([0.0000, 0.6931])\n"}};
 

@@ -97,7 +97,7 @@ static void scatter_vjp(Backward& b) {
 const Op scatter{OpDef{.schema = "scatter.src(Tensor input, int dim, Tensor index, Tensor src) -> Tensor",
                        .run = boxed(run_scatter),
                        .on = Pointwise_,
-                       .vjp = scatter_vjp,
+                       .linear = Linear::Joint, .vjp = scatter_vjp,
                        .save = in(2),
                        .batch = batch::dims, .doc = "The input with elements of src written along a dimension: out[index[i][j]][j] = src[i][j] for dim=0, and so on.\n\n"
                               "Args: index (int64 or int32, no larger than src, and than the input apart from dim); src (of the input's dtype) or value (a number); "
@@ -122,7 +122,7 @@ static void scatter_add_vjp(Backward& b) {
 const Op scatter_add{OpDef{.schema = "scatter_add(Tensor input, int dim, Tensor index, Tensor src) -> Tensor",
                            .run = boxed(run_scatter_add),
                            .on = Pointwise_,
-                           .vjp = scatter_add_vjp,
+                           .linear = Linear::Joint, .vjp = scatter_add_vjp,
                            .save = in(2),
                            .batch = batch::dims, .doc = "As torch.scatter, adding to what is there; repeated positions add up, in order.\n\n"
                                   "Example::\n\n    >>> torch.scatter_add(torch.zeros(2), 0, torch.tensor([1, 1]), torch.tensor([2., 3.]))\n    tensor([0., 5.])\n"}};
@@ -228,7 +228,7 @@ static void index_add_vjp(Backward& b) {
 const Op index_add{OpDef{.schema = "index_add(Tensor input, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor",
                          .run = boxed(run_index_add),
                          .on = Pointwise_,
-                         .vjp = index_add_vjp,
+                         .linear = Linear::Joint, .vjp = index_add_vjp,
                          .save = in(2) | shape(3),
                          .batch = batch::index_write, .doc = "Adds alpha times the slices of source along dim to the slices whose numbers stand in index; repeated ones add up, in order.\n\n"
                                 "Example::\n\n    >>> torch.index_add(torch.zeros(3), 0, torch.tensor([1, 1]), torch.tensor([2., 3.]))\n    tensor([0., 5., 0.])\n"}};
@@ -270,7 +270,7 @@ static void index_copy_vjp(Backward& b) {
 const Op index_copy{OpDef{.schema = "index_copy(Tensor input, int dim, Tensor index, Tensor source) -> Tensor",
                           .run = boxed(run_index_copy),
                           .on = Pointwise_,
-                          .vjp = index_copy_vjp,
+                          .linear = Linear::Joint, .vjp = index_copy_vjp,
                           .save = in(2) | shape(3),
                           .batch = batch::index_write, .doc = "The input with its slices along dim, numbered by index, replaced by those of source. Of repeated numbers the last one counts."
         TABULA_EXAMPLE("torch.index_copy(torch.zeros(3), 0, torch.tensor([2]), torch.tensor([5.]))",

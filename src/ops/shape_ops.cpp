@@ -31,7 +31,7 @@ static void triu_vjp(Backward& b) { b.set(0, triu(b.g(), b.arg(1))); }
 const Op tril{OpDef{.schema = "tril(Tensor input, int diagonal=0) -> Tensor",
                     .run = boxed(run_triangle<false>),
                     .on = Pointwise_,
-                    .vjp = tril_vjp,
+                    .linear = Linear::Joint, .vjp = tril_vjp,
                     .batch = batch::strict, .doc = "The lower triangle of matrices [..., m, n], up to the given diagonal, with zeros above it.\n\n"
                            "Example::\n\n    >>> torch.tril(torch.ones(2, 2))\n    tensor([[1., 0.],\n            [1., 1.]])\n"}};
 const Op triu{OpDef{.schema = "triu(Tensor input, int diagonal=0) -> Tensor",
@@ -70,7 +70,7 @@ static void flip_vjp(Backward& b) { b.set(0, flip(b.g(), b.arg(1))); }
 const Op flip{OpDef{.schema = "flip(Tensor input, int[] dims) -> Tensor",
                     .run = fn<run_flip>,
                     .on = Both,
-                    .vjp = flip_vjp,
+                    .linear = Linear::Joint, .vjp = flip_vjp,
                     .batch = batch::dims, .doc = "A copy with the order of elements reversed along the given dimensions.\n\n"
                            "Example::\n\n    >>> torch.flip(torch.tensor([1, 2, 3]), (0,))\n    tensor([3, 2, 1])\n"}};
 
@@ -102,7 +102,7 @@ static void roll_vjp(Backward& b) {
 const Op roll{OpDef{.schema = "roll(Tensor input, int[1] shifts, int[1] dims=[]) -> Tensor",
                     .run = fn<run_roll>,
                     .on = Both,
-                    .vjp = roll_vjp,
+                    .linear = Linear::Joint, .vjp = roll_vjp,
                     .batch = batch::roll, .doc = "Elements moved along dimensions, those that leave at the end entering at the start; without dims the flattened tensor is moved.\n\n"
                            "Example::\n\n    >>> torch.roll(torch.tensor([1, 2, 3]), 1)\n    tensor([3, 1, 2])\n"}};
 

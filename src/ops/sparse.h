@@ -33,6 +33,9 @@ inline Layout layout_of(const Tensor& t) {
 // "Sparse", "SparseCsr", ..., as messages name it.
 const char* layout_title(Layout layout);
 
+// The implementation of rows whose rule in torch/sparse takes tensors of any layout.
+void run_by_rule(const Op& op, const Value* args, Out& out);
+
 // Gradients of look-ups, which hold what was looked up: of rows of a [rows, width] matrix by number, without those of
 // `padding`; and of gather along `dim`.
 Tensor sparse_rows(const Tensor& grad, const Tensor& index, IntList sizes, int64_t padding);

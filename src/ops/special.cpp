@@ -11,6 +11,7 @@
 #include "ops/doc.h"
 #include "ops/factory.h"
 #include "ops/pointwise.h"
+#include "ops/reduce.h"
 #include "ops/transcendental.h"
 #include "ops/view.h"
 
@@ -224,9 +225,8 @@ static const Op frexp{OpDef{.schema = "frexp(Tensor input) -> (Tensor mantissa, 
 
 // log of pi^(p (p-1) / 4) prod_{i < p} gamma(x - i / 2)
 static Tensor sum_over_halves(const Tensor& x, int64_t p, const Op& function) {
-  Tensor total = function(x);
-  for (int64_t i = 1; i < p; i++) total = total + function(x - Scalar(0.5 * double(i)));
-  return total;
+  const Tensor halves = x.is_meta() ? zeros_raw({{p}}, x.dtype(), x.device()) : cast_raw(arange_raw(p), x.dtype()) * Scalar(-0.5);
+  return sum_dim(function(unsqueeze(x, int64_t(-1)) + halves), IntList({-1}));
 }
 static Tensor run_mvlgamma(const Tensor& input, int64_t p) {
   check(p >= 1, "p has to be greater than or equal to 1");
@@ -248,8 +248,8 @@ static const Op multigammaln{MVLGAMMA("multigammaln", kSpecial, "special.multiga
 static void angle_vjp(Backward& b) {
   const Tensor& z = b.in(0);
   if (!is_complex(z.dtype())) return b.set(0, zeros_like_raw(b.g()));
-  const Tensor slope = z / (z * conj(z)) * Scalar(c128(0, 1));
-  b.set(0, where(eq(z, 0), Scalar(0.0), b.g() * slope));
+  const Tensor slope = z / where(eq(z, 0), Scalar(1.0), z * conj(z)) * Scalar(c128(0, 1));
+  b.set(0, b.g() * slope);
 }
 constexpr OpDef angle_row() {
   OpDef row = pointwise_row("angle(Tensor input) -> Tensor", Pointwise::angle, kFloating, Usual, angle_vjp, in(0));

@@ -110,11 +110,11 @@ ALIAS(arctanh, atanh,
       TABULA_EXAMPLE("torch.arctanh(torch.tensor([0., 0.5]))", "tensor([0.0000, 0.5493])"))
 #undef ALIAS
 
-// tanh and sigmoid have fused derivative kernels, with derivatives of their own
+// tanh and sigmoid have fused derivative kernels, with derivatives of their own; those are conjugates of functions of y
 static void tanh_grad_vjp(Backward& b) {
   const Tensor &g = b.g(), &grad = b.in(0), &y = b.in(1);
-  if (b.needs(0)) b.set(0, g * conj_of(Scalar(1) - y * y));
-  if (b.needs(1)) b.set(1, is_complex(y.dtype()) ? g * conj_of(grad * y * Scalar(-2)) : g * grad * y * Scalar(-2));
+  if (b.needs(0)) b.set(0, g * (Scalar(1) - y * y));
+  if (b.needs(1)) b.set(1, conj_of(g * y) * grad * Scalar(-2));
 }
 static const Op tanh_backward{pointwise_row("tanh_backward(Tensor grad_output, Tensor output) -> Tensor", Pointwise::tanh_grad, kPromote, Internal, tanh_grad_vjp, in(0) | in(1))};
 static void tanh_vjp(Backward& b) { b.set(0, tanh_backward(b.g(), b.out())); }
@@ -124,8 +124,8 @@ const Op tanh{documented(pointwise_row("tanh(Tensor input) -> Tensor", Pointwise
 
 static void sigmoid_grad_vjp(Backward& b) {
   const Tensor &g = b.g(), &grad = b.in(0), &y = b.in(1);
-  if (b.needs(0)) b.set(0, g * conj_of((Scalar(1) - y) * y));
-  if (b.needs(1)) b.set(1, g * conj_of(grad * (Scalar(1) - y * Scalar(2))));
+  if (b.needs(0)) b.set(0, g * (Scalar(1) - y) * y);
+  if (b.needs(1)) b.set(1, conj_of(g * (Scalar(1) - y * Scalar(2))) * grad);
 }
 static const Op sigmoid_backward{pointwise_row("sigmoid_backward(Tensor grad_output, Tensor output) -> Tensor", Pointwise::sigmoid_grad, kPromote, Internal, sigmoid_grad_vjp, in(0) | in(1))};
 static void sigmoid_vjp(Backward& b) { b.set(0, sigmoid_backward(b.g(), b.out())); }

@@ -11,6 +11,7 @@ from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .function import Function, NestedIOFunction
 from .grad_mode import (
     enable_grad,
+    enforce_grad_layout_policy,
     inference_mode,
     is_multithreading_enabled,
     no_grad,
@@ -34,6 +35,7 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "enforce_grad_layout_policy",
     "forward_ad",
     "functional",
     "grad",
@@ -51,7 +53,7 @@ __all__ = [
 ]
 
 # Import time matters: these modules load when they are first named.
-_LAZY_MODULES = ("functional", "graph", "profiler", "profiler_util", "variable")
+_LAZY_MODULES = ("functional", "graph", "profiler", "profiler_util")
 
 
 class _Package(type(torch)):
@@ -69,6 +71,11 @@ class _Package(type(torch)):
 
 
 sys.modules[__name__].__class__ = _Package
+
+
+def variable(*args: Any, **kwargs: Any) -> Any:  # noqa: F811 - as in PyTorch, a function hides the submodule
+    """Raise RuntimeError: ``torch.tensor`` makes tensors."""
+    raise RuntimeError("torch.autograd.variable(...) is deprecated, use torch.tensor(...) instead")
 
 
 def __getattr__(name: str) -> Any:
@@ -212,6 +219,14 @@ def grad(
     keys = list(inputs) if isinstance(inputs, dict) else None
     targets = _as_tuple(inputs.values() if isinstance(inputs, dict) else inputs)
     sources = _as_tuple(outputs)
+    if torch._C._has_torch_function((*sources, *targets)):
+        from torch.overrides import handle_torch_function
+
+        return handle_torch_function(
+            grad, (*sources, *targets), outputs, inputs, grad_outputs=grad_outputs, retain_graph=retain_graph,
+            create_graph=create_graph, only_inputs=only_inputs, allow_unused=allow_unused,
+            is_grads_batched=is_grads_batched, materialize_grads=materialize_grads,
+        )  # fmt: skip
     if not only_inputs:
         import warnings
 

@@ -90,6 +90,8 @@ class BackwardCFunction(torch._C._FunctionBase, FunctionCtx):  # type: ignore[na
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
+        if self.saved_for_forward is not None:
+            return self.saved_for_forward
         if self._released:
             raise RuntimeError(_RELEASED)
         if self._packed is None:
@@ -129,9 +131,6 @@ class BackwardCFunction(torch._C._FunctionBase, FunctionCtx):  # type: ignore[na
                     "corresponding forward input was not a Variable"
                 )
         return tuple(result[i] for i in self._tensor_positions)
-
-    def apply_jvp(self, *tangents: Any) -> Any:
-        return self._forward_cls.jvp(self, *tangents)
 
 
 def _user_backward(cls: Any) -> Callable[..., Any]:
@@ -225,25 +224,52 @@ class Function(metaclass=FunctionMeta):
         """Run the operation and connect its outputs to the graph."""
         if kwargs and cls.setup_context is not Function.setup_context:
             args, kwargs = _bind_defaults(cls.forward, args, kwargs), {}
-        tensor_type = torch.Tensor
-        if torch._C._vmap_depth() and any(isinstance(a, tensor_type) and torch._C._vmap_parts(a) for a in args):
+        if torch._C._vmap_depth() and any(isinstance(a, torch.Tensor) and torch._C._vmap_parts(a) for a in args):
             from . import _function_vmap
 
             return _function_vmap.apply(cls, args)
-        needs_grad = tuple([isinstance(arg, tensor_type) and arg.requires_grad for arg in args])
-        recording = torch.is_grad_enabled()
-        ctx = cls._backward_cls()
-        ctx.needs_input_grad = needs_grad
-        torch._C._set_grad_enabled(False)
-        try:
-            if cls.setup_context is Function.setup_context:
-                output = cls.forward(ctx, *args, **kwargs)
-            else:
-                output = cls.forward(*args)
-                cls.setup_context(ctx, args, output)
-        finally:
-            torch._C._set_grad_enabled(recording)
-        return _connect(cls, ctx, args, output, recording and True in needs_grad)
+        levels = torch._C._dual_levels(args)
+        if levels is not None:
+            from torch.autograd import _function_forward
+
+            return _function_forward.apply(cls, args, kwargs, levels)
+        ctx, output = _record(cls, args, kwargs)
+        ctx.saved_for_forward = None
+        return output
+
+
+def _record(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any], keep: bool = False) -> tuple[Any, Any]:
+    """The ctx, and the results with their history. ``keep``: what is saved for backward is there for ``jvp`` too."""
+    tensor_type = torch.Tensor
+    needs_grad = tuple([isinstance(arg, tensor_type) and arg.requires_grad for arg in args])
+    recording = torch.is_grad_enabled()
+    ctx = cls._backward_cls()
+    ctx.needs_input_grad = needs_grad
+    torch._C._set_grad_enabled(False)
+    limit = torch._C._set_forward_limit(0)
+    try:
+        if cls.setup_context is Function.setup_context:
+            output = cls.forward(ctx, *args, **kwargs)
+        else:
+            output = cls.forward(*args)
+            cls.setup_context(ctx, args, output)
+        if keep:
+            ctx.saved_for_forward = ctx.to_save
+        torch._C._set_grad_enabled(recording)
+        return ctx, _connect(cls, ctx, args, output, recording and True in needs_grad)
+    finally:
+        torch._C._set_grad_enabled(recording)
+        torch._C._set_forward_limit(limit)
+
+
+class TransposedFunction(Function):
+    """A custom operation whose ``backward`` is made of differentiable operations: ``jvp`` follows from it."""
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        from torch.autograd import _function_forward
+
+        return _function_forward.transposed(ctx, tangents)
 
 
 def _bind_defaults(forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Jacobians, Hessians and their products with vectors, by reverse mode."""
+"""Jacobians, Hessians and their products with vectors."""
 
 from __future__ import annotations
 
@@ -162,17 +162,27 @@ def jacobian(
 ) -> Any:
     """The Jacobian of ``func`` at ``inputs``: shape of an output followed by shape of an input, nested for tuples.
 
-    All modes compute the same numbers, by one reverse pass per output element.
+    By one reverse pass per element of the outputs, or with ``strategy="forward-mode"`` by one forward pass per element
+    of the inputs; ``vectorize`` runs the passes as a batch, and the forward ones need it. ``create_graph`` keeps the
+    result differentiable (reverse mode alone). ``strict`` refuses outputs that don't depend on an input (reverse mode
+    without ``vectorize`` alone). RuntimeError, NotImplementedError: a combination that is not supported.
+
+    >>> x = torch.tensor([1., 2.])
+    >>> torch.autograd.functional.jacobian(torch.square, x, strategy="forward-mode", vectorize=True)
+    tensor([[2., 0.],
+            [0., 4.]])
     """
     if strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError(
             'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs '
             'than inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode".'
         )
-    if strategy == "forward-mode" and (create_graph or not vectorize):
-        raise NotImplementedError(
-            "torch.autograd.functional.jacobian: strategy='forward-mode' needs `vectorize=True` and "
-            "`create_graph=False`"
+    if strategy == "forward-mode":
+        return _forward_jacobian(func, inputs, create_graph, strict, vectorize)
+    if strict and vectorize:
+        raise RuntimeError(
+            "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together. "
+            "Please either set `strict=False` or `vectorize=False`."
         )
     with torch.enable_grad():
         is_tuple, values = _tensors(inputs, "inputs", "jacobian")
@@ -180,6 +190,9 @@ def jacobian(
         outputs_tuple, outputs = _call(func, values, "jacobian")
         result = []
         for output in outputs:
+            if vectorize and output.requires_grad and output.numel():
+                result.append(_batched_rows(output, values, create_graph))
+                continue
             rows: list[tuple[Any, ...]] = []
             flat = output.reshape(-1)
             for j in range(flat.numel()):
@@ -188,6 +201,40 @@ def jacobian(
             result.append(tuple(_stack_rows(c, output, t) for c, t in zip(columns, values, strict=True)))
     finished = _finish(tuple(result), create_graph)
     per_output = tuple(_unwrap(row, is_tuple) for row in finished)
+    return _unwrap(per_output, outputs_tuple)
+
+
+def _batched_rows(output: Any, values: tuple[Any, ...], create_graph: bool) -> tuple[Any, ...]:
+    weights = torch.eye(output.numel(), dtype=output.dtype, device=output.device).view(-1, *output.shape)
+    rows = torch.func.vmap(lambda weight: _grad((output,), values, (weight,), create_graph, False))(weights)
+    return tuple(row.reshape(output.size() + t.size()) for row, t in zip(rows, values, strict=True))
+
+
+def _forward_jacobian(
+    func: Callable[..., Any], inputs: Any, create_graph: bool, strict: bool, vectorize: bool
+) -> Any:
+    for name, wanted in (("create_graph", create_graph), ("strict", strict)):
+        if wanted:
+            kind = RuntimeError if name == "strict" else NotImplementedError
+            raise kind(
+                f'torch.autograd.functional.jacobian: `{name}=True` and `strategy="forward-mode"` are not supported '
+                f'together (yet). Please either set `{name}=False` or `strategy="reverse-mode"`.'
+            )
+    if not vectorize:
+        raise NotImplementedError(
+            "Computing Jacobian using forward-AD or forward-over-reverse Hessian isonly implemented for "
+            "`vectorize=True`."
+        )
+    is_tuple, values = _tensors(inputs, "inputs", "jacobian")
+    outputs_tuple = False
+
+    def called(*args: Any) -> tuple[Any, ...]:
+        nonlocal outputs_tuple
+        outputs_tuple, outputs = _call(func, args, "jacobian")
+        return outputs
+
+    blocks = torch.func.jacfwd(called, tuple(range(len(values))))(*[t.detach() for t in values])
+    per_output = tuple(_unwrap(_finish(row, False), is_tuple) for row in blocks)
     return _unwrap(per_output, outputs_tuple)
 
 
@@ -211,13 +258,25 @@ def hessian(
     vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
 ) -> Any:
-    """The Hessian of a scalar function, nested twice for a tuple of inputs."""
+    """The Hessian of a scalar function, nested twice for a tuple of inputs.
+
+    ``outer_jacobian_strategy`` is how the gradient is differentiated again; it and the other arguments are those of
+    :func:`jacobian`.
+
+    >>> torch.autograd.functional.hessian(lambda x: (x**3).sum(), torch.tensor([1., 2.]))
+    tensor([[ 6.,  0.],
+            [ 0., 12.]])
+    """
+    if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
+        raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
     is_tuple, _ = _tensors(inputs, "inputs", "hessian")
+    forward = outer_jacobian_strategy == "forward-mode"
     scalar = _scalar(func, "hessian")
 
     def gradient(*args: Any) -> Any:
-        values = tuple(t if t.requires_grad else t.detach().requires_grad_() for t in args)
-        return _unwrap(_grad((scalar(*values),), values, None, True, strict), is_tuple)
+        with torch.enable_grad():
+            values = tuple(t if t.requires_grad else torch._C._fresh_leaf(t) for t in args)
+            return _unwrap(_grad((scalar(*values),), values, None, not forward, strict), is_tuple)
 
     return jacobian(gradient, inputs, create_graph, strict, vectorize, outer_jacobian_strategy)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 
-from torch._C import enable_grad, inference_mode, no_grad, set_grad_enabled
+from torch._C import _set_grad_layout_enforced, enable_grad, inference_mode, no_grad, set_grad_enabled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "enable_grad",
+    "enforce_grad_layout_policy",
     "inference_mode",
     "no_grad",
     "set_grad_enabled",
@@ -76,6 +77,37 @@ def _decorate(make: Callable[[], Any], func: Any) -> Any:
             return func(*args, **kwargs)
 
     return wrapper
+
+
+class enforce_grad_layout_policy:  # noqa: N801
+    """Whether ``grad`` must have the strides of its tensor; at once, and until the end of a ``with`` block.
+
+    Where it need not, a gradient of another layout that nobody else holds is kept as it is instead of copied.
+
+    >>> p = torch.ones(2, 3).t().requires_grad_()
+    >>> with torch.autograd.enforce_grad_layout_policy(False):
+    ...     (p * 2).sum().backward()
+    >>> p.stride(), p.grad.stride()
+    ((1, 3), (2, 1))
+    """
+
+    def __init__(self, enable: bool = True) -> None:
+        self.enable = enable
+        self.before = _set_grad_layout_enforced(enable)
+
+    def __call__(self, func: Any) -> Any:
+        _set_grad_layout_enforced(self.before)
+        return _decorate(self.clone, func)
+
+    def __enter__(self) -> None:
+        _set_grad_layout_enforced(self.enable)
+
+    def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
+        _set_grad_layout_enforced(self.before)
+
+    def clone(self) -> enforce_grad_layout_policy:
+        """Another one of the same choice."""
+        return type(self)(self.enable)
 
 
 _multithreading = True

@@ -30,6 +30,12 @@ def _real_outputs(outputs: Any) -> list[tuple[int, str, Any]]:
     for i, output in enumerate(_tuple(outputs)):
         if not _differentiable(output):
             continue
+        if output.layout is not torch.strided:
+            raise ValueError(
+                "Sparse output is not supported at gradcheck yet. Please call to_dense(masked_grad=...) on the output "
+                "of "
+                "fn for gradcheck."
+            )
         if output.is_complex():
             result.append((i, "real", torch.view_as_real(output.resolve_conj())[..., 0]))
             result.append((i, "imag", torch.view_as_real(output.resolve_conj())[..., 1]))
@@ -38,33 +44,37 @@ def _real_outputs(outputs: Any) -> list[tuple[int, str, Any]]:
     return result
 
 
+def _places(shape: Any) -> list[tuple[int, ...]]:
+    """The indices of all elements, in order."""
+    import itertools
+
+    return list(itertools.product(*[range(size) for size in shape]))
+
+
+def _slope(outputs: Callable[[], list[Any]], base: Any, where: Any, step: complex) -> list[Any]:
+    """The derivative of each output in the direction of ``step`` by central differences, in place in ``base``."""
+    before = base[where].item()
+    base[where] = before + step
+    high = outputs()
+    base[where] = before - step
+    low = outputs()
+    base[where] = before
+    return [(h - w) / (2 * abs(step)) for h, w in zip(high, low, strict=True)]
+
+
 def _numerical(func: Callable[..., Any], inputs: tuple[Any, ...], target: Any, eps: float) -> list[Any]:
-    """Jacobians (entries of ``target`` by entries of each output) by central differences, in place in ``target``."""
+    """Jacobians: entries of ``target`` by entries of each output."""
     base = target.detach()
     rows: list[list[Any]] = []
 
     def outputs() -> list[Any]:
         return [out.detach().reshape(-1).clone() for _, _, out in _real_outputs(func(*inputs))]
 
-    def slope(index: Any, step: complex) -> list[Any]:
-        before = base[index].item()
-        base[index] = before + step
-        high = outputs()
-        base[index] = before - step
-        low = outputs()
-        base[index] = before
-        return [(h - w) / (2 * eps) for h, w in zip(high, low, strict=True)]
-
-    for flat in range(base.numel()):
-        index, rest = [], flat
-        for size in reversed(base.shape):
-            index.append(rest % size)
-            rest //= size
-        where = tuple(reversed(index))
-        row = slope(where, eps)
+    for where in _places(base.shape):
+        row = _slope(outputs, base, where, eps)
         if base.is_complex():
             # The gradient of a real function of x + iy is df/dx + i df/dy.
-            row = [torch.complex(dx, dy) for dx, dy in zip(row, slope(where, eps * 1j), strict=True)]
+            row = [torch.complex(dx, dy) for dx, dy in zip(row, _slope(outputs, base, where, eps * 1j), strict=True)]
         rows.append(row)
     if not rows:
         return []
@@ -138,10 +148,9 @@ def _check_undefined(func: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
 
 
 def _gradcheck(
-    func: Callable[..., Any], inputs: tuple[Any, ...], eps: float, atol: float, rtol: float, nondet_tol: float,
-    check_undefined_grad: bool, check_grad_dtypes: bool,
-) -> bool:  # fmt: skip
-    positions = _check_inputs(inputs)
+    func: Callable[..., Any], inputs: tuple[Any, ...], positions: list[int], eps: float, atol: float, rtol: float,
+    nondet_tol: float, check_undefined_grad: bool, check_grad_dtypes: bool,
+) -> None:  # fmt: skip
     targets = [inputs[i] for i in positions]
     outputs = _real_outputs(func(*inputs))
     if not outputs:
@@ -149,7 +158,7 @@ def _gradcheck(
             for column in _numerical_any(func, inputs, inputs[i], eps):
                 if bool((column != 0).any()):
                     raise GradcheckError("Numerical gradient for function expected to be zero")
-        return True
+        return
     numerical = [_numerical(func, inputs, target, eps) for target in targets]
     # The inputs were changed and changed back: what the first call saved counts as stale.
     outputs = _real_outputs(func(*inputs))
@@ -172,7 +181,92 @@ def _gradcheck(
                 )
     if check_undefined_grad:
         _check_undefined(func, inputs)
-    return True
+
+
+def _check_forward(
+    func: Callable[..., Any], inputs: tuple[Any, ...], positions: list[int], eps: float, atol: float, rtol: float
+) -> None:
+    """Forward mode, a direction at a time: each entry of an input, and i times it for a complex one."""
+    kept = [i for i, out in enumerate(_tuple(func(*inputs))) if _differentiable(out)]
+
+    def outputs() -> list[Any]:
+        results = _tuple(func(*inputs))
+        return [results[i].detach().resolve_conj().reshape(-1).clone() for i in kept]
+
+    for position in positions:
+        base = inputs[position].detach()
+        if not base.numel():
+            continue
+        for part, factor in (("real", 1.0), ("imaginary", 1j)) if base.is_complex() else (("", 1.0),):
+            numerical: list[list[Any]] = []
+            analytical: list[list[Any]] = []
+            for where in _places(base.shape):
+                numerical.append(_slope(outputs, base, where, eps * factor))
+                tangent = torch.zeros_like(base)
+                tangent[where] = factor
+                analytical.append([_pushed(func, inputs, {position: tangent})[i].reshape(-1) for i in kept])
+            for o, index in enumerate(kept):
+                expected = torch.stack([row[o] for row in numerical])
+                found = torch.stack([row[o] for row in analytical]).to(expected.dtype)
+                if not _close(found, expected, rtol, atol):
+                    lead = f"While considering the {part} part of complex inputs only, " if part else ""
+                    raise GradcheckError(
+                        f"{lead}Jacobian computed with forward mode mismatch for output {index} with respect to input "
+                        f"{position},\nnumerical:{expected}\nanalytical:{found}\n"
+                    )
+
+
+def _pushed(func: Callable[..., Any], inputs: tuple[Any, ...], tangents: dict[int, Any]) -> list[Any]:
+    """The tangents of all outputs, given those of some inputs."""
+    forward_ad = torch.autograd.forward_ad
+    with forward_ad.dual_level():
+        args = [forward_ad.make_dual(v.detach(), tangents[i]) if i in tangents else v for i, v in enumerate(inputs)]
+        args = [v.requires_grad_() if i in tangents and inputs[i].requires_grad else v for i, v in enumerate(args)]
+        results = []
+        for out in _tuple(func(*args)):
+            along = forward_ad.unpack_dual(out).tangent if isinstance(out, torch.Tensor) else None
+            results.append(torch.zeros_like(out) if along is None and isinstance(out, torch.Tensor) else along)
+    return [along if along is None else along.detach().resolve_conj() for along in results]
+
+
+def _compare_batched(kind: str, index: int, batched: Any, expected: Any) -> None:
+    if not _close(batched, expected, 1e-5, 1e-8):
+        raise GradcheckError(
+            f"For output {index}: gradcheck or gradgradcheck failed while testing {kind} computation.\n\n"
+            f"Got:\n{batched}\n\nExpected:\n{expected}"
+        )
+
+
+def _check_batched_backward(func: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
+    """Gradients for a batch of weights, all at once by ``vmap``, are those taken one after the other."""
+    targets = [value for value in inputs if _differentiable(value)]
+    for index, output in enumerate(_tuple(func(*inputs))):
+        if not _differentiable(output):
+            continue
+
+        def pull(weight: Any, output: Any = output) -> tuple[Any, ...]:
+            grads = torch.autograd.grad(output, targets, weight, retain_graph=True, allow_unused=True)
+            return tuple(torch.zeros_like(t) if g is None else g for g, t in zip(grads, targets, strict=True))
+
+        weights = torch.stack([torch.randn_like(output), torch.randn_like(output)]).detach()
+        batched = torch.func.vmap(pull)(weights)
+        expected = [torch.stack(parts) for parts in zip(*[pull(weight) for weight in weights], strict=True)]
+        for have, want in zip(batched, expected, strict=True):
+            _compare_batched("batched gradient", index, have.detach(), want.detach())
+
+
+def _check_batched_forward(func: Callable[..., Any], inputs: tuple[Any, ...], positions: list[int]) -> None:
+    """The same for tangents."""
+    for position in positions:
+        directions = torch.stack([torch.randn_like(inputs[position]) for _ in range(2)]).detach()
+
+        def push(direction: Any, position: int = position) -> tuple[Any, ...]:
+            return tuple(along for along in _pushed(func, inputs, {position: direction}) if along is not None)
+
+        batched = torch.func.vmap(push)(directions)
+        expected = [torch.stack(parts) for parts in zip(*[push(direction) for direction in directions], strict=True)]
+        for index, (have, want) in enumerate(zip(batched, expected, strict=True)):
+            _compare_batched("batched forward-mode gradient", index, have, want)
 
 
 def _numerical_any(func: Callable[..., Any], inputs: tuple[Any, ...], target: Any, eps: float) -> list[Any]:
@@ -214,27 +308,44 @@ def gradcheck(
     fast_mode: bool = False,
     masked: bool | None = None,
 ) -> bool:
-    """Compare the gradients of ``func`` with finite differences, for all inputs that require gradients.
+    """Compare the derivatives of ``func`` with finite differences, for all inputs that require gradients.
 
-    The whole Jacobian is compared in ``fast_mode`` too. ``raise_exception=False`` returns ``False`` on a mismatch.
+    ``check_backward_ad``: gradients; ``check_forward_ad``: tangents. The ``batched`` ones compare what ``vmap`` gives
+    with one at a time. The whole Jacobian is compared in ``fast_mode`` too. ``raise_exception=False`` returns
+    ``False`` on a mismatch instead of raising GradcheckError.
+
+    >>> x = torch.tensor([1., 2.], dtype=torch.float64, requires_grad=True)
+    >>> torch.autograd.gradcheck(torch.exp, x, check_forward_ad=True)
+    True
     """
     if not (check_forward_ad or check_backward_ad):
         raise AssertionError("Expected at least one of check_forward_ad or check_backward_ad to be True")
-    for name, wanted in (
-        ("check_forward_ad", check_forward_ad),
-        ("check_batched_grad", check_batched_grad),
-        ("check_batched_forward_grad", check_batched_forward_grad),
-    ):
-        if wanted:
-            raise NotImplementedError(f"gradcheck: {name}=True is not supported")
+    if check_batched_grad and not check_backward_ad:
+        raise AssertionError("Setting check_batched_grad=True requires check_backward_ad to be True")
+    if check_batched_forward_grad and not check_forward_ad:
+        raise AssertionError("Setting check_batched_forward_grad=True requires check_forward_ad to be True")
+    values = _tuple(inputs)
+    if any(isinstance(value, torch.Tensor) and value.layout is not torch.strided for value in values):
+        from ..sparse._gradcheck import strided
+
+        func, values = strided(func, values, bool(masked), False)
+    positions = _check_inputs(values)
     try:
-        return _gradcheck(
-            func, _tuple(inputs), eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes
-        )
+        if check_forward_ad:
+            _check_forward(func, values, positions, eps, atol, rtol)
+        if check_batched_forward_grad:
+            _check_batched_forward(func, values, positions)
+        if check_backward_ad:
+            _gradcheck(
+                func, values, positions, eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes
+            )
+        if check_batched_grad:
+            _check_batched_backward(func, values)
     except GradcheckError:
         if raise_exception:
             raise
         return False
+    return True
 
 
 def gradgradcheck(
@@ -256,7 +367,12 @@ def gradgradcheck(
     fast_mode: bool = False,
     masked: bool = False,
 ) -> bool:
-    """Compare second derivatives with finite differences of the first, also with respect to ``grad_outputs``."""
+    """Compare second derivatives with finite differences of the first, also with respect to ``grad_outputs``.
+
+    ``check_rev_over_rev`` and ``check_fwd_over_rev`` say by which modes the first are differentiated.
+    """
+    if not (check_fwd_over_rev or check_rev_over_rev):
+        raise AssertionError("Expected at least one of check_fwd_over_rev or check_rev_over_rev to be True")
     values = _tuple(inputs)
     if grad_outputs is None:
         weights = tuple(

@@ -18,9 +18,12 @@ __all__ = [
     "disable_saved_tensors_hooks",
     "get_gradient_edge",
     "increment_version",
+    "region_activation_memory_budget",
     "register_multi_grad_hook",
     "save_on_cpu",
     "saved_tensors_hooks",
+    "set_override_stale_capture_stream",
+    "set_warn_on_accumulate_grad_stream_mismatch",
 ]
 
 GradientEdge = namedtuple("GradientEdge", ("node", "output_nr", "ownership_token"), defaults=(None,))
@@ -53,6 +56,25 @@ def increment_version(tensor: Any) -> None:
     """Tell autograd that ``tensor`` (or each of several tensors) was changed behind its back."""
     for item in (tensor,) if isinstance(tensor, torch.Tensor) else tensor:
         torch._C._increment_version(item)
+
+
+def region_activation_memory_budget(budget: float) -> Any:
+    """Raise RuntimeError, as PyTorch does outside of ``torch.compile``; ValueError for a budget outside of 0 to 1."""
+    if not 0 <= budget <= 1:
+        raise ValueError(f"torch.autograd.graph.region_activation_memory_budget: must be in [0, 1], got {budget}")
+    raise RuntimeError(
+        "torch.autograd.graph.region_activation_memory_budget can only be used inside a torch.compile region; it "
+        "has no "
+        "effect in eager mode."
+    )
+
+
+def set_override_stale_capture_stream(enabled: bool) -> None:
+    """Accepted without effect: there are no streams."""
+
+
+def set_warn_on_accumulate_grad_stream_mismatch(enabled: bool) -> None:
+    """Accepted without effect: there are no streams."""
 
 
 class saved_tensors_hooks:  # noqa: N801

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from torch import Tensor
 from torch.ops_py._common import numpy_names as _numpy_names
 from torch.ops_py.spectral import (
     fft,
@@ -29,6 +30,7 @@ from torch.ops_py.spectral import (
 )
 
 __all__ = [
+    "Tensor",
     "fft",
     "fft2",
     "fftfreq",

@@ -1,8 +1,6 @@
-"""Reductions and normalisations of the elements that a mask selects."""
+"""Tensors with masks, and reductions and normalisations of the elements that a mask selects."""
 
 from __future__ import annotations
-
-from torch._missing import missing_class, missing_function
 
 from .operations import (
     amax,
@@ -30,15 +28,65 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_REASON = "tensors do not carry masks; pass mask= to the functions of torch.masked"
-MaskedTensor = missing_class("torch.masked.MaskedTensor", _REASON)
-as_masked_tensor = missing_function("torch.masked.as_masked_tensor", _REASON)
-masked_tensor = missing_function("torch.masked.masked_tensor", _REASON)
+    from torch import Tensor
+
+    from ._masked_tensor import MaskedTensor
+
+
+def __getattr__(name: str) -> Any:
+    if name == "MaskedTensor":
+        from ._masked_tensor import MaskedTensor
+
+        return MaskedTensor
+    raise AttributeError(f"module 'torch.masked' has no attribute '{name}'")
+
+
+def masked_tensor(data: Tensor, mask: Tensor, requires_grad: bool = False) -> MaskedTensor:
+    """Wrap data and a mask of the same shape, without history.
+
+    Args:
+        data: a dense tensor of one of the dtypes float16 to float64, bool and int8 to int64.
+        mask: bool, True where an element is there.
+        requires_grad: whether gradients are wanted.
+
+    Raises:
+        TypeError: for anything else.
+        ValueError: if the shapes differ.
+
+    >>> torch.masked.masked_tensor(torch.tensor([1, 2]), torch.tensor([True, False]))
+    MaskedTensor(
+      [1,       --]
+    )
+    """
+    from ._masked_tensor import MaskedTensor
+
+    return MaskedTensor(data, mask, requires_grad)
+
+
+def as_masked_tensor(data: Tensor, mask: Tensor) -> MaskedTensor:
+    """Wrap data and a mask so that gradients flow back to the data, where the mask is True.
+
+    Takes and raises what ``masked_tensor`` does.
+
+    >>> x = torch.tensor([0., 4.], requires_grad=True)
+    >>> torch.masked.as_masked_tensor(x, x > 0).sqrt().sum().backward()
+    >>> x.grad
+    tensor([0.0000, 0.2500])
+    """
+    from ._masked_tensor import tied
+
+    return tied(data, mask)
 
 
 def is_masked_tensor(obj: Any, /) -> bool:
-    """Whether ``obj`` is a masked tensor: there are none."""
-    return False
+    """Whether ``obj`` is a masked tensor.
+
+    >>> torch.masked.is_masked_tensor(torch.ones(1))
+    False
+    """
+    from ._masked_tensor import MaskedTensor
+
+    return isinstance(obj, MaskedTensor)
 
 
 __all__ = [

@@ -4,181 +4,154 @@ from __future__ import annotations
 
 import torch
 
+from ._neutral import neutral
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from torch import Tensor
 
-
-def _lowest(dtype: torch.dtype) -> Any:
-    if dtype == torch.bool:
-        return False
-    return float("-inf") if dtype.is_floating_point else torch.iinfo(dtype).min
+    from ._masked_tensor import MaskedTensor
 
 
-def _highest(dtype: torch.dtype) -> Any:
-    if dtype == torch.bool:
-        return True
-    return float("inf") if dtype.is_floating_point else torch.iinfo(dtype).max
-
-
-def _cast(input: Tensor, dtype: Any, sums: bool = False) -> Tensor:
-    """The input in the dtype that is computed in: sums of integers are int64."""
-    if dtype is None and sums and not (input.is_floating_point() or input.is_complex()):
-        dtype = torch.int64
-    return input if dtype is None or input.dtype == dtype else input.to(dtype)
-
-
-def _mask(input: Tensor, mask: Tensor | None) -> Tensor | None:
+def _parts(input: Tensor | MaskedTensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """The dense input, and its own mask and the given one as one mask of its shape."""
+    own = getattr(input, "_mask", None)
+    if own is not None:
+        input = input.get_data()
+        mask = own if mask is None else own & mask
     if mask is None:
-        return None
+        return input, None
     if mask.dim() > input.dim():
         raise IndexError("_input_mask expected broadcastable mask (got mask dimensionality higher than of the input)")
-    return mask.to(torch.bool).expand(input.shape) if mask.shape != input.shape else mask.to(torch.bool)
+    mask = mask.to(torch.bool)
+    return input, mask.expand(input.shape) if mask.shape != input.shape else mask
 
 
-def _filled(input: Tensor, mask: Tensor | None, value: Any) -> Tensor:
-    full = _mask(input, mask)
-    return (
-        input
-        if full is None
-        else torch.where(full, input, torch.full((), value, dtype=input.dtype, device=input.device))
-    )
+def _prepared(name: str, input: Tensor, dtype: Any, mask: Tensor | None, fill: Any = None) -> Tensor:
+    """The input in the dtype that is computed in (sums and products of integers are int64), filled."""
+    data, full = _parts(input, mask)
+    if dtype is None and name in ("sum", "prod") and not (data.is_floating_point() or data.is_complex()):
+        dtype = torch.int64
+    if dtype is not None and data.dtype != dtype:
+        data = data.to(dtype)
+    if full is None:
+        return data
+    value = neutral(name, data.dtype) if fill is None else fill
+    return torch.where(full, data, torch.full((), value, dtype=data.dtype, device=data.device))
 
 
 def _dims(input: Tensor, dim: Any) -> tuple[int, ...]:
     if dim is None or dim == ():
         return tuple(range(input.dim()))
-    dims = (dim,) if isinstance(dim, int) else tuple(dim)
-    result = []
-    for d in dims:
-        bound = max(input.dim(), 1)
+    result: list[int] = []
+    bound = max(input.dim(), 1)
+    for d in (dim,) if isinstance(dim, int) else tuple(dim):
         if not -bound <= d < bound:
             raise IndexError(
                 f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {d})"
             )
-        d %= bound
-        if d in result:
-            raise RuntimeError(f"dim={d} appears multiple times in the list of dims")
-        result.append(d)
+        if d % bound in result:
+            raise RuntimeError(f"dim={d % bound} appears multiple times in the list of dims")
+        result.append(d % bound)
     return tuple(result)
 
 
-def sum(
-    input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
-) -> Tensor:
-    """The sum of the selected elements.
-
-    >>> torch.masked.sum(torch.tensor([1, 2]), mask=torch.tensor([True, False]))
-    tensor(1)
-    """
-    data = _filled(_cast(input, dtype, True), mask, 0)
-    return torch.sum(data, _dims(input, dim), bool(keepdim)) if input.dim() else data.sum()
+def _published(function: Any, name: str, text: str, example: str) -> Any:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{text}\n\n    >>> {example}\n    "
+    return function
 
 
-def prod(
-    input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
-) -> Tensor:
-    """The product of the selected elements.
+# ---- reductions ----
 
-    >>> torch.masked.prod(torch.tensor([2, 3]), mask=torch.tensor([True, False]))
-    tensor(2)
-    """
-    result = _filled(_cast(input, dtype, True), mask, 1)
-    for d in sorted(_dims(input, dim), reverse=True):
-        result = result.prod(d, bool(keepdim))
-    return result
+_REDUCES = """
 
+    Args:
+        input: a tensor of any shape; a masked tensor's own mask counts too.
+        dim: the dimensions to reduce; all by default.
+        keepdim: whether they stay, with size 1.
+        dtype: to compute in, and of the result.
+        mask: bool, broadcastable to ``input``; True where an element counts.
 
-def cumsum(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
-    """Running sums of the selected elements.
-
-    >>> torch.masked.cumsum(torch.tensor([1, 2, 3]), 0, mask=torch.tensor([True, False, True]))
-    tensor([1, 1, 4])
-    """
-    return _filled(_cast(input, dtype), mask, 0).cumsum(dim).to(dtype or input.dtype)
+    Raises:
+        IndexError: for a dimension that ``input`` does not have, and for a mask of more dimensions.
+"""
 
 
-def cumprod(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
-    """Running products of the selected elements.
+def _reduction(name: str, run: Callable[[Tensor, Any, bool], Tensor], text: str, example: str) -> Any:
+    def reduction(
+        input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
+    ) -> Tensor:
+        return run(_prepared(name, input, dtype, mask), dim, bool(keepdim))
 
-    >>> torch.masked.cumprod(torch.tensor([2, 5, 3]), 0, mask=torch.tensor([True, False, True]))
-    tensor([2, 2, 6])
-    """
-    return _filled(_cast(input, dtype), mask, 1).cumprod(dim).to(dtype or input.dtype)
-
-
-def amax(
-    input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
-) -> Tensor:
-    """The largest selected element.
-
-    >>> torch.masked.amax(torch.tensor([1, 2]), mask=torch.tensor([True, False]))
-    tensor(1)
-    """
-    data = _cast(input, dtype)
-    return torch.amax(_filled(data, mask, _lowest(data.dtype)), _dims(input, dim), bool(keepdim))
+    return _published(reduction, name, text + _REDUCES, f"torch.masked.{example}")
 
 
-def amin(
-    input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
-) -> Tensor:
-    """The smallest selected element.
-
-    >>> torch.masked.amin(torch.tensor([1, 2]), mask=torch.tensor([False, True]))
-    tensor(2)
-    """
-    data = _cast(input, dtype)
-    return torch.amin(_filled(data, mask, _highest(data.dtype)), _dims(input, dim), bool(keepdim))
+def _product(data: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    for d in sorted(_dims(data, dim), reverse=True):
+        data = data.prod(d, keepdim)
+    return data
 
 
-def argmax(
-    input: Tensor,
-    dim: int | None = None,
-    *,
-    keepdim: bool | None = False,
-    dtype: Any = None,
-    mask: Tensor | None = None,
-) -> Tensor:
-    """Where the largest selected element is.
+sum = _reduction(
+    "sum",
+    lambda data, dim, keep: torch.sum(data, _dims(data, dim), keep) if data.dim() else data.sum(),
+    "The sum of the selected elements; 0 where there is none.",
+    "sum(torch.tensor([1, 2]), mask=torch.tensor([True, False]))\n    tensor(1)",
+)
+prod = _reduction(
+    "prod",
+    _product,
+    "The product of the selected elements; 1 where there is none.",
+    "prod(torch.tensor([2, 3]), mask=torch.tensor([True, False]))\n    tensor(2)",
+)
+amax = _reduction(
+    "amax",
+    lambda data, dim, keep: torch.amax(data, _dims(data, dim), keep),
+    "The largest selected element; the dtype's lowest value where there is none.",
+    "amax(torch.tensor([1, 2]), mask=torch.tensor([True, False]))\n    tensor(1)",
+)
+amin = _reduction(
+    "amin",
+    lambda data, dim, keep: torch.amin(data, _dims(data, dim), keep),
+    "The smallest selected element; the dtype's highest value where there is none.",
+    "amin(torch.tensor([1, 2]), mask=torch.tensor([False, True]))\n    tensor(2)",
+)
+argmax = _reduction(
+    "argmax",
+    lambda data, dim, keep: torch.argmax(data, dim, keep).to(data.dtype),
+    "Where the largest selected element is, along one dimension or in the flattened tensor; in the input's dtype.",
+    "argmax(torch.tensor([1, 2]), mask=torch.tensor([True, False]))\n    tensor(0)",
+)
+argmin = _reduction(
+    "argmin",
+    lambda data, dim, keep: torch.argmin(data, dim, keep).to(data.dtype),
+    "Where the smallest selected element is, along one dimension or in the flattened tensor; in the input's dtype.",
+    "argmin(torch.tensor([1, 2]), mask=torch.tensor([False, True]))\n    tensor(1)",
+)
+logsumexp = _reduction(
+    "logsumexp",
+    lambda data, dim, keep: torch.logsumexp(data, _dims(data, dim), keep).to(data.dtype),
+    "The logarithm of the sum of the exponentials of the selected elements.",
+    "logsumexp(torch.tensor([0., 1.]), 0, mask=torch.tensor([True, False]))\n    tensor(0.)",
+)
 
-    >>> torch.masked.argmax(torch.tensor([1, 2]), mask=torch.tensor([True, False]))
-    tensor(0)
-    """
-    data = _cast(input, dtype)
-    result = torch.argmax(_filled(data, mask, _lowest(data.dtype)), dim, bool(keepdim))
-    return result.to(data.dtype)
 
-
-def argmin(
-    input: Tensor,
-    dim: int | None = None,
-    *,
-    keepdim: bool | None = False,
-    dtype: Any = None,
-    mask: Tensor | None = None,
-) -> Tensor:
-    """Where the smallest selected element is.
-
-    >>> torch.masked.argmin(torch.tensor([1, 2]), mask=torch.tensor([False, True]))
-    tensor(1)
-    """
-    data = _cast(input, dtype)
-    result = torch.argmin(_filled(data, mask, _highest(data.dtype)), dim, bool(keepdim))
-    return result.to(data.dtype)
-
-
-def _count(input: Tensor, dims: tuple[int, ...], keepdim: bool, mask: Tensor | None, dtype: torch.dtype) -> Tensor:
-    full = _mask(input, mask)
-    there = torch.ones(input.shape, dtype=torch.bool, device=input.device) if full is None else full
-    return there.sum(dims, keepdim).to(dtype) if input.dim() else there.to(dtype)
+def _count(input: Tensor, dims: Any, keepdim: bool, mask: Tensor | None, dtype: torch.dtype) -> Tensor:
+    data, full = _parts(input, mask)
+    there = torch.ones(data.shape, dtype=torch.bool, device=data.device) if full is None else full
+    return there.sum(dims, keepdim).to(dtype) if data.dim() else there.to(dtype)
 
 
 def mean(
     input: Tensor, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """The mean of the selected elements.
+    """The mean of the selected elements; NaN where there is none.
+
+    Takes what ``torch.masked.sum`` takes. Raises ValueError for integers, unless ``dtype`` is a floating one.
 
     >>> torch.masked.mean(torch.tensor([1., 2.]), mask=torch.tensor([True, False]))
     tensor(1.)
@@ -186,38 +159,26 @@ def mean(
     kind = dtype or input.dtype
     if not (kind.is_floating_point or kind.is_complex):
         raise ValueError(f"mean with dtype={kind} is not supported: give a floating dtype")
-    data = _cast(input, dtype)
     dims = _dims(input, dim)
-    return sum(data, dims, keepdim=keepdim, mask=mask) / _count(input, dims, bool(keepdim), mask, data.dtype)
+    return sum(input, dims, keepdim=keepdim, dtype=kind, mask=mask) / _count(input, dims, bool(keepdim), mask, kind)
 
 
 def median(
     input: Tensor, dim: int = -1, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """The median of the selected elements along a dimension.
+    """The median of the selected elements along a dimension, the lower one of two.
+
+    Raises ValueError for other dtypes than floating ones, and for NaN in the input.
 
     >>> torch.masked.median(torch.tensor([1., 9., 2.]), 0, mask=torch.tensor([True, False, True]))
     tensor(1.)
     """
-    data = _cast(input, dtype)
-    if not data.is_floating_point():
-        raise ValueError(f"input must be a floating point tensor, got {data.dtype}")
-    if bool(data.isnan().any()):
+    plain = _prepared("median", _parts(input, None)[0], dtype, None)
+    if not plain.is_floating_point():
+        raise ValueError(f"input must be a floating point tensor, got {plain.dtype}")
+    if bool(plain.isnan().any()):
         raise ValueError("input expected to have no NaN: they stand for what the mask leaves out")
-    return torch.nanmedian(_filled(data, mask, float("nan")), dim, keepdim)[0]
-
-
-def logsumexp(
-    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
-) -> Tensor:
-    """The logarithm of the sum of the exponentials of the selected elements.
-
-    >>> torch.masked.logsumexp(torch.tensor([0., 1.]), 0, mask=torch.tensor([True, False]))
-    tensor(0.)
-    """
-    data = _cast(input, dtype)
-    low = float("-inf") if data.is_complex() else _lowest(data.dtype)
-    return torch.logsumexp(_filled(data, mask, low), _dims(input, dim), keepdim).to(data.dtype)
+    return torch.nanmedian(_prepared("median", input, dtype, mask), dim, keepdim)[0]
 
 
 def logaddexp(
@@ -233,25 +194,22 @@ def logaddexp(
     >>> torch.masked.logaddexp(torch.zeros(1), torch.zeros(1), other_mask=torch.tensor([False]))
     tensor([0.])
     """
-    a, b = _cast(input, dtype), _cast(other, dtype)
-    low = float("-inf")
-    return torch.logaddexp(_filled(a, input_mask, low), _filled(b, other_mask, low))
+    pair = (input, input_mask), (other, other_mask)
+    return torch.logaddexp(*(_prepared("logaddexp", x, dtype, mask) for x, mask in pair))
 
 
 def norm(
     input: Tensor, ord: float | None = 2.0, dim: Any = None, *, keepdim: bool | None = False, dtype: Any = None,
     mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """The p-norm of the selected elements.
+    """The p-norm of the selected elements, for p = ``ord``.
 
     >>> torch.masked.norm(torch.tensor([3., 4.]), 2., mask=torch.tensor([True, False]))
     tensor(3.)
     """
-    data = _cast(input, dtype)
     order = 2.0 if ord is None else ord
-    return torch.linalg.vector_norm(
-        _filled(data, mask, float("inf") if order < 0 else 0), order, _dims(input, dim), bool(keepdim)
-    )
+    data = _prepared("norm", input, dtype, mask, float("inf") if order < 0 else 0)
+    return torch.linalg.vector_norm(data, order, _dims(data, dim), bool(keepdim))
 
 
 def _deviation(
@@ -261,24 +219,24 @@ def _deviation(
     if unbiased is not None and correction is not None:
         raise ValueError("Only one of unbiased and correction may be given")
     less = correction if correction is not None else 1 if unbiased is None or unbiased else 0
-    if dtype is None and not (input.is_floating_point() or input.is_complex()):
-        dtype = torch.float32
-    data = _cast(input, dtype)
+    if dtype is None:
+        dtype = input.dtype if input.is_floating_point() or input.is_complex() else torch.float32
     dims = _dims(input, dim)
-    middle = sum(data, dims, keepdim=True, mask=mask) / _count(input, dims, True, mask, data.dtype)
-    centred = data - middle
+    centred = _parts(input, None)[0].to(dtype) - mean(input, dims, keepdim=True, dtype=dtype, mask=mask)
     square = centred * centred.conj() if centred.is_complex() else centred * centred
-    total = sum(torch.real(square) if square.is_complex() else square, dims, keepdim=keepdim, mask=mask)
-    count = _count(input, dims, bool(keepdim), mask, total.dtype) - less
-    result = total / count.clamp_min(0)
-    return (result.sqrt() if root else result).to(data.dtype)
+    _, full = _parts(input, mask)
+    total = sum(torch.real(square) if square.is_complex() else square, dims, keepdim=keepdim, mask=full)
+    result = total / (_count(input, dims, bool(keepdim), mask, total.dtype) - less).clamp_min(0)
+    return (result.sqrt() if root else result).to(dtype)
 
 
 def var(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, *, correction: Any = None,
     keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """The variance of the selected elements.
+    """The variance of the selected elements; their number less ``correction`` (1 by default) is the divisor.
+
+    Takes what ``torch.masked.sum`` takes. Raises ValueError if both ``unbiased`` and ``correction`` are given.
 
     >>> torch.masked.var(torch.tensor([1., 3., 9.]), 0, False, mask=torch.tensor([True, True, False]))
     tensor(1.)
@@ -290,7 +248,7 @@ def std(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, *, correction: Any = None,
     keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """The standard deviation of the selected elements.
+    """The standard deviation of the selected elements, the root of ``torch.masked.var``.
 
     >>> torch.masked.std(torch.tensor([1., 3., 9.]), 0, False, mask=torch.tensor([True, True, False]))
     tensor(1.)
@@ -298,41 +256,67 @@ def std(
     return _deviation(input, dim, unbiased, correction, keepdim, dtype, mask, True)
 
 
-def softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
-    """Softmax over the selected elements; the others get zero.
+# ---- along one dimension, of the same shape ----
 
-    >>> torch.masked.softmax(torch.zeros(2), 0, mask=torch.tensor([True, False]))
-    tensor([1., 0.])
-    """
-    return torch.softmax(_filled(_cast(input, dtype), mask, float("-inf")), dim)
+_KEEPS = """
 
+    Args:
+        input: a tensor of any shape; a masked tensor's own mask counts too.
+        dim: the dimension.
+        dtype: to compute in, and of the result.
+        mask: bool, broadcastable to ``input``; True where an element counts.
 
-def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
-    """The logarithm of ``softmax``.
-
-    >>> torch.masked.log_softmax(torch.zeros(2), 0, mask=torch.tensor([True, False]))
-    tensor([0., -inf])
-    """
-    return torch.log_softmax(_filled(_cast(input, dtype), mask, float("-inf")), dim)
+    Raises:
+        IndexError: for a dimension that ``input`` does not have, and for a mask of more dimensions.
+"""
 
 
-def softmin(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
-    """Softmax of the negated elements.
+def _along(name: str, run: Callable[[Tensor, int], Tensor], text: str, example: str) -> Any:
+    def operation(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+        return run(_prepared(name, input, dtype, mask), dim)
 
-    >>> torch.masked.softmin(torch.zeros(2), 0, mask=torch.tensor([True, False]))
-    tensor([1., 0.])
-    """
-    return torch.softmax(-_filled(_cast(input, dtype), mask, float("inf")), dim)
+    return _published(operation, name, text + _KEEPS, f"torch.masked.{example}")
+
+
+cumsum = _along(
+    "cumsum",
+    lambda data, dim: data.cumsum(dim).to(data.dtype),
+    "Running sums of the selected elements.",
+    "cumsum(torch.tensor([1, 2, 3]), 0, mask=torch.tensor([True, False, True]))\n    tensor([1, 1, 4])",
+)
+cumprod = _along(
+    "cumprod",
+    lambda data, dim: data.cumprod(dim).to(data.dtype),
+    "Running products of the selected elements.",
+    "cumprod(torch.tensor([2, 5, 3]), 0, mask=torch.tensor([True, False, True]))\n    tensor([2, 2, 6])",
+)
+softmax = _along(
+    "softmax",
+    torch.softmax,
+    "Softmax over the selected elements; the others get zero, NaN where none is selected.",
+    "softmax(torch.zeros(2), 0, mask=torch.tensor([True, False]))\n    tensor([1., 0.])",
+)
+log_softmax = _along(
+    "log_softmax",
+    torch.log_softmax,
+    "The logarithm of ``torch.masked.softmax``.",
+    "log_softmax(torch.zeros(2), 0, mask=torch.tensor([True, False]))\n    tensor([0., -inf])",
+)
+softmin = _along(
+    "softmin",
+    lambda data, dim: torch.softmax(-data, dim),
+    "Softmax of the negated elements.",
+    "softmin(torch.zeros(2), 0, mask=torch.tensor([True, False]))\n    tensor([1., 0.])",
+)
 
 
 def normalize(
     input: Tensor, ord: float, dim: int, *, eps: float = 1e-12, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Divide by the norm of the selected elements along a dimension.
+    """Divide by the norm of the selected elements along a dimension, or by ``eps`` if that is larger.
 
     >>> torch.masked.normalize(torch.tensor([3., 4.]), 2., 0, mask=torch.tensor([True, True]))
     tensor([0.6000, 0.8000])
     """
-    data = _cast(input, dtype)
-    size = norm(data, ord, dim, keepdim=True, mask=mask)
-    return _filled(data, mask, 0) / size.clamp_min(eps)
+    size = norm(input, ord, dim, keepdim=True, dtype=dtype, mask=mask)
+    return _prepared("normalize", input, dtype, mask) / size.clamp_min(eps)

@@ -285,6 +285,10 @@ def assert_int_or_pair(arg, arg_name: str, message: str) -> None:
         raise AssertionError(message.format(arg_name))
 
 
+_SCALED = (
+    "BroadcastingList1", "BroadcastingList2", "BroadcastingList3", "DType", "ScalingType", "SwizzleType",
+    "boolean_dispatch", "scaled_grouped_mm", "scaled_mm",
+)  # fmt: skip
 _OVERRIDES = ("handle_torch_function", "has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 
 
@@ -297,4 +301,8 @@ def __getattr__(name: str):
         from torch import overrides
 
         return getattr(overrides, name)
+    if name in _SCALED:
+        from . import _functional_scaled
+
+        return getattr(_functional_scaled, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

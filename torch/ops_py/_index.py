@@ -70,13 +70,5 @@ METHOD_ONLY = {
         """.split(),
         "ops_py.tensor_methods",
     ),
-    **dict.fromkeys(
-        """
-        _coalesced_ _dimI _dimV _indices _nnz _values ccol_indices coalesce col_indices crow_indices indices
-        resize_as_sparse_ row_indices smm sparse_mask sparse_resize_ sparse_resize_and_clear_ sspaddmm to_dense
-        to_sparse to_sparse_bsc to_sparse_bsr to_sparse_coo to_sparse_csc to_sparse_csr values
-        """.split(),
-        "sparse._methods",
-    ),
 }
 IN_PLACE = ("renorm",)

@@ -77,7 +77,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | N
     return into(input * factor.to(input.real.dtype if input.is_complex() else input.dtype), out)
 
 
-class _EuclideanDistances(torch.autograd.Function):
+class _EuclideanDistances(torch.autograd.function.TransposedFunction):
     """All distances through one matrix product, with a gradient that is zero where two points coincide."""
 
     generate_vmap_rule = True

@@ -64,7 +64,7 @@ def _singular(name: str, info: Tensor) -> None:
         raise LinAlgError(which_matrix(name, tuple(info.shape), index) + verb)
 
 
-class _Inverse(torch.autograd.Function):
+class _Inverse(torch.autograd.function.TransposedFunction):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> tuple[Tensor, Tensor]:
         values, batch = batches(a)
@@ -107,7 +107,7 @@ def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
     return into(inverse, out)
 
 
-class _Solve(torch.autograd.Function):
+class _Solve(torch.autograd.function.TransposedFunction):
     """``A X = B`` with matrices on both sides and equal batches."""
 
     @staticmethod
@@ -188,7 +188,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None)
 # ---- determinants
 
 
-class _LogDet(torch.autograd.Function):
+class _LogDet(torch.autograd.function.TransposedFunction):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> tuple[Tensor, Tensor]:
         sign, log = _numpy.numpy("torch.linalg").linalg.slogdet(_numpy.array(a))
@@ -242,7 +242,7 @@ def logdet(input: Tensor) -> Tensor:
     return log.masked_fill(sign == -1, float("nan"))
 
 
-class _Det(torch.autograd.Function):
+class _Det(torch.autograd.function.TransposedFunction):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:
         result = _numpy.tensor(_numpy.numpy("torch.linalg").linalg.det(_numpy.array(a)), a.dtype)
@@ -285,7 +285,7 @@ def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
 # ---- pseudo-inverse and least squares
 
 
-class _PseudoInverse(torch.autograd.Function):
+class _PseudoInverse(torch.autograd.function.TransposedFunction):
     """The derivative follows Golub and Pereyra, "The differentiation of pseudo-inverses" (1973)."""
 
     @staticmethod

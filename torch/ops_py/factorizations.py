@@ -38,7 +38,7 @@ def _symmetric_half(t: Tensor) -> Tensor:
     return (low + hermitian(low) + torch.diag_embed(t.diagonal(0, -2, -1).conj())) * 0.5
 
 
-class _Cholesky(torch.autograd.Function):
+class _Cholesky(torch.autograd.function.TransposedFunction):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> tuple[Tensor, Tensor]:
         linalg = _numpy.numpy("torch.linalg").linalg
@@ -132,7 +132,7 @@ def torch_cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = N
 # ---- QR
 
 
-class _QR(torch.autograd.Function):
+class _QR(torch.autograd.function.TransposedFunction):
     @staticmethod
     def forward(ctx: Any, a: Tensor, mode: str) -> tuple[Tensor, Tensor]:
         linalg = _numpy.numpy("torch.linalg").linalg
@@ -219,7 +219,7 @@ def _eigen_error(name: str) -> LinAlgError:
     )
 
 
-class _Eigh(torch.autograd.Function):
+class _Eigh(torch.autograd.function.TransposedFunction):
     @staticmethod
     def forward(ctx: Any, a: Tensor, uplo: str) -> tuple[Tensor, Tensor]:
         linalg = _numpy.numpy("torch.linalg").linalg
@@ -232,11 +232,16 @@ class _Eigh(torch.autograd.Function):
                 raise _eigen_error("linalg.eigh") from error
             values, vectors = _numpy.tensor(w), _numpy.tensor(v, a.dtype)
         ctx.save_for_backward(values, vectors)
+        ctx.set_materialize_grads(False)
         return values, vectors
 
     @staticmethod
-    def backward(ctx: Any, grad_w: Tensor, grad_v: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Any, grad_w: Tensor | None, grad_v: Tensor | None) -> tuple[Any, ...]:
         values, vectors = ctx.saved_tensors
+        if grad_w is None:
+            grad_w = torch.zeros_like(values)
+        if grad_v is None:  # eigenvalues alone have derivatives where they are repeated, too
+            return vectors @ torch.diag_embed(grad_w.to(vectors.dtype)) @ hermitian(vectors), None
         mixed = hermitian(vectors) @ grad_v
         if vectors.is_complex():
             phase = mixed.detach().diagonal(0, -2, -1).imag
@@ -285,7 +290,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor
 _COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
 
 
-class _Eig(torch.autograd.Function):
+class _Eig(torch.autograd.function.TransposedFunction):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> tuple[Tensor, Tensor]:
         linalg = _numpy.numpy("torch.linalg").linalg
@@ -351,7 +356,7 @@ def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
 # ---- singular values
 
 
-class _SVD(torch.autograd.Function):
+class _SVD(torch.autograd.function.TransposedFunction):
     @staticmethod
     def forward(ctx: Any, a: Tensor, full: bool) -> tuple[Tensor, Tensor, Tensor]:
         linalg = _numpy.numpy("torch.linalg").linalg

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from ._common import flat_arguments, into, may_look, promote, sizes, wrap_dim
@@ -329,12 +331,23 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     if r == 0:
         return input.new_empty(0)
     count = input.numel()
-    # Each step extends every index tuple by all positions that may follow its last one.
+    if count == 0 or (r > count and not with_replacement):
+        return input[torch.empty(0, r, dtype=torch.int64, device=input.device)]
+    if count == 1:
+        return input.expand(1, r).clone()
+    among = count + r - 1 if with_replacement else count
+    size = math.lgamma(among + 1) - math.lgamma(r + 1) - math.lgamma(among - r + 1) + math.log(r)
+    if size > math.log(1 << 40):
+        raise RuntimeError(f"combinations: {r} of {count} elements have too many combinations to list")
+    torch.empty(math.comb(among, r), r, dtype=torch.int64, device=input.device)  # refuses what the memory cannot hold
+    # Each step extends every index tuple by all positions that may follow its last one and leave enough for the rest.
     rows = torch.arange(count, device=input.device).unsqueeze(1)
+    if not with_replacement:
+        rows = rows[: count - r + 1]
     positions = torch.arange(count, device=input.device)
-    for _ in range(r - 1):
+    for step in range(1, r):
         last = rows[:, -1:]
-        follows = positions >= last if with_replacement else positions > last
+        follows = positions >= last if with_replacement else (positions > last) & (positions <= count - r + step)
         which, nxt = follows.nonzero().unbind(1)
         rows = torch.cat([rows[which], nxt.unsqueeze(1)], 1)
     return input[rows]

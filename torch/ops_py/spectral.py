@@ -38,7 +38,7 @@ def _axis(dim: int, rank: int) -> int:
     return wrap_dim(dim, rank)
 
 
-class _Transform(torch.autograd.Function):
+class _Transform(torch.autograd.function.TransposedFunction):
     """A transform along the dimensions that its second argument numbers from the front."""
 
     @classmethod

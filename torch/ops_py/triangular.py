@@ -48,7 +48,7 @@ def _substitute(a: Any, b: Any) -> Any:
     return x
 
 
-class _SolveTriangular(torch.autograd.Function):
+class _SolveTriangular(torch.autograd.function.TransposedFunction):
     """``A X = B``; the side and the transposition are the caller's business."""
 
     @staticmethod
@@ -191,7 +191,7 @@ def _permutation_matrix(pivots: Tensor, rows: int, dtype: torch.dtype) -> Tensor
     return result.scatter_(-1, order.unsqueeze(-1), 1).mT.contiguous() if rows else result
 
 
-class _LU(torch.autograd.Function):
+class _LU(torch.autograd.function.TransposedFunction):
     """Packed factors, pivots and infos."""
 
     @staticmethod
@@ -437,7 +437,7 @@ def cholesky_solve(
     return into(_CholeskySolve.apply(factor, right, upper), out)
 
 
-class _CholeskySolve(torch.autograd.Function):
+class _CholeskySolve(torch.autograd.function.TransposedFunction):
     """The gradient of the factor is not cut to its triangle: the other one counts as the mirror image."""
 
     @staticmethod

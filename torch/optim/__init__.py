@@ -20,6 +20,12 @@ from .rprop import Rprop
 from .sgd import SGD
 from .sparse_adam import SparseAdam
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._swap import swap_in_optimizer_params_and_state
+
 __all__ = [
     "ASGD",
     "Adadelta",
@@ -39,4 +45,13 @@ __all__ = [
     "SparseAdam",
     "lr_scheduler",
     "swa_utils",
+    "swap_in_optimizer_params_and_state",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "swap_in_optimizer_params_and_state":
+        from ._swap import swap_in_optimizer_params_and_state
+
+        return swap_in_optimizer_params_and_state
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

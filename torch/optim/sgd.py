@@ -79,6 +79,7 @@ class SGD(Optimizer):
                 grads,
                 buffers,
                 has_sparse_grad=sparse,
+                fused=group["fused"],
                 differentiable=group["differentiable"],
                 weight_decay=group["weight_decay"],
                 momentum=momentum,
@@ -113,6 +114,8 @@ def sgd(
     """One step of ``SGD``; return the momentum buffers, new ones in place of None."""
     if not params:
         return momentum_buffer_list
+    if has_sparse_grad and fused:
+        raise RuntimeError("`_fused_sgd` does not support sparse gradients")
     if has_sparse_grad or differentiable:
         options = (weight_decay, momentum, lr, dampening, nesterov, maximize)
         with torch.set_grad_enabled(differentiable and torch.is_grad_enabled()):

@@ -19,19 +19,21 @@ True
 from __future__ import annotations
 
 import torch as _torch
+from torch import Tensor
 
-from .._missing import missing_class as _missing_class
+from .._legacy_tensors import make as _legacy_types
 from ._make import check_sparse_tensor_invariants
-from ._products import sampled_addmm
-from ._products import sparse_addmm as addmm
-from ._products import sparse_mm as mm
+from .semi_structured import (
+    SparseSemiStructuredTensor,
+    SparseSemiStructuredTensorCUSPARSELT,
+    SparseSemiStructuredTensorCUTLASS,
+    to_sparse_semi_structured,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-    from torch import Tensor
 
 __all__ = [
     "SparseSemiStructuredTensor",
@@ -51,11 +53,52 @@ __all__ = [
     "to_sparse_semi_structured",
 ]
 
-for _name in (
-    "SparseSemiStructuredTensor", "SparseSemiStructuredTensorCUSPARSELT", "SparseSemiStructuredTensorCUTLASS",
-):  # fmt: skip
-    globals()[_name] = _missing_class(f"torch.sparse.{_name}", "semi-structured sparsity needs a CUDA device")
-del _name
+globals().update(_legacy_types(False, True))
+DType = int
+
+
+_rows = _torch._C._ops
+
+
+def mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
+    """The product of two matrices; its gradient to a sparse one has that one's pattern.
+
+    With ``reduce`` ("sum", "mean", "amax" or "amin"), ``mat1`` [m, k] is CSR and ``mat2`` [k, n] dense, and row i of
+    the result reduces ``mat1[i, j] * mat2[j]`` over the j that ``mat1`` holds. Raises RuntimeError for sizes or dtypes
+    that do not fit.
+
+    >>> torch.sparse.mm(torch.eye(2).to_sparse(), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+    return _rows._sparse_mm(mat1, mat2) if reduce is None else _rows._sparse_mm(mat1, mat2, reduce)
+
+
+def addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1.0, alpha: Any = 1.0) -> Tensor:
+    """``beta * mat + alpha * (mat1 @ mat2)``: ``mat`` [m, n] dense, ``mat1`` [m, k] sparse, ``mat2`` [k, n] dense.
+
+    The gradient to a sparse matrix has its pattern. Raises RuntimeError for sizes that do not fit.
+
+    >>> torch.sparse.addmm(torch.ones(2, 2), torch.eye(2).to_sparse(), torch.ones(2, 2))
+    tensor([[2., 2.],
+            [2., 2.]])
+    """
+    return _rows._sparse_addmm(mat, mat1, mat2, beta=beta, alpha=alpha)
+
+
+def sampled_addmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0, out: Tensor | None = None
+) -> Tensor:
+    """``alpha * (mat1 @ mat2) + beta * input`` at the places that the CSR tensor ``input`` holds, and only there.
+
+    ``input`` is [..., m, n] and CSR, ``mat1`` [..., m, k] and ``mat2`` [..., k, n] are dense, all of one dtype. Raises
+    RuntimeError for sizes that do not fit, and NotImplementedError for other layouts.
+
+    >>> held = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).to_sparse_csr()
+    >>> torch.sparse.sampled_addmm(held, torch.ones(2, 3), torch.ones(3, 2)).values()
+    tensor([4., 4.])
+    """
+    return _rows.sparse_sampled_addmm(input, mat1, mat2, beta=beta, alpha=alpha, out=out)
 
 
 def sum(input: Tensor, dim: Any = None, dtype: Any = None) -> Tensor:
@@ -68,15 +111,8 @@ def sum(input: Tensor, dim: Any = None, dtype: Any = None) -> Tensor:
     (tensor(9), tensor([3, 6]))
     """
     if dim is None:
-        return _torch.sum(input, dtype=dtype)
-    if input.layout is not _torch.sparse_coo:
-        from ._parts import cannot_run
-
-        raise cannot_run("_indices", input)
-    dims = (dim,) if isinstance(dim, int) else tuple(dim)
-    if not dims:
-        raise RuntimeError("Sparse dimension list is empty")
-    return _torch.sum(input, dims, dtype=dtype)
+        return _rows._sparse_sum(input, dtype=dtype)
+    return _rows._sparse_sum(input, dim, dtype=dtype)
 
 
 def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
@@ -88,9 +124,7 @@ def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     tensor([[0.0000, 1.0000],
             [0.5000, 0.5000]])
     """
-    from ._reduce import softmax as over_elements
-
-    return over_elements(input, dim, dtype)
+    return _rows._sparse_softmax(input, dim, dtype=dtype)
 
 
 def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
@@ -99,9 +133,7 @@ def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     >>> torch.sparse.log_softmax(torch.tensor([[0.0, 2.0]]).to_sparse(), 1).values()
     tensor([0.])
     """
-    from ._reduce import softmax as over_elements
-
-    return over_elements(input, dim, dtype, True)
+    return _rows._sparse_log_softmax(input, dim, dtype=dtype)
 
 
 def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) -> Tensor:
@@ -118,58 +150,21 @@ def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) 
     tensor([[1, 4],
             [0, 2]])
     """
-    from ..ops_py._common import scalar_type
-    from ._parts import TITLES, coo
-
-    if diagonals.dim() not in (1, 2):
-        raise RuntimeError("Diagonals must be vector or matrix")
-    if len(shape) != 2:
-        raise RuntimeError("Output shape must be 2d")
-    rows = diagonals.reshape(1, -1) if diagonals.dim() == 1 else diagonals
-    places = offsets.reshape(-1)
-    if offsets.dim() > 1:
-        raise RuntimeError("Offsets must be scalar or vector")
-    if offsets.dtype is not _torch.int64:
-        raise RuntimeError(f"Offset Tensor must have dtype Long but got {scalar_type(offsets.dtype)}")
-    if rows.shape[0] != places.shape[0]:
-        raise RuntimeError(
-            f"Number of diagonals ({rows.shape[0]}) does not match the number of offsets ({places.shape[0]})"
-        )
-    if layout not in (None, _torch.sparse_coo, _torch.sparse_csc, _torch.sparse_csr):
-        raise RuntimeError(
-            f"Only output layouts (Sparse, SparseCsc, SparseCsr) are supported, got {TITLES.get(layout, layout)}"
-        )
-    if places.unique().numel() != places.numel():
-        raise RuntimeError("Offset tensor contains duplicate values")
-    columns = _torch.arange(rows.shape[1]).expand(rows.shape)
-    lines = columns - places.unsqueeze(1)
-    held = ((lines >= 0) & (lines < shape[0]) & (columns < shape[1])).nonzero(as_tuple=True)
-    result = coo(_torch.stack((lines[held], columns[held])), rows[held], shape)
-    if layout is _torch.sparse_csr:
-        return result.to_sparse_csr()
-    return result.to_sparse_csc() if layout is _torch.sparse_csc else result
+    return _rows._spdiags(diagonals, offsets, shape, layout)
 
 
 def spsolve(input: Tensor, other: Tensor, *, left: bool = True) -> Tensor:
     """The solution x of ``input @ x = other`` for a CSR matrix: only cuDSS on a GPU has it, so this raises."""
-    from ._parts import cannot_run
-
-    raise cannot_run("_spsolve", input)
+    return _rows._spsolve(input, other, left=left)
 
 
 solve = spsolve
 
 
-def to_sparse_semi_structured(original_tensor: Tensor, transposed: bool = False) -> Tensor:
-    """Two of four elements in each row, for GPUs: raises RuntimeError on the CPU."""
-    raise RuntimeError(
-        f"Error original_tensor.device= {original_tensor.device} is not supported! Only CUDA tensors are currently "
-        "supported."
-    )
-
-
 def as_sparse_gradcheck(gradcheck: Callable[..., bool]) -> Callable[..., bool]:
-    """A gradcheck that takes functions of sparse tensors: it varies the values that the inputs hold.
+    """A gradcheck that takes functions of sparse tensors, and sparse results.
+
+    With ``masked=True`` it varies what the inputs hold, otherwise all of their elements.
 
     >>> check = torch.sparse.as_sparse_gradcheck(torch.autograd.gradcheck)
     >>> x = torch.tensor([[0.0, 2.0], [3.0, 0.0]], dtype=torch.float64).to_sparse().requires_grad_()
@@ -178,32 +173,10 @@ def as_sparse_gradcheck(gradcheck: Callable[..., bool]) -> Callable[..., bool]:
     """
 
     def check(func: Callable[..., Any], inputs: Any, **options: Any) -> bool:
-        masked = options.pop("masked", False)
-        given = inputs if isinstance(inputs, (list, tuple)) else (inputs,)
-        patterns: list[Any] = []
-        flat: list[Any] = []
-        for one in given:
-            sparse = isinstance(one, _torch.Tensor) and one.layout is not _torch.strided and one.requires_grad
-            if sparse:
-                one = one.detach().coalesce() if one.layout is _torch.sparse_coo else one.detach()
-            patterns.append(one if sparse else None)
-            flat.append(one.values().clone().requires_grad_() if sparse else one)
-        del masked  # what the tensor does not hold is not varied either way
+        from ._gradcheck import strided
 
-        def dense(result: Any) -> Any:
-            if isinstance(result, (list, tuple)):
-                return tuple(dense(part) for part in result)
-            if isinstance(result, _torch.Tensor) and result.layout is not _torch.strided:
-                return result.to_dense()
-            return result
-
-        def on_values(*args: Any) -> Any:
-            from ._parts import with_values
-
-            pairs = zip(patterns, args, strict=True)
-            return dense(func(*(a if p is None else with_values(p, a) for p, a in pairs)))
-
-        return gradcheck(on_values, tuple(flat), **options)
+        given = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
+        return gradcheck(*strided(func, given, options.pop("masked", False), True), **options)
 
     check.__name__ = gradcheck.__name__
     return check

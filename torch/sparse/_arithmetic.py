@@ -129,8 +129,7 @@ def _same_sizes(dense: Tensor, other: Tensor) -> None:
     if dense.shape != other.shape:
         raise RuntimeError(
             f"add: expected 'self' and 'other' to have same size, but self has size {list(dense.shape)} while other "
-            "has "
-            f"size {list(other.shape)} (FYI: dense-sparse addition does not currently support broadcasting)"
+            f"has size {list(other.shape)} (FYI: dense-sparse addition does not currently support broadcasting)"
         )
 
 
@@ -161,7 +160,9 @@ def _add_to_dense(dense: Tensor, other: Tensor, alpha: Any) -> Tensor:
 
 def add_(target: Tensor, other: Any, alpha: Any = 1) -> Tensor:
     """target += alpha * other; for a dense target only the places that other has are touched."""
-    if target.layout is not torch.strided or not target.is_contiguous() or target.dtype is torch.bool:
+    recorded = torch.is_grad_enabled() and (target.requires_grad or getattr(other, "requires_grad", False))
+    flat = target.layout is torch.strided and target.is_contiguous() and target.dtype is not torch.bool
+    if recorded or not flat:
         return store(target, add(target, other, alpha))
     _same_sizes(target, other)
     cast_for(target, torch.empty(0, dtype=_common_dtype(target, other)))
@@ -233,12 +234,14 @@ def sub(input: Any, other: Any, alpha: Any = 1) -> Tensor:
     """input - alpha * other."""
     if not isinstance(input, torch.Tensor):
         return rsub(other, input, alpha)
+    if torch.result_type(input, other) is torch.bool:
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator instead."
+        )
     for one in (input, other):
         if is_compressed(one):
             raise RuntimeError(f"unsupported tensor layout: {title(one)}")
-    dtype = torch.result_type(input, other)
-    if dtype is torch.bool:
-        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported.")
     return add(input, other, -alpha)
 
 
@@ -364,6 +367,13 @@ def power(input: Any, exponent: Any) -> Tensor:
     return elementwise(torch.pow, input, exponent)
 
 
+def square(input: Tensor) -> Tensor:
+    """input * input."""
+    if is_compressed(input):
+        raise RuntimeError(f"unsupported tensor layout: {title(input)}")
+    return elementwise(torch.square, input)
+
+
 def float_power(input: Any, exponent: Any) -> Tensor:
     """input ** exponent in double precision."""
     if not isinstance(input, torch.Tensor):
@@ -374,7 +384,7 @@ def float_power(input: Any, exponent: Any) -> Tensor:
 RULES: dict[str, Any] = {
     "add": add, "sub": sub, "subtract": sub, "rsub": rsub, "mul": mul, "multiply": mul, "div": div, "div.mode": div,
     "divide": div, "divide.mode": div, "true_divide": div, "floor_divide": floor_divide, "pow": power,
-    "float_power": float_power, "square": lambda input: power(input, 2),
+    "float_power": float_power, "square": square,
 }  # fmt: skip
 IN_PLACE: dict[str, Any] = {
     "add": add_, "sub": sub_, "subtract": sub_, "mul": mul_, "multiply": mul_, "div": div_, "div.mode": div_,

@@ -143,17 +143,17 @@ def compressed_to_coo(tensor: Tensor) -> Tensor:
     return coo(index, value, tensor.shape, True)
 
 
-def _block_argument(blocksize: Any) -> tuple[int, int]:
-    if isinstance(blocksize, int):
-        return blocksize, blocksize
-    first, second = blocksize
-    return int(first), int(second)
+def _block_argument(blocksize: Any, name: str) -> tuple[int, int]:
+    if len(blocksize) != 2:
+        raise RuntimeError(f"{name}: blocksize needs to be a tuple of size 2, but got {len(blocksize)}")
+    high, wide = blocksize
+    if high < 1 or wide < 1:
+        raise RuntimeError(f"{name}: blocksize needs to be positive, but got [{high}, {wide}]")
+    return high, wide
 
 
 def _check_blocks(function: str, size: Sequence[int], blocksize: tuple[int, int]) -> None:
     high, wide = blocksize
-    if high < 1 or wide < 1:
-        raise RuntimeError(f"{function}: blocksize must be positive, but got ({high},{wide})")
     if size[0] % high or size[1] % wide:
         raise RuntimeError(
             f"{function}: tensor sparse size ({size[0]},{size[1]}) must be divisible by given blocksize ({high},{wide})"
@@ -168,8 +168,10 @@ def _from_entries(
     blocks = value.shape[1:3] if layout in BLOCKED else (1, 1)
     high, wide = size[len(batch)] // blocks[0], size[len(batch) + 1] // blocks[1]
     lines, index, count, width = (rows, columns, high, wide) if layout in BY_ROWS else (columns, rows, wide, high)
-    order = ((where * count + lines) * width + index).argsort()
-    lines, index, value = lines[order], index[order], value[order]
+    keys = (where * count + lines) * width + index
+    if not bool((keys.diff() > 0).all()):
+        order = keys.argsort()
+        lines, index, value = lines[order], index[order], value[order]
     total = 1
     for entry in batch:
         total *= entry
@@ -196,7 +198,7 @@ def _dense_to_compressed(tensor: Tensor, layout: Any, blocksize: Any, dense_dim:
     shape = tuple(tensor.shape)
     high, wide = shape[batch : batch + 2]
     if layout in BLOCKED:
-        blocks = _block_argument(blocksize)
+        blocks = _block_argument(blocksize, name)
         _check_blocks(name, (high, wide), blocks)
         cut = tensor.reshape(
             *shape[:batch], high // blocks[0], blocks[0], wide // blocks[1], blocks[1], *shape[batch + 2 :]
@@ -217,8 +219,7 @@ def _coo_to_compressed(tensor: Tensor, layout: Any, blocksize: Any) -> Tensor:
     if tensor.sparse_dim() != 2:
         raise RuntimeError(
             f"coo_to_{str(layout).rpartition('.')[2]}: conversion from Sparse to {TITLES[layout]} for input tensors "
-            "with "
-            "sparse_dim()!=2 is not supported"
+            "with sparse_dim()!=2 is not supported"
         )
     tensor = coalesce(tensor)
     rows, columns = indices(tensor)
@@ -232,9 +233,10 @@ def _gather_blocks(
     layout: Any, where: Tensor, rows: Tensor, columns: Tensor, value: Tensor, batch: tuple[int, ...],
     size: Sequence[int], blocksize: Any, index_dtype: Any,
 ) -> Tensor:  # fmt: skip
-    high, wide = _block_argument(blocksize)
+    name = f"to_{str(layout).rpartition('.')[2]}"
+    high, wide = _block_argument(blocksize, name)
     sizes = size[len(batch) : len(batch) + 2]
-    _check_blocks(f"to_{str(layout).rpartition('.')[2]}", sizes, (high, wide))
+    _check_blocks(name, sizes, (high, wide))
     count = sizes[0] // high, sizes[1] // wide
     keys = (where * count[0] + rows // high) * count[1] + columns // wide
     found, block = torch.unique(keys, return_inverse=True)
@@ -261,10 +263,11 @@ def to_compressed(tensor: Tensor, layout: Any, blocksize: Any = None, dense_dim:
         return _coo_to_compressed(tensor, layout, blocksize)
     blocks = block_size(tensor)
     if layout in BLOCKED and tensor.layout in BLOCKED:
-        wanted = _block_argument(blocksize)
+        wanted = _block_argument(blocksize, f"to_{name}")
         if wanted != blocks:
+            head = f"to_{name}" if tensor.layout is layout else f"sparse_compressed_to_{name}"
             raise RuntimeError(
-                f"to_{name}: conversion from {title(tensor)} to {TITLES[layout]} with blocksize changed from "
+                f"{head}: conversion from {title(tensor)} to {TITLES[layout]} with blocksize changed from "
                 f"{list(blocks)} to {list(wanted)} is not supported"
             )
     if tensor.layout is layout:
@@ -293,8 +296,7 @@ def to_coo(tensor: Tensor, sparse_dim: int | None = None) -> Tensor:
         if sparse_dim is not None and sparse_dim != 2:
             raise RuntimeError(
                 f"sparse_compressed_to_sparse: conversion from {title(tensor)} to Sparse with sparse_dim argument !=2 "
-                "is "
-                "not supported"
+                "is not supported"
             )
         return compressed_to_coo(tensor)
     rank = tensor.dim()

@@ -12,12 +12,10 @@ from ._parts import (
     COO,
     assign,
     cannot_run,
-    compressed,
     coo,
     indices,
     is_compressed,
     nnz,
-    plain,
     raw_values,
     title,
     values,
@@ -107,6 +105,13 @@ def _complex_view(input: Tensor) -> Tensor:
     return coo(indices(input), torch.view_as_complex(values(input)), input.shape[:-1], input.is_coalesced())
 
 
+def dropout(input: Tensor, p: float = 0.5, train: bool = True, *inplace: bool) -> Tensor:
+    """The tensor, where nothing is dropped."""
+    if train and p:
+        raise cannot_run("bernoulli_.float", input)
+    return input
+
+
 def any_(input: Tensor) -> Tensor:
     """Whether some element is not zero."""
     if is_compressed(input):
@@ -122,11 +127,7 @@ def zero_(target: Tensor) -> Tensor:
         value = raw_values(target).new_empty((0, *target.shape[sparse:]))
         return assign(target, coo(index, value, target.shape, True))
     if target.layout in BLOCKED:
-        batch = indices(target).dim() - 1
-        value = raw_values(target)
-        none = value.new_empty((*value.shape[:batch], 0, *value.shape[batch + 1 :]))
-        index = plain(target).new_empty((*plain(target).shape[:-1], 0))
-        return assign(target, compressed(target.layout, torch.zeros_like(indices(target)), index, none, target.shape))
+        return assign(target, torch.zeros_like(target))
     return assign(target, zeros("zeros", target.shape, target.dtype, target.layout, target.device))
 
 
@@ -160,13 +161,17 @@ def copy_(target: Tensor, source: Tensor, *args: Any) -> Tensor:
         )
     if source.shape != target.shape and target.layout is not COO:
         raise RuntimeError(f"torch.copy_: the sizes {list(target.shape)} and {list(source.shape)} differ")
+    if target.layout is COO:
+        from ._shape import resize_as_sparse_
+
+        resize_as_sparse_(target, source)
     return assign(target, source.to(target.dtype).clone())
 
 
 RULES: dict[str, Any] = {
-    "nan_to_num": nan_to_num, "angle": angle, "conj": conj, "_conj": conj, "positive": identity, "contiguous": identity,
-    "resolve_conj": identity, "resolve_neg": identity, "alias": identity, "view_as_real": _real_view,
-    "view_as_complex": _complex_view, "any": any_,
+    "is_nonzero": lambda input: bool(input), "dropout": dropout, "nan_to_num": nan_to_num, "angle": angle,
+    "conj": conj, "_conj": conj, "any": any_, "view_as_real": _real_view, "view_as_complex": _complex_view,
+    **dict.fromkeys(("positive", "contiguous", "resolve_conj", "resolve_neg", "alias"), identity),
     "real": lambda input: linear(torch.real, input) if input.is_complex() else input,
     "imag": lambda input: linear(torch.imag, input),
     **{name: _unary(name, is_linear) for name, is_linear in _BOTH.items()},

@@ -137,32 +137,28 @@ def validate_sparse_compressed_tensor_args(
     _check(
         len(size) == batch + 2 + dense,
         f"tensor dimensionality must be sum of batch, base, and dense dimensionalities (={batch} + 2 + {dense}) but "
-        "got "
-        f"{len(size)}",
+        f"got {len(size)}",
     )
     blocksize = tuple(values.shape[batch + 1 : batch + 3]) if blocked else (1, 1)
     for d in range(2):
         _check(
             blocksize[d] and size[batch + d] % blocksize[d] == 0,
             f"tensor shape[{batch + d}] (={size[batch + d]}) must be divisible with blocksize[{d}] (={blocksize[d]}) "
-            "as "
-            "defined by values shape",
+            "as defined by values shape",
         )
     shape = tuple(size[:batch])
     for name, part in ((big, compressed_indices), (small, plain_indices)):
         _check(
             tuple(part.shape[:batch]) == shape,
             f"all batch dimensions of {name} (={list(part.shape[:batch])}) must be equal to the batch dimensions of "
-            "size "
-            f"(={list(shape)})",
+            f"size (={list(shape)})",
         )
     rows, columns = size[batch] // blocksize[0], size[batch + 1] // blocksize[1]
     count, width = (rows, columns) if by_rows else (columns, rows)
     _check(
         compressed_indices.shape[-1] == count + 1,
         f"{big}.shape[-1] must be equal to the number of {lines}{' blocks' if blocked else ''}s + 1 (={count + 1}), "
-        "but "
-        f"got {compressed_indices.shape[-1]}",
+        f"but got {compressed_indices.shape[-1]}",
     )
     nnz = values.shape[batch]
     _check(
@@ -221,6 +217,8 @@ def _index(data: Any, device: Any) -> Tensor:
 
 
 def _finish(result: Tensor, requires_grad: bool) -> Tensor:
+    if requires_grad and not (result.dtype.is_floating_point or result.dtype.is_complex):
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     return result.requires_grad_() if requires_grad else result
 
 
@@ -247,6 +245,17 @@ check_invariants = None)
 """
 
 
+def _no_form(function: str, args: tuple[Any, ...], kwargs: dict[str, Any], forms: str) -> TypeError:
+    given = ", ".join([type(a).__name__ for a in args] + [f"{k}={type(v).__name__}" for k, v in kwargs.items()])
+    return TypeError(
+        f"{function}() received an invalid combination of arguments - got ({given}), but expected one of:\n{forms}"
+    )
+
+
+def _sizes(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and all(hasattr(entry, "__index__") for entry in value)
+
+
 def sparse_coo_tensor(
     indices: Any = None,
     values: Any = None,
@@ -258,6 +267,7 @@ def sparse_coo_tensor(
     requires_grad: bool = False,
     check_invariants: bool | None = None,
     is_coalesced: bool | None = None,
+    **unknown: Any,
 ) -> Tensor:
     """A tensor [*size] that holds ``values`` at ``indices`` and zero elsewhere, in coordinate (COO) form.
 
@@ -273,14 +283,12 @@ def sparse_coo_tensor(
     tensor([[0., 0., 3.],
             [4., 0., 0.]])
     """
+    if unknown or (indices is None and size is None) or (values is not None and not (size is None or _sizes(size))):
+        args = tuple(a for a in (indices, values, size) if a is not None)
+        raise _no_form("sparse_coo_tensor", args, unknown, _COO_FORMS)
     _refuse_pinning(pin_memory)
     if values is None:
         given = size if indices is None else indices
-        if given is None:
-            raise TypeError(
-                "sparse_coo_tensor() received an invalid combination of arguments - got (), but expected one of:\n"
-                + _COO_FORMS
-            )
         if not isinstance(given, (tuple, list)):
             raise TypeError(
                 "sparse_coo_tensor(): argument 'size' (position 1) must be tuple of ints, not " + type(given).__name__
@@ -414,14 +422,20 @@ def _maker(layout: Any, big: str, small: str, example: str) -> Any:
             *names, "dtype", "device", "pin_memory", "requires_grad", "check_invariants", "layout",
         }  # fmt: skip
         if missing or unknown or len(args) > 4:
-            problem = (
-                f"missing {missing[0]}" if missing else f"unexpected {sorted(unknown)[0]}" if unknown else "too many"
+            forms = (
+                f" * (object {big}, object {small}, object values, *, torch.dtype dtype = None, torch.device device = "
+                "None, "
+                "bool pin_memory = False, bool requires_grad = False, bool check_invariants = None)\n"
+                f" * (object {big}, object {small}, object values, tuple of ints size, *, torch.dtype dtype = None, "
+                "torch.device device = None, bool pin_memory = False, bool requires_grad = False, bool "
+                "check_invariants = "
+                "None)\n"
             )
-            raise TypeError(f"{name}() received an invalid combination of arguments: {problem}")
+            raise _no_form(name, args, kwargs, forms)
         _refuse_pinning(given.get("pin_memory"))
         wanted = given.get("layout")
         if wanted is not None and wanted is not layout:
-            raise RuntimeError(f"{name}: layout must be {layout}, but got {wanted}")
+            raise RuntimeError(f"{name}: layout must be {TITLES[layout]} but got {TITLES[wanted]}")
         return _compressed_tensor(
             name, layout, given[big], given[small], given["values"], given.get("size"), given.get("dtype"),
             given.get("device"), given.get("requires_grad", False), given.get("check_invariants"),

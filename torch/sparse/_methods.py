@@ -1,9 +1,10 @@
-"""Methods of Tensor that concern sparse layouts."""
+"""Rules of the operations that concern sparse layouts only: conversions, parts, resizing."""
 
 from __future__ import annotations
 
 import torch
 
+from ..ops_py._common import scalar_type
 from . import _convert, _shape
 from ._parts import (
     BSC,
@@ -13,7 +14,9 @@ from ._parts import (
     COO,
     CSC,
     CSR,
+    TITLES,
     cannot_run,
+    coo,
     is_sparse,
     title,
 )  # fmt: skip
@@ -29,7 +32,6 @@ from ._parts import (
 from ._parts import (
     values as _values_of,
 )
-from ._products import smm, sspaddmm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,64 +39,20 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["smm", "sspaddmm"]
 
-
-def _check_float_layout(name: str, layout: Any) -> None:
-    if not isinstance(layout, torch.layout):
-        raise TypeError(f"{name}(): argument 'layout' must be torch.layout, not {type(layout).__name__}")
-
-
-def to_sparse(
-    self: Tensor, sparse_dim: Any = None, *, layout: Any = None, blocksize: Any = None, dense_dim: Any = None
-) -> Tensor:
-    """The tensor in a sparse layout, COO unless told otherwise; gradients flow back to the elements that it holds.
-
-    Args:
-        sparse_dim: of COO, how many of the first dimensions are sparse; all by default.
-        layout: torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr or torch.sparse_bsc.
-        blocksize: [rows, columns] of the blocks of BSR and BSC.
-        dense_dim: of the compressed layouts, how many of the last dimensions are dense; 0 by default.
-
-    Raises RuntimeError for numbers of dimensions or blocks that do not fit.
-
-    >>> torch.tensor([[0, 2], [3, 0]]).to_sparse()
-    tensor(indices=tensor([[0, 1],
-                           [1, 0]]),
-           values=tensor([2, 3]),
-           size=(2, 2), nnz=2, layout=torch.sparse_coo)
-    """
-    if isinstance(sparse_dim, torch.layout):
-        sparse_dim, layout = None, sparse_dim
+def to_sparse(input: Tensor, layout: Any, blocksize: Any, dense_dim: Any) -> Tensor:
+    """The tensor in any sparse layout."""
     if layout is None and blocksize is None and dense_dim is None:
-        return _convert.to_coo(self, sparse_dim)
-    if sparse_dim is not None:
-        raise TypeError("to_sparse(): sparse_dim goes with no other argument")
-    return _convert.to_layout(self, COO if layout is None else layout, blocksize, dense_dim)
+        return _convert.to_coo(input)
+    return _convert.to_layout(input, COO if layout is None else layout, blocksize, dense_dim)
 
 
-def _to(layout: Any, blocked: bool) -> Any:
-    name = f"to_{str(layout).rpartition('.')[2]}"
-
-    def with_blocks(self: Tensor, blocksize: Any, dense_dim: int | None = None) -> Tensor:
-        return _convert.to_compressed(self, layout, blocksize, dense_dim)
-
-    def plain_layout(self: Tensor, dense_dim: int | None = None) -> Tensor:
-        return _convert.to_compressed(self, layout, None, dense_dim)
-
-    method = with_blocks if blocked else plain_layout
-    method.__name__, method.__qualname__ = name, f"Tensor.{name}"
-    method.__doc__ = f"``to_sparse(layout={layout})``. Raises RuntimeError where the tensor does not fit the layout."
-    return method
+def _to(layout: Any) -> Any:
+    return lambda input, dense_dim: _convert.to_compressed(input, layout, None, dense_dim)
 
 
-to_sparse_csr, to_sparse_csc = _to(CSR, False), _to(CSC, False)
-to_sparse_bsr, to_sparse_bsc = _to(BSR, True), _to(BSC, True)
-
-
-def to_sparse_coo(self: Tensor) -> Tensor:
-    """The tensor in the COO layout."""
-    return to_sparse(self)
+def _to_blocks(layout: Any) -> Any:
+    return lambda input, blocksize, dense_dim: _convert.to_compressed(input, layout, blocksize, dense_dim)
 
 
 class _Unmasked(torch.autograd.Function):
@@ -109,132 +67,122 @@ class _Unmasked(torch.autograd.Function):
         return grad
 
 
-def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
-    """The strided tensor with the same elements; itself if it is strided.
-
-    The gradient to a sparse tensor has its pattern, unless ``masked_grad=False`` asks for all of it. Raises
-    RuntimeError for a dtype with a sparse tensor.
-
-    >>> torch.sparse_coo_tensor([[1]], [2.0], (3,)).to_dense()
-    tensor([0., 2., 0.])
-    """
-    if not is_sparse(self):
-        return self if dtype is None else self.to(dtype)
+def to_dense(input: Tensor, dtype: Any, masked_grad: bool | None) -> Tensor:
+    """The strided tensor with the same elements."""
+    if not is_sparse(input):
+        return input if dtype is None else input.to(dtype)
     if dtype is not None:
-        name = "sparse_to_dense" if self.layout is COO else "sparse_csr_to_dense"
+        name = "sparse_to_dense" if input.layout is COO else "sparse_csr_to_dense"
         raise RuntimeError(f"dtype argument is not supported by {name}")
-    if masked_grad is False and self.requires_grad:
-        return _Unmasked.apply(self)  # type: ignore[no-any-return]
-    return _convert.to_dense(self)
+    if masked_grad is False and input.requires_grad:
+        return _Unmasked.apply(input)  # type: ignore[no-any-return]
+    return _convert.to_dense(input)
 
 
-def coalesce(self: Tensor) -> Tensor:
-    """COO with sorted, distinct indices: the values of equal ones are added up. Itself if it is so already.
-
-    >>> torch.sparse_coo_tensor([[1, 1]], [2.0, 3.0], (3,)).coalesce().values()
-    tensor([5.])
-    """
-    return _convert.coalesce(self)
-
-
-def indices(self: Tensor) -> Tensor:
-    """[sparse dimensions, nnz]: the indices of a coalesced COO tensor. RuntimeError for others."""
-    if self.layout is not COO:
-        raise RuntimeError(f"indices expected sparse coordinate tensor layout but got {title(self)}")
-    if not self.is_coalesced():
+def indices(input: Tensor) -> Tensor:
+    """The indices of a coalesced COO tensor."""
+    if input.layout is not COO:
+        raise RuntimeError(f"indices expected sparse coordinate tensor layout but got {title(input)}")
+    if not input.is_coalesced():
         raise RuntimeError("Cannot get indices on an uncoalesced tensor, please call .coalesce() first")
-    return _indices_of(self)
+    return _indices_of(input)  # type: ignore[no-any-return]
 
 
-def values(self: Tensor) -> Tensor:
-    """The values of a sparse tensor, over the same memory; RuntimeError for an uncoalesced COO tensor."""
-    if not is_sparse(self):
-        raise RuntimeError(f"values expected sparse tensor layout but got {title(self)}")
-    if self.layout is COO and not self.is_coalesced():
+def values(input: Tensor) -> Tensor:
+    """The values of a tensor whose indices are distinct."""
+    if not is_sparse(input):
+        raise RuntimeError(f"values expected sparse tensor layout but got {title(input)}")
+    if input.layout is COO and not input.is_coalesced():
         raise RuntimeError("Cannot get values on an uncoalesced tensor, please call .coalesce() first")
-    return _values_of(self)  # type: ignore[no-any-return]
+    return _values_of(input)  # type: ignore[no-any-return]
 
 
-def _indices(self: Tensor) -> Tensor:
-    """The indices of a COO tensor, coalesced or not."""
-    if self.layout is not COO:
-        raise cannot_run("_indices", self)
-    return _indices_of(self)
+def _raw_indices(input: Tensor) -> Tensor:
+    if input.layout is not COO:
+        raise cannot_run("_indices", input)
+    return _indices_of(input)  # type: ignore[no-any-return]
 
 
-def _values(self: Tensor) -> Tensor:
-    """The values of a COO tensor, coalesced or not, without history."""
-    if self.layout is not COO:
-        raise cannot_run("_values", self)
-    return torch._C._sparse_raw_values(self).detach()
+def _raw_values(input: Tensor) -> Tensor:
+    if input.layout is not COO:
+        raise cannot_run("_values", input)
+    return torch._C._sparse_raw_values(input).detach()  # type: ignore[no-any-return]
 
 
-def _nnz(self: Tensor) -> int:
-    """How many elements (of the compressed layouts: in each batch) a sparse tensor holds."""
-    if not is_sparse(self):
-        raise cannot_run("_nnz", self)
-    return _nnz_of(self)
+def _nnz(input: Tensor) -> int:
+    if not is_sparse(input):
+        raise cannot_run("_nnz", input)
+    return _nnz_of(input)  # type: ignore[no-any-return]
 
 
-def _coalesced_(self: Tensor, coalesced: bool) -> Tensor:
-    """Declare a COO tensor coalesced, or not."""
-    return torch._C._sparse_mark_coalesced(self, coalesced)  # type: ignore[no-any-return]
+def _mark(input: Tensor, coalesced: bool) -> Tensor:
+    if input.layout is not COO:
+        raise cannot_run("_coalesced_", input)
+    return torch._C._sparse_mark_coalesced(input, coalesced)  # type: ignore[no-any-return]
 
 
-def _dimI(self: Tensor) -> int:  # noqa: N802
-    """``sparse_dim``."""
-    return self.sparse_dim()
-
-
-def _dimV(self: Tensor) -> int:  # noqa: N802
-    """``dense_dim``."""
-    return self.dense_dim()
+def _spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any) -> Tensor:
+    if diagonals.dim() not in (1, 2):
+        raise RuntimeError("Diagonals must be vector or matrix")
+    if len(shape) != 2:
+        raise RuntimeError("Output shape must be 2d")
+    rows = diagonals.reshape(1, -1) if diagonals.dim() == 1 else diagonals
+    places = offsets.reshape(-1)
+    if offsets.dim() > 1:
+        raise RuntimeError("Offsets must be scalar or vector")
+    if offsets.dtype is not torch.int64:
+        raise RuntimeError(f"Offset Tensor must have dtype Long but got {scalar_type(offsets.dtype)}")
+    if rows.shape[0] != places.shape[0]:
+        raise RuntimeError(
+            f"Number of diagonals ({rows.shape[0]}) does not match the number of offsets ({places.shape[0]})"
+        )
+    if layout not in (None, torch.sparse_coo, torch.sparse_csc, torch.sparse_csr):
+        raise RuntimeError(
+            f"Only output layouts (Sparse, SparseCsc, SparseCsr) are supported, got {TITLES.get(layout, layout)}"
+        )
+    if places.unique().numel() != places.numel():
+        raise RuntimeError("Offset tensor contains duplicate values")
+    columns = torch.arange(rows.shape[1]).expand(rows.shape)
+    lines = columns - places.unsqueeze(1)
+    held = ((lines >= 0) & (lines < shape[0]) & (columns < shape[1])).nonzero(as_tuple=True)
+    result = coo(torch.stack((lines[held], columns[held])), rows[held], shape)
+    if layout is torch.sparse_csr:
+        return result.to_sparse_csr()
+    return result.to_sparse_csc() if layout is torch.sparse_csc else result
 
 
 def _part(name: str, by_rows: bool, take: Any) -> Any:
     kind = "row" if by_rows else "column"
 
-    def method(self: Tensor) -> Tensor:
-        if self.layout not in COMPRESSED or (self.layout in BY_ROWS) is not by_rows:
-            raise RuntimeError(f"{name} expected sparse {kind} compressed tensor layout but got {title(self)}")
-        return take(self)  # type: ignore[no-any-return]
+    def rule(input: Tensor) -> Tensor:
+        if input.layout not in COMPRESSED or (input.layout in BY_ROWS) is not by_rows:
+            raise RuntimeError(f"{name} expected sparse {kind} compressed tensor layout but got {title(input)}")
+        return take(input)  # type: ignore[no-any-return]
 
-    method.__name__, method.__qualname__ = name, f"Tensor.{name}"
-    method.__doc__ = f"Indices of a {kind}-compressed tensor; RuntimeError for other layouts."
-    return method
+    return rule
 
 
-crow_indices, col_indices = _part("crow_indices", True, _indices_of), _part("col_indices", True, _plain_of)
-ccol_indices, row_indices = _part("ccol_indices", False, _indices_of), _part("row_indices", False, _plain_of)
-
-
-def sparse_mask(self: Tensor, mask: Tensor) -> Tensor:
-    """The elements of this tensor at the places that the sparse tensor ``mask`` holds, in its layout.
-
-    Raises RuntimeError for another size than the mask's.
-
-    >>> torch.ones(2, 2).sparse_mask(torch.eye(2).to_sparse()).to_dense()
-    tensor([[1., 0.],
-            [0., 1.]])
-    """
-    return _convert.sparse_mask(self, mask)
-
-
-sparse_resize_, sparse_resize_and_clear_ = _shape.sparse_resize_, _shape.sparse_resize_and_clear_
-resize_as_sparse_ = _shape.resize_as_sparse_
+_PARTS: dict[str, Any] = {
+    "crow_indices": _part("crow_indices", True, _indices_of), "col_indices": _part("col_indices", True, _plain_of),
+    "ccol_indices": _part("ccol_indices", False, _indices_of), "row_indices": _part("row_indices", False, _plain_of),
+    "indices": indices, "values": values,
+}  # fmt: skip
 
 
 def _copied(function: Any) -> Any:
-    name = f"{function.__name__}_copy"
-
-    def copied(input: Tensor) -> Tensor:
-        return function(input).clone()  # type: ignore[no-any-return]
-
-    copied.__name__ = copied.__qualname__ = name
-    copied.__doc__ = f"A copy of ``Tensor.{function.__name__}()``."
-    return copied
+    return lambda input: function(input).clone()
 
 
-ccol_indices_copy, col_indices_copy = _copied(ccol_indices), _copied(col_indices)
-crow_indices_copy, row_indices_copy = _copied(crow_indices), _copied(row_indices)
-indices_copy, values_copy = _copied(indices), _copied(values)
+RULES: dict[str, Any] = {
+    "to_dense": to_dense, "to_sparse": to_sparse, "to_sparse.sparse_dim": _convert.to_coo, "to_sparse_csr": _to(CSR),
+    "to_sparse_csc": _to(CSC), "to_sparse_bsr": _to_blocks(BSR), "to_sparse_bsc": _to_blocks(BSC),
+    "sparse_mask": _convert.sparse_mask, "coalesce": _convert.coalesce, "_indices": _raw_indices,
+    "_values": _raw_values, "_nnz": _nnz, "_dimI": lambda input: input.sparse_dim(),
+    "_dimV": lambda input: input.dense_dim(), "_spdiags": _spdiags, **_PARTS,
+    **{f"{name}_copy": _copied(function) for name, function in _PARTS.items()},
+    "_sparse_project": _convert.project, "_sparse_distinct": _convert.distinct,
+}  # fmt: skip
+IN_PLACE: dict[str, Any] = {
+    "_coalesced_": _mark, "sparse_resize_": _shape.sparse_resize_, "resize_as_sparse_": _shape.resize_as_sparse_,
+    "sparse_resize_and_clear_": _shape.sparse_resize_and_clear_,
+}  # fmt: skip

@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import _C
 
-from ._arithmetic import add, store
+from ..ops_py._common import scalar_type
+from ._arithmetic import add
 from ._convert import coalesce, to_compressed, to_coo, to_dense
 from ._parts import (
     BLOCKED,
+    BSR,
     COO,
     CSC,
     CSR,
@@ -43,16 +45,23 @@ def _lines(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, bool]:
     if matrix.layout in BLOCKED:
         matrix = to_coo(matrix)
     if matrix.layout is COO:
+        _need_elements(matrix, "addmm: ")
         matrix = coalesce(matrix)
         rows, columns = indices(matrix)
         return pointers_of(rows, matrix.shape[0]), columns, values(matrix), False
     return indices(matrix), plain(matrix), values(matrix), matrix.layout is CSC
 
 
+def _need_elements(matrix: Tensor, where: str) -> None:
+    """A COO matrix whose two dimensions are both sparse."""
+    if matrix.sparse_dim() != 2:
+        raise RuntimeError(f"{where}matrices expected, got {matrix.sparse_dim()}D tensor")
+    if matrix.dense_dim():
+        raise RuntimeError(f"{where}scalar values expected, got {matrix.dense_dim()}D values")
+
+
 def _same_dtypes(first: Tensor, second: Tensor) -> None:
     if first.dtype is not second.dtype:
-        from ..ops_py._common import scalar_type
-
         raise RuntimeError(f"expected scalar type {scalar_type(first.dtype)} but found {scalar_type(second.dtype)}")
 
 
@@ -72,9 +81,39 @@ def _dense_times(dense: Tensor, matrix: Tensor) -> Tensor:
     return _rows_times(pointers, index, value, dense.t(), matrix.shape[1], not columns).t()  # type: ignore[no-any-return]
 
 
+class Mm(torch.autograd.Function):
+    """The product with a dense matrix whose gradient to the sparse one is dense, as torch.mm's is."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, dense: Tensor, first: bool) -> Tensor:
+        ctx.save_for_backward(matrix, dense)
+        ctx.first = first
+        return times_dense(matrix, dense) if first else _dense_times(dense, matrix)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        matrix, dense = ctx.saved_tensors
+        to_matrix = to_dense = None
+        if ctx.needs_input_grad[0]:
+            to_matrix = grad @ dense.mH if ctx.first else dense.mH @ grad
+        if ctx.needs_input_grad[1]:
+            to_dense = mm(matrix.mH, grad) if ctx.first else mm(grad, matrix.mH)
+        return to_matrix, to_dense, None
+
+
+def _product(matrix: Tensor, dense: Tensor, masked: bool, first: bool = True) -> Tensor:
+    if not masked and matrix.requires_grad and torch.is_grad_enabled():
+        return Mm.apply(matrix, dense, first)  # type: ignore[no-any-return]
+    return times_dense(matrix, dense) if first else _dense_times(dense, matrix)
+
+
 def times_sparse(first: Tensor, second: Tensor) -> Tensor:
     """The product of two sparse matrices, coalesced COO."""
-    a, b = coalesce(to_coo(first)), coalesce(to_coo(second))
+    a, b = to_coo(first), to_coo(second)
+    for one in (a, b):
+        if one.dense_dim():
+            raise RuntimeError(f"sparse_sparse_matmul_cpu: scalar values expected, got {one.dense_dim()}D values")
+    a, b = coalesce(a), coalesce(b)
     rows, inner = indices(a)
     across = indices(b)[1]
     begin = pointers_of(indices(b)[0], b.shape[0])
@@ -82,8 +121,15 @@ def times_sparse(first: Tensor, second: Tensor) -> Tensor:
     left = torch.arange(inner.numel(), device=rows.device).repeat_interleave(counts)
     right = begin[inner[left]] + torch.arange(left.numel(), device=rows.device) - (counts.cumsum(0) - counts)[left]
     sizes = (a.shape[0], b.shape[1])
-    keys, place = torch.unique(flat_keys(torch.stack((rows[left], across[right])), sizes), return_inverse=True)
-    value = sums(values(a)[left] * values(b)[right], place, keys.numel())
+    keys = flat_keys(torch.stack((rows[left], across[right])), sizes)
+    terms = values(a)[left] * values(b)[right]
+    if sizes[0] * sizes[1] <= 4 * keys.numel():
+        # so many terms that the whole matrix is no larger than what sorting them would take
+        cells = sizes[0] * sizes[1]
+        held = torch.zeros(cells, dtype=torch.bool, device=keys.device).index_fill_(0, keys, True).nonzero().squeeze(1)
+        return coo(split_keys(held, sizes), sums(terms, keys, cells)[held], sizes, True)
+    keys, place = torch.unique(keys, return_inverse=True)
+    value = sums(terms, place, keys.numel())
     return coo(split_keys(keys, sizes), value, sizes, True)
 
 
@@ -94,8 +140,11 @@ def _not_implemented(first: Tensor, second: Tensor, result: str) -> RuntimeError
     )
 
 
-def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The product of two matrices, at least one of them sparse; sparse if both are."""
+def mm(input: Tensor, mat2: Tensor, masked: bool = False) -> Tensor:
+    """The product of two matrices, at least one of them sparse; sparse if both are.
+
+    The gradient to a sparse matrix is dense, or, ``masked``, has that one's pattern.
+    """
     if is_sparse(input) and input.layout is COO and mat2.dim() == 1:
         raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
     for one, name in ((input, "self"), (mat2, "mat2")):
@@ -109,11 +158,11 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
             f"{mat2.shape[0]}x{mat2.shape[1]})"
         )
     if not is_sparse(mat2):
-        return times_dense(input, mat2)
+        return _product(input, mat2, masked)
     if not is_sparse(input):
-        if mat2.layout in BLOCKED:
+        if mat2.layout is BSR:
             raise _not_implemented(input, mat2, "Strided")
-        return _dense_times(input, mat2)
+        return _product(mat2, input, masked, False)
     if input.layout is COO or mat2.layout is COO:
         if input.layout is not mat2.layout:
             raise _not_implemented(input, mat2, title(input))
@@ -123,8 +172,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
         raise RuntimeError(
             f"zeros_sparse_compressed expected sparse compressed (non-block) tensor layout but got {title(blocked)}"
         )
-    layout = CSC if input.layout is CSC and mat2.layout is CSC else CSR
-    return to_compressed(times_sparse(input, mat2), layout)
+    return to_compressed(times_sparse(input, mat2), CSR)
 
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
@@ -132,21 +180,23 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     if is_sparse(vec):
         raise cannot_run("as_strided", vec)
     if input.dim() != 2 or vec.dim() != 1:
-        raise RuntimeError(f"vector + matrix @ vector expected, got {input.dim()}, {vec.dim()}")
+        raise RuntimeError(
+            f"mv: two tensor dim should be 2 and 1, but got SparseTensor Dim: {input.dim()}Tensor Dim: {vec.dim()}"
+        )
     if input.shape[1] != vec.shape[0]:
         raise RuntimeError("mv: expected self.size(-1) == vec.size(-1)")
     _same_dtypes(input, vec)
-    return times_dense(input, vec.unsqueeze(1)).squeeze(1)
+    return _product(input, vec.unsqueeze(1), False).squeeze(1)
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The ``@`` operator."""
     if input.dim() == 2 and other.dim() == 2:
-        return mm(input, other)
+        return torch.mm(input, other)
     if input.dim() == 2 and other.dim() == 1:
-        return mv(input, other)
+        return torch.mv(input, other)
     if input.dim() == 1 and other.dim() == 2 and not is_sparse(input):
-        return mm(input.unsqueeze(0), other).squeeze(0)
+        return torch.mm(input.unsqueeze(0), other).squeeze(0)
     sparse = input if is_sparse(input) else other
     raise RuntimeError(f"expand is unsupported for {title(sparse)} tensors")
 
@@ -176,12 +226,12 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return product.reshape(batch, high, mat2.shape[2])  # type: ignore[no-any-return]
 
 
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1, alpha: Any = 1) -> Tensor:
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1, alpha: Any = 1, masked: bool = False) -> Tensor:
     """beta * input + alpha * mat1 @ mat2."""
     if any(is_compressed(one) for one in (input, mat1, mat2)):
         if any(one.layout is COO for one in (input, mat1, mat2)):
             raise _not_implemented(mat1, mat2, title(input))
-        product = mm(mat1, mat2)
+        product = mm(mat1, mat2, masked)
         if is_sparse(product) and is_sparse(input):
             return add(_scaled(input, beta), product, alpha)
         if is_sparse(input):
@@ -198,7 +248,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1, alpha: Any =
         )
     if is_sparse(input):
         raise RuntimeError(f"addmm_sparse_dense: expected strided result tensor, got tensor with layout {title(input)}")
-    product = mm(mat1, mat2)
+    product = mm(mat1, mat2, masked)
     return _scaled(_expanded(input, product), beta) + _scaled(product, alpha)
 
 
@@ -220,25 +270,20 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, beta: Any = 1, alpha: Any = 1
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input @ weight.T + bias with a sparse weight."""
     if is_sparse(input):
-        raise cannot_run("linear", input) if input.dim() != 2 else _refuse_linear(input, weight)
+        product = matmul(input, weight.t())
+        return product if bias is None else product + bias
     flat = input.reshape(-1, input.shape[-1])
+    weight.t()  # refuses what cannot be transposed
     if bias is None:
-        result = times_dense(weight, flat.t()).t()
+        result = _product(weight, flat.t(), False).t()
     else:
         if weight.layout is COO:
             raise RuntimeError(
                 "addmm_sparse_dense: expected either 'mat1' to have sparse layout and 'mat2' to have strided layout, "
-                "got "
-                "'mat1' with layout Strided and 'mat2' with layout Sparse"
+                "got 'mat1' with layout Strided and 'mat2' with layout Sparse"
             )
-        result = times_dense(weight, flat.t()).t() + bias
+        result = _product(weight, flat.t(), False).t() + bias
     return result.reshape(*input.shape[:-1], weight.shape[0])
-
-
-def _refuse_linear(input: Tensor, weight: Tensor) -> Exception:
-    return NotImplementedError(
-        f"linear: the input has the layout {title(input)}; write torch.sparse.mm(input, weight.t()) instead"
-    )
 
 
 def embedding(weight: Tensor, indices: Tensor, *options: Any) -> Tensor:
@@ -248,31 +293,27 @@ def embedding(weight: Tensor, indices: Tensor, *options: Any) -> Tensor:
     raise RuntimeError("reshape is not implemented for sparse tensors")
 
 
-# ---- operations of torch.sparse and torch alone ----
+# ---- operations that are there for sparse tensors alone ----
 
 
-def sparse_mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
-    """``torch.sparse.mm``: the product of two matrices; its gradient to a sparse one has that one's pattern.
+def _masked_mm(mat1: Tensor, mat2: Tensor) -> Tensor:
+    return mm(mat1, mat2, True) if is_sparse(mat1) or is_sparse(mat2) else torch.mm(mat1, mat2)
 
-    With ``reduce`` ("sum", "mean", "amax" or "amin"), ``mat1`` [m, k] is CSR and ``mat2`` [k, n] dense, and row i of
-    the result reduces ``mat1[i, j] * mat2[j]`` over the j that ``mat1`` holds. Raises RuntimeError for sizes or dtypes
-    that do not fit.
 
-    >>> torch.sparse.mm(torch.eye(2).to_sparse(), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
-    tensor([[1., 2.],
-            [3., 4.]])
-    """
-    if reduce is None:
-        return mm(mat1, mat2) if is_sparse(mat1) or is_sparse(mat2) else torch.mm(mat1, mat2)
-    if mat1.layout is not CSR:
+def _reduced_mm(mat1: Tensor, mat2: Tensor, reduce: str) -> Tensor:
+    """Row i of the result reduces ``mat1[i, j] * mat2[j]`` over the j that ``mat1`` holds."""
+    if not is_compressed(mat1):
         raise cannot_run("_sparse_mm_reduce_impl", mat1)
+    if mat1.layout is not CSR:
+        raise RuntimeError(f"sparse_mm_reduce: expect self to be SparseCsr, got {title(mat1)}")
+    if not mat1.dtype.is_floating_point:
+        raise NotImplementedError(f"\"spmm_reduce_kernel\" not implemented for '{scalar_type(mat1.dtype)}'")
     if reduce not in ("sum", "mean", "amax", "amin"):
         raise RuntimeError(f"sparse_mm_reduce: reduce type of {reduce} has not been enabled.")
     if mat2.dim() != 2 or mat2.shape[0] != mat1.shape[1]:
         raise RuntimeError(
             f"Expected a tensor of dimension 2 and tensor.size[0] == {mat1.shape[1]} but got: dimension {mat2.dim()} "
-            "and "
-            f"tensor.size[0] = {mat2.shape[0]}"
+            f"and tensor.size[0] = {mat2.shape[0]}"
         )
     _same_dtypes(mat1, mat2)
     if reduce in ("sum", "mean"):
@@ -297,22 +338,17 @@ def sparse_mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
     return torch.where(held, terms.gather(0, first.clamp(max=terms.shape[0] - 1)), zeros)
 
 
-def sampled_addmm(
-    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0, out: Tensor | None = None
-) -> Tensor:
-    """``alpha * (mat1 @ mat2) + beta * input`` at the places that the CSR tensor ``input`` holds, and only there.
-
-    ``input`` is [..., m, n] and CSR, ``mat1`` [..., m, k] and ``mat2`` [..., k, n] are dense, all of one dtype. Raises
-    RuntimeError for sizes that do not fit, and NotImplementedError for other layouts.
-
-    >>> held = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).to_sparse_csr()
-    >>> torch.sparse.sampled_addmm(held, torch.ones(2, 3), torch.ones(3, 2)).values()
-    tensor([4., 4.])
-    """
-    if not isinstance(input, torch.Tensor) or not is_compressed(input):
+def sampled_addmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Any, alpha: Any) -> Tensor:
+    """``alpha * (mat1 @ mat2) + beta * input`` at the places that the CSR tensor ``input`` holds, and only there."""
+    if not is_compressed(input):
         raise cannot_run("sparse_sampled_addmm", input)
     if input.layout is not CSR:
-        raise RuntimeError(f"sampled_addmm: Expected self to have sparse csr layout, but got {title(input)}")
+        raise RuntimeError(f"sampled_addmm: Expected result to have sparse csr layout, but got {title(input)}")
+    if not (input.dtype.is_floating_point or input.dtype.is_complex):
+        raise RuntimeError(
+            "sparse_sampled_addmm: Expected self to be a floating-point or complex tensor, but got "
+            + scalar_type(input.dtype)
+        )
     for one, name in ((mat1, "mat1"), (mat2, "mat2")):
         if one.layout is not torch.strided:
             raise RuntimeError(f"sampled_addmm: Expected {name} to be strided, but got {title(one)}")
@@ -342,36 +378,22 @@ def sampled_addmm(
         products = (left * right).sum(-1)
     else:
         products = _row_products(pointers, index, mat1, mat2.t(), False)
-    result = with_values(input, _scaled(products, alpha) + (value * beta if beta else 0))
-    return result if out is None else store(out, result)
+    return with_values(input, _scaled(products, alpha) + (value * beta if beta else 0))
 
 
-def sparse_addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, beta: Any = 1.0, alpha: Any = 1.0) -> Tensor:
-    """``beta * mat + alpha * (mat1 @ mat2)``: ``mat`` [m, n] dense, ``mat1`` [m, k] sparse, ``mat2`` [k, n] dense.
-
-    The gradient to a sparse matrix has its pattern. Raises RuntimeError for sizes that do not fit.
-
-    >>> torch.sparse.addmm(torch.ones(2, 2), torch.eye(2).to_sparse(), torch.ones(2, 2))
-    tensor([[2., 2.],
-            [2., 2.]])
-    """
+def _masked_addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, beta: Any, alpha: Any) -> Tensor:
+    if is_sparse(mat) or is_sparse(mat1) or is_sparse(mat2):
+        return addmm(mat, mat1, mat2, beta, alpha, True)
     return torch.addmm(mat, mat1, mat2, beta=beta, alpha=alpha)
 
 
-def sspaddmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
-    """``beta * input + alpha * (mat1 @ mat2)`` with ``input`` and ``mat1`` COO and ``mat2`` dense; the result is COO.
-
-    Raises RuntimeError for other layouts and for sizes that do not fit.
-
-    >>> eye = torch.eye(2).to_sparse()
-    >>> torch.sspaddmm(eye, eye, torch.ones(2, 2)).to_dense()
-    tensor([[2., 1.],
-            [1., 2.]])
-    """
+def sspaddmm(input: Tensor, mat1: Tensor, mat2: Tensor, beta: Any, alpha: Any) -> Tensor:
+    """``beta * input + alpha * (mat1 @ mat2)`` with ``input`` and ``mat1`` COO and ``mat2`` dense, as COO."""
     if input.layout is not COO or mat1.layout is not COO:
         raise RuntimeError("tensor.sspaddmm(...) can only be called on sparse tensors")
     if is_sparse(mat2):
         raise RuntimeError(f"sspaddmm: expected 'mat2' to have strided layout, got 'mat2' with layout {title(mat2)}")
+    _need_elements(mat1, "sspaddmm: Argument #2: ")
     if mat1.shape[1] != mat2.shape[0]:
         raise RuntimeError(f"sspaddmm: Argument #3: Expected dim 0 size {mat1.shape[1]}, got {mat2.shape[0]}")
     if tuple(input.shape) != (mat1.shape[0], mat2.shape[1]):
@@ -385,63 +407,41 @@ def sspaddmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha:
     index = torch.stack((rows.repeat_interleave(wide), torch.arange(wide, device=rows.device).repeat(rows.numel())))
     index = torch.cat((indices(input), index), 1)
     value = torch.cat((_scaled(values(input), beta), _scaled(values(product).reshape(-1), alpha)))
-    result = coo(index, value, input.shape)
-    return result if out is None else store(out, result)
+    return coo(index, value, input.shape)
 
 
-def hspmm(mat1: Tensor, mat2: Tensor, *, out: Any = None) -> Tensor:
-    """The product of a COO matrix and a dense one as a COO tensor of rows: only rows that are not zero are there.
-
-    Raises RuntimeError for sizes that do not fit, NotImplementedError for a dense ``mat1``.
-
-    >>> torch.hspmm(torch.eye(2).to_sparse(), torch.ones(2, 3)).values()
-    tensor([[1., 1., 1.],
-            [1., 1., 1.]])
-    """
+def hspmm(mat1: Tensor, mat2: Tensor) -> Tensor:
+    """The product of a COO matrix and a dense one as a COO tensor of rows: only rows that are not zero are there."""
     if not is_sparse(mat1) or is_compressed(mat1):
         raise cannot_run("hspmm", mat1)
+    if is_sparse(mat2):
+        raise RuntimeError(f"addmm_sparse_dense: expected strided result tensor, got tensor with layout {title(mat2)}")
+    _need_elements(mat1, "hspmm: Argument #2: ")
     if mat1.shape[1] != mat2.shape[0]:
         raise RuntimeError(f"hspmm: Argument #3: Expected dim 0 size {mat1.shape[1]}, got {mat2.shape[0]}")
     mat1 = coalesce(mat1)
     rows = indices(mat1)[0]
     held, place = torch.unique(rows, return_inverse=True)
     value = _rows_times(pointers_of(place, held.numel()), indices(mat1)[1], values(mat1), mat2, held.numel(), False)
-    result = coo(held.unsqueeze(0), value, (mat1.shape[0], mat2.shape[1]), True)
-    return result if out is None else store(out, result)
+    return coo(held.unsqueeze(0), value, (mat1.shape[0], mat2.shape[1]), True)
 
 
 def smm(input: Tensor, mat: Tensor) -> Tensor:
-    """The product of a COO matrix and a dense one, as COO.
-
-    >>> torch.smm(torch.eye(2).to_sparse(), torch.ones(2, 2)).to_dense()
-    tensor([[1., 1.],
-            [1., 1.]])
-    """
+    """The product of a COO matrix and a dense one, as COO."""
     if not is_sparse(input) or is_compressed(input):
         raise RuntimeError("tensor.sspaddmm(...) can only be called on sparse tensors")
     size = (input.shape[0], mat.shape[-1])
     empty = coo(indices(input).new_empty((2, 0)), values(input).detach().new_empty(0), size, True)
-    return sspaddmm(empty, input, mat)
+    return sspaddmm(empty, input, mat, 1, 1)
 
 
-def spmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """``torch.mm`` under another name.
+def _spsolve(input: Tensor, other: Tensor, left: bool = True) -> Tensor:
+    raise cannot_run("_spsolve", input)
 
-    >>> torch.spmm(torch.eye(2).to_sparse(), torch.ones(2, 1))
-    tensor([[1.],
-            [1.]])
-    """
-    return torch.mm(input, mat2)
-
-
-def saddmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
-    """``sspaddmm`` under another name."""
-    return sspaddmm(input, mat1, mat2, beta=beta, alpha=alpha, out=out)
-
-
-dsmm, hsmm = spmm, hspmm
 
 RULES: dict[str, Any] = {
     "mm": mm, "mv": mv, "matmul": matmul, "bmm": bmm, "addmm": addmm, "addmv": addmv, "linear": linear,
-    "embedding": embedding,
+    "embedding": embedding, "smm": smm, "spmm": torch.mm, "dsmm": torch.mm, "hspmm": hspmm, "hsmm": hspmm,
+    "sspaddmm": sspaddmm, "saddmm": sspaddmm, "_sparse_mm": _masked_mm, "_sparse_mm.reduce": _reduced_mm,
+    "_sparse_addmm": _masked_addmm, "sparse_sampled_addmm": sampled_addmm, "_spsolve": _spsolve,
 }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..ops_py._common import wrap_dim, wrap_dims
+from ..ops_py._common import scalar_type, wrap_dim, wrap_dims
 from ._convert import coalesce, compressed_to_coo, to_compressed
 from ._parts import COO, CSR, cannot_run, coo, flat_keys, indices, is_compressed, split_keys, sums, title, values
 
@@ -40,26 +40,24 @@ def sum_dims(input: Tensor, dim: Any, keepdim: bool = False, dtype: Any = None) 
         return to_compressed(coalesce(result) if result.layout is COO else result, CSR)
     rank, sparse = input.dim(), input.sparse_dim()
     dims = set(wrap_dims(dim, rank)) if dim is not None and dim != () else set(range(rank))
+    if keepdim:
+        result = sum_dims(input, dim, False, dtype)
+        for d in sorted(dims):
+            result = result.unsqueeze(d)
+        return result
     value = values(input).to(_sum_dtype(input, dtype))
     within = [d - sparse + 1 for d in sorted(dims) if d >= sparse]
     if within:
-        value = value.sum(within, keepdim=keepdim)
-    gone = {d for d in dims if d < sparse}
-    rest = [d for d in range(sparse) if d not in gone]
-    size = [1 if d in dims else n for d, n in enumerate(input.shape) if keepdim or d not in dims]
-    if not rest and not keepdim:
-        return value.sum(0) if sparse else value.reshape(size)
-    if not gone:
+        value = value.sum(within)
+    rest = [d for d in range(sparse) if d not in dims]
+    size = [n for d, n in enumerate(input.shape) if d not in dims]
+    if not rest:
+        return value.sum(0, dtype=value.dtype)
+    if len(rest) == sparse:
         return coo(indices(input), value, size, input.is_coalesced())
     sizes = [input.shape[d] for d in rest]
     keys, place = torch.unique(flat_keys(indices(input)[rest], sizes), return_inverse=True)
-    value = sums(value, place, keys.numel())
-    index = split_keys(keys, sizes)
-    if keepdim:
-        rows = iter(index)
-        none = index.new_zeros(keys.numel())
-        index = torch.stack([none if d in gone else next(rows) for d in range(sparse)])
-    return coo(index, value, size, True)
+    return coo(split_keys(keys, sizes), sums(value, place, keys.numel()), size, True)
 
 
 def softmax(input: Tensor, dim: int, dtype: Any = None, log: bool = False) -> Tensor:
@@ -68,6 +66,8 @@ def softmax(input: Tensor, dim: int, dtype: Any = None, log: bool = False) -> Te
     if input.layout is not COO:
         raise cannot_run(name, input)
     input = coalesce(input if dtype is None else input.to(dtype))
+    if not input.dtype.is_floating_point:
+        raise NotImplementedError(f"\"{name[8:]}\" not implemented for '{scalar_type(input.dtype)}'")
     at = wrap_dim(dim, input.dim())
     sparse, value = input.sparse_dim(), values(input)
     if at >= sparse:
@@ -82,9 +82,10 @@ def softmax(input: Tensor, dim: int, dtype: Any = None, log: bool = False) -> Te
     peak = peak.scatter_reduce(0, where, value.detach(), "amax")
     peak = torch.where(peak.isfinite(), peak, torch.zeros_like(peak))
     shifted = value - peak[place]
-    powers = shifted.exp()
+    # in double: the logarithm of a sum next to one loses what single precision has
+    powers = shifted.double().exp()
     whole = sums(powers, place, groups.numel())[place]
-    result = shifted - whole.log() if log else powers / whole
+    result = (shifted - whole.log() if log else powers / whole).to(value.dtype)
     return coo(indices(input), result, input.shape, True)
 
 
@@ -92,6 +93,10 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtyp
     """The norm of all elements."""
     if input.layout is not COO:
         raise cannot_run("norm.ScalarOpt_dim_dtype", input)
+    if not (input.dtype.is_floating_point or input.dtype.is_complex):
+        raise RuntimeError(
+            f"norm(): input dtype should be either floating point or complex. Got {scalar_type(input.dtype)} instead."
+        )
     dims = [] if dim is None else wrap_dims(dim, input.dim())
     if dims and len(set(dims)) < input.dim():
         raise RuntimeError(
@@ -107,4 +112,19 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtyp
     return torch.linalg.vector_norm(values(coalesce(input)), p)
 
 
-RULES: dict[str, Any] = {"sum": total, "sum.dim": sum_dims}
+def _sparse_sum(input: Tensor, dtype: Any) -> Tensor:
+    return total(coalesce(input), dtype)
+
+
+def _sparse_sum_dims(input: Tensor, dim: Any, dtype: Any) -> Tensor:
+    if input.layout is not COO:
+        raise cannot_run("_indices", input)
+    if not dim:
+        return input if dtype is None else input.to(dtype)
+    return sum_dims(input, dim, False, dtype or input.dtype)
+
+
+RULES: dict[str, Any] = {
+    "sum": total, "sum.dim": sum_dims, "_sparse_sum": _sparse_sum, "_sparse_sum.dim": _sparse_sum_dims,
+    "_sparse_softmax": softmax, "_sparse_log_softmax": lambda input, dim, dtype: softmax(input, dim, dtype, True),
+}  # fmt: skip

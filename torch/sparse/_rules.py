@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from . import _arithmetic, _convert, _functions, _products, _reduce, _shape
+from . import _arithmetic, _functions, _methods, _products, _reduce, _shape
 from ._parts import backend, cannot_run, is_compressed, is_sparse, title
 
 TYPE_CHECKING = False
@@ -13,19 +13,20 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-RULES: dict[str, Any] = {
-    **_arithmetic.RULES, **_functions.RULES, **_shape.RULES, **_reduce.RULES, **_products.RULES,
-    "_sparse_project": _convert.project, "_sparse_distinct": _convert.distinct,
-}  # fmt: skip
-IN_PLACE: dict[str, Any] = {**_arithmetic.IN_PLACE, **_functions.IN_PLACE, **_shape.IN_PLACE}
+_FAMILIES = (_arithmetic, _functions, _shape, _reduce, _products, _methods)
+RULES: dict[str, Any] = {name: rule for family in _FAMILIES for name, rule in family.RULES.items()}
+IN_PLACE: dict[str, Any] = {
+    name: rule for family in (_arithmetic, _functions, _shape, _methods) for name, rule in family.IN_PLACE.items()
+}
 
 # Composites whose parts have rules, or refuse by themselves.
 _BY_PARTS = frozenset(
     """
-    hstack vstack dstack row_stack column_stack adjoint embedding.nn relu.nn view_as reshape_as is_nonzero
+    hstack vstack dstack row_stack column_stack adjoint embedding.nn relu.nn view_as reshape_as
     swapaxes_ select_backward
     """.split()
 )
+_NAMESPACES = frozenset(("special", "nn", "linalg", "torch"))
 _SECOND_OPERAND = frozenset(
     """
     add sub mul div eq ne lt le gt ge pow remainder fmod bitwise_and bitwise_or bitwise_xor floor_divide lerp
@@ -72,9 +73,11 @@ def call(
     overload: str, name: str, in_place: bool, args: tuple[Any, ...], into: Any, composite: bool, pointwise: bool
 ) -> Any:
     """Run one operation. NotImplemented: it is made of others, which shall be asked instead."""
-    if in_place and (rule := IN_PLACE.get(overload)) is not None:
+    # the same operation in another namespace: erf.special, relu.nn
+    key = name if overload.rpartition(".")[2] in _NAMESPACES and overload not in _BY_PARTS else overload
+    if in_place and (rule := IN_PLACE.get(key)) is not None:
         return rule(*args)
-    if (rule := RULES.get(overload)) is None:
+    if (rule := RULES.get(key) or IN_PLACE.get(key)) is None:
         if composite and overload in _BY_PARTS:
             return NotImplemented
         raise _refuse(name, in_place, args, pointwise)

@@ -8,6 +8,7 @@ from ..ops_py._common import wrap_dim
 from ._convert import compressed_to_coo, to_dense, transposed
 from ._make import zeros
 from ._parts import (
+    BLOCKED,
     COMPRESSED,
     COO,
     TITLES,
@@ -174,7 +175,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     here = (indices(input)[at] == index).nonzero().squeeze(1)
     value = values(input)[here]
     if sparse == 1:
-        return value.sum(0)
+        return value.sum(0, dtype=value.dtype)
     rest = [d for d in range(sparse) if d != at]
     return coo(indices(input)[rest][:, here], value, left, input.is_coalesced())
 
@@ -263,8 +264,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         if any(d != at and tensor.shape[d] != first.shape[d] for d in range(first.dim())):
             raise RuntimeError(
                 f"All tensors must have the same shape: {list(first.shape)} (except in the concatenating dimension), "
-                "but "
-                f"found shape: {list(tensor.shape)} at position {position}."
+                f"but found shape: {list(tensor.shape)} at position {position}."
             )
     dtype = first.dtype
     for tensor in tensors[1:]:
@@ -314,9 +314,20 @@ def to_copy(input: Tensor, dtype: Any, device: Any = None, memory_format: Any = 
     return compressed(input.layout, index, plain(input).to(device), value, input.shape)
 
 
+def _no_blocks(input: Tensor, dtype: Any, device: Any) -> Tensor:
+    batch, value = indices(input).dim() - 1, raw_values(input)
+    none = torch.empty(
+        (*value.shape[:batch], 0, *value.shape[batch + 1 :]), dtype=dtype or input.dtype, device=device or input.device
+    )
+    index = plain(input).new_empty((*plain(input).shape[:-1], 0))
+    return compressed(input.layout, torch.zeros_like(indices(input)), index, none, input.shape)
+
+
 def zeros_like(input: Tensor, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: Any = None,
                requires_grad: Any = None, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Zeros of the same shape and layout."""
+    if input.layout in BLOCKED and layout in (None, input.layout):
+        return _no_blocks(input, dtype, device)
     return new_zeros(input, input.shape, dtype, layout, device, pin_memory, requires_grad)
 
 
@@ -397,8 +408,7 @@ def sparse_resize_(target: Tensor, size: Sequence[int], sparse_dim: int, dense_d
         "have the following options:\n    1. For both sparse and dense dimensions, keep the number of them constant "
         "and "
         "the size of them non-shrinking, and then try the same call again.\n    2. Or, create a new sparse tensor with "
-        "the "
-        "correct indices and values from this sparse tensor."
+        "the correct indices and values from this sparse tensor."
     )
     sparse, old = target.sparse_dim(), list(target.shape)
     if nnz(target):

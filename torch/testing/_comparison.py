@@ -139,6 +139,45 @@ def _compare_tensors(options: _Options, path: tuple[Any, ...], actual: Any, expe
         rtol, atol = default_tolerances(actual, expected)
     else:
         rtol, atol = options.rtol, options.atol
+    if actual.layout is expected.layout is not torch.strided:
+        _compare_sparse(options, path, actual, expected, rtol, atol)
+    else:
+        _compare_elements(options, path, actual, expected, rtol, atol)
+
+
+def _compare_sparse(
+    options: _Options, path: tuple[Any, ...], actual: Any, expected: Any, rtol: float, atol: float
+) -> None:
+    """Two sparse tensors of one layout hold the same places, and values that are close."""
+    layout = str(actual.layout).rpartition("_")[2].upper()
+    if actual._nnz() != expected._nnz():
+        _fail(
+            options,
+            path,
+            f"The number of specified values in sparse {layout} tensors does not match: {actual._nnz()} != "
+            f"{expected._nnz()}",
+        )
+    if actual.is_sparse:
+        parts = ("_indices", "_values")
+    elif layout in ("CSR", "BSR"):
+        parts = ("crow_indices", "col_indices", "values")
+    else:
+        parts = ("ccol_indices", "row_indices", "values")
+    for part in parts:
+        limits = (rtol, atol) if part.endswith("values") else (0.0, 0.0)
+        pair = [getattr(tensor.detach(), part)() for tensor in (actual, expected)]
+        _compare_elements(options, path, *pair, *limits, f"Sparse {layout} {part.removeprefix('_')}")
+
+
+def _compare_elements(
+    options: _Options,
+    path: tuple[Any, ...],
+    actual: Any,
+    expected: Any,
+    rtol: float,
+    atol: float,
+    what: str = "Tensor-likes",
+) -> None:
     actual, expected = _comparable(actual), _comparable(expected)
     if actual.device != expected.device:
         actual, expected = actual.cpu(), expected.cpu()
@@ -148,10 +187,10 @@ def _compare_tensors(options: _Options, path: tuple[Any, ...], actual: Any, expe
     matches = torch.isclose(actual, expected, rtol=rtol, atol=atol, equal_nan=options.equal_nan)
     if bool(matches.all()):
         return
-    _fail(options, path, _tensor_message(actual, expected, matches, rtol, atol))
+    _fail(options, path, _tensor_message(actual, expected, matches, rtol, atol, what))
 
 
-def _tensor_message(actual: Any, expected: Any, matches: Any, rtol: float, atol: float) -> str:
+def _tensor_message(actual: Any, expected: Any, matches: Any, rtol: float, atol: float, what: str) -> str:
     kind = _kind(rtol, atol)
     if actual.dim() == 0:
         left, right = actual.item(), expected.item()
@@ -177,7 +216,7 @@ def _tensor_message(actual: Any, expected: Any, matches: Any, rtol: float, atol:
         _unravel(relative_at, shape), rtol, atol,
     )  # fmt: skip
     return (
-        f"Tensor-likes are not {kind}!\n\nMismatched elements: {wrong} / {total} ({wrong / total:.1%})\n{lines}"
+        f"{what} are not {kind}!\n\nMismatched elements: {wrong} / {total} ({wrong / total:.1%})\n{lines}"
     )
 
 

@@ -7,10 +7,35 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import data
+    from ._build import (
+        ThroughputBenchmark,
+        cmake_prefix_path,
+        generate_methods_for_privateuse1_backend,
+        get_cpp_backtrace,
+        rename_privateuse1_backend,
+    )
 
-__all__ = ["data", "set_module", "swap_tensors"]
+__all__ = [
+    "ThroughputBenchmark",
+    "cmake_prefix_path",
+    "data",
+    "deterministic",
+    "generate_methods_for_privateuse1_backend",
+    "get_cpp_backtrace",
+    "rename_privateuse1_backend",
+    "set_module",
+    "swap_tensors",
+    "weak",
+]
 
-_MODULES = ("checkpoint", "cpp_extension", "data", "dlpack", "flop_counter", "hooks", "model_zoo", "tensorboard")
+_MODULES = frozenset(
+    """
+    backend_registration benchmark checkpoint collect_env cpp_backtrace cpp_extension data
+    deterministic dlpack flop_counter hooks
+    model_zoo module_tracker tensorboard throughput_benchmark weak
+    """.split()
+)
+_BUILD = frozenset(__all__) - _MODULES - {"set_module", "swap_tensors"}
 
 
 def __getattr__(name: str) -> Any:
@@ -18,6 +43,10 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _BUILD:
+        from . import _build
+
+        return getattr(_build, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

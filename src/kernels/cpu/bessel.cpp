@@ -87,12 +87,15 @@ double value_of(Bessel f, double x) {
   }
 }
 
+constexpr int64_t kMostSteps = int64_t(1) << 28;  // about a second
+
 // p_0 = 1, p_1 = first, then p_{k+1} = next(k, p_k, p_{k-1}).
 template <class F>
 double recur(int64_t n, double first, F next) {
   if (n == 0) return 1;
   double before = 1, now = first;
   for (int64_t k = 1; k < n && now == now; k++) {  // once it has overflowed it stays NaN
+    check(k < kMostSteps, "a polynomial of degree ", n, " takes as many steps: degrees above ", kMostSteps, " are not supported");
     const double after = next(double(k), now, before);
     before = now;
     now = after;

@@ -16,8 +16,10 @@ constexpr int64_t kGrain = 32768;  // multiplications in a piece
 template <class I>
 void check_matrix(const CompressedMatrix& m) {
   const I *pointers = static_cast<const I*>(m.pointers), *indices = static_cast<const I*>(m.indices);
-  check(m.lines == 0 || (pointers[0] == 0 && pointers[m.lines] == m.nnz), "the compressed indices of a sparse tensor must begin with 0 and end with ", m.nnz);
-  for (int64_t l = 0; l < m.lines; l++) check(pointers[l] <= pointers[l + 1], "the compressed indices of a sparse tensor must not fall");
+  check(m.lines == 0 || (pointers[0] == 0 && pointers[m.lines] == m.nnz),
+        "the compressed indices of a sparse tensor must begin with 0 and end with ", m.nnz);
+  for (int64_t l = 0; l < m.lines; l++)
+    check(pointers[l] <= pointers[l + 1], "the compressed indices of a sparse tensor must not fall");
   bool inside = true;
   for (int64_t k = 0; k < m.nnz; k++) inside &= indices[k] >= 0 && indices[k] < m.width;
   check(inside, "an index of a sparse tensor is out of range for a dimension of size ", m.width);
@@ -51,7 +53,8 @@ void gather_rows(const SparseTimesDenseCall& call, const I* pointers, const I* i
     const auto sums = std::make_unique_for_overwrite<C[]>(size_t(n));
     for (int64_t line = begin; line < end; line++) {
       std::fill(sums.get(), sums.get() + n, C(0));
-      for (int64_t k = pointers[line]; k < pointers[line + 1]; k++) add_scaled(sums.get(), convert<C>(values[k]), dense + int64_t(indices[k]) * n, n);
+      for (int64_t k = pointers[line]; k < pointers[line + 1]; k++)
+        add_scaled(sums.get(), convert<C>(values[k]), dense + int64_t(indices[k]) * n, n);
       T* const to = out + line * n;
       for (int64_t c = 0; c < n; c++) to[c] = convert<T>(sums[size_t(c)]);
     }
@@ -96,7 +99,8 @@ void row_products_cpu(const SparseRowProductsCall& call) {
       const int64_t n = call.columns;
       const T *by_line = static_cast<const T*>(call.by_line), *by_index = static_cast<const T*>(call.by_index);
       T* const out = static_cast<T*>(call.out);
-      const int64_t per_line = std::max<int64_t>(1, n * (1 + call.matrix.nnz / std::max<int64_t>(1, call.matrix.lines)));
+      const int64_t per_line =
+          std::max<int64_t>(1, n * (1 + call.matrix.nnz / std::max<int64_t>(1, call.matrix.lines)));
       parallel_for(call.matrix.lines, std::max<int64_t>(1, kGrain / per_line), [&](int64_t begin, int64_t end) {
         for (int64_t line = begin; line < end; line++) {
           for (int64_t k = pointers[line]; k < pointers[line + 1]; k++) {

@@ -1,0 +1,5 @@
+"""``get_cpp_backtrace``, which says that there are no symbols."""
+
+from ._build import get_cpp_backtrace
+
+__all__ = ["get_cpp_backtrace"]
