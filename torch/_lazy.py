@@ -41,7 +41,7 @@ def _find(name: str) -> Any:
         module, _, attribute = NAMES[name].partition(":")
         value = getattr(import_module(f"torch.{module}"), attribute or name)
         if module.startswith("ops_py."):
-            value = import_module("torch.ops_py._common").numpy_names(value)
+            value = import_module("torch.ops_py._arguments").checked(value, name)
             if name not in _NOT_OVERRIDABLE:
                 from ._overridable import overridable
 

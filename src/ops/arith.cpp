@@ -140,7 +140,8 @@ static void div_mode_vjp(Backward& b) {
 const Op div_mode{OpDef{.schema = "div.mode(Tensor input, Operand other, *, str? rounding_mode) -> Tensor", .run = boxed(run_div_mode), .on = Pointwise_, .vjp = div_mode_vjp, .save = in(0) | in(1), .batch = batch::aligned}};
 static const Op divide_mode{OpDef{.schema = "divide.mode(Tensor input, Operand other, *, str? rounding_mode) -> Tensor", .run = boxed(run_div_mode), .on = Pointwise_, .vjp = div_mode_vjp, .save = in(0) | in(1), .node = "DivBackward0", .batch = batch::aligned}};
 
-const Op floor_divide{documented(pointwise_row("floor_divide(Tensor input, Operand other) -> Tensor", Pointwise::floor_divide, kPromote, Pointwise_),
+static void floor_divide_vjp(Backward&) { fail(ErrorKind::Runtime, "derivative for aten::floor_divide is not implemented"); }
+const Op floor_divide{documented(pointwise_row("floor_divide(Tensor input, Operand other) -> Tensor", Pointwise::floor_divide, kPromote, Pointwise_, floor_divide_vjp),
     "The quotient rounded down to an integer, in the common dtype of the operands. A RuntimeError where an "
     "integer is divided by zero."
     TABULA_EXAMPLE("torch.floor_divide(torch.tensor([7, -7]), 2)", "tensor([ 3, -4])"))};

@@ -97,17 +97,18 @@ const Op nextafter{documented(pointwise_row("nextafter(Tensor input, Tensor othe
     TABULA_EXAMPLE("torch.nextafter(torch.tensor([1.]), torch.tensor([2.])) > 1", "tensor([True])"))};
 
 static void logaddexp_vjp(Backward& b) {
-  if (b.needs(0)) b.set(0, b.g() * conj_of(exp(b.in(0) - b.out())));
-  if (b.needs(1)) b.set(1, b.g() * conj_of(exp(b.in(1) - b.out())));
+  // the quotient has a value at infinities of one sign less than the difference to the result would
+  if (b.needs(0)) b.set(0, b.g() / conj_of(exp(b.in(1) - b.in(0)) + Scalar(1)));
+  if (b.needs(1)) b.set(1, b.g() / conj_of(exp(b.in(0) - b.in(1)) + Scalar(1)));
 }
-const Op logaddexp{documented(pointwise_row("logaddexp(Tensor input, Tensor other) -> Tensor", Pointwise::logaddexp, kPromote, Usual, logaddexp_vjp, in(0) | in(1) | out()),
+const Op logaddexp{documented(pointwise_row("logaddexp(Tensor input, Tensor other) -> Tensor", Pointwise::logaddexp, kPromote, Usual, logaddexp_vjp, in(0) | in(1)),
     "log(exp(input) + exp(other)), without overflow in between: a sum of probabilities given as logarithms."
     TABULA_EXAMPLE("torch.logaddexp(torch.tensor([-100.]), torch.tensor([-100.]))", "tensor([-99.3069])"))};
 static void logaddexp2_vjp(Backward& b) {
-  if (b.needs(0)) b.set(0, b.g() * exp2(b.in(0) - b.out()));
-  if (b.needs(1)) b.set(1, b.g() * exp2(b.in(1) - b.out()));
+  if (b.needs(0)) b.set(0, b.g() / (exp2(b.in(1) - b.in(0)) + Scalar(1)));
+  if (b.needs(1)) b.set(1, b.g() / (exp2(b.in(0) - b.in(1)) + Scalar(1)));
 }
-const Op logaddexp2{documented(pointwise_row("logaddexp2(Tensor input, Tensor other) -> Tensor", Pointwise::logaddexp2, kPromote, Usual, logaddexp2_vjp, in(0) | in(1) | out()),
+const Op logaddexp2{documented(pointwise_row("logaddexp2(Tensor input, Tensor other) -> Tensor", Pointwise::logaddexp2, kPromote, Usual, logaddexp2_vjp, in(0) | in(1)),
     "log2(2^input + 2^other), without overflow in between."
     TABULA_EXAMPLE("torch.logaddexp2(torch.tensor([3.]), torch.tensor([3.]))", "tensor([4.])"))};
 

@@ -8,6 +8,7 @@
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
+#include "ops/exact_out.h"
 #include "ops/factory.h"
 #include "ops/mask.h"
 #include "ops/reduce_raw.h"
@@ -104,7 +105,7 @@ static Tensor run_take_along_dim(const Tensor& input, const Tensor& indices, std
   return gather(expand(input, from), d, where(lt(wide, Scalar(0)), wide + Scalar(size), wide));
 }
 const Op take_along_dim{OpDef{.schema = "take_along_dim(Tensor input, Tensor indices, int? dim=None) -> Tensor",
-                              .run = fn<run_take_along_dim>,
+                              .run = fn_exact_out<run_take_along_dim>,
                               .on = Usual,
                               .composite = true,
                               .doc = "torch.gather with the other dimensions broadcast; what argsort returns fits. Without dim both are flattened."

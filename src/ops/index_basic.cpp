@@ -220,7 +220,9 @@ static void run_cat(const Op&, const Value* args, Out& out) {
     result = *out.into;
     out.wrote_into = true;
   } else {
-    result = Tensor::empty(sizes, dtype, list[0].device());
+    bool channels_last = !kept.empty();
+    for (const Tensor* t : kept) channels_last &= !t->is_contiguous() && is_channels_last(t->sizes(), t->strides());
+    result = channels_last ? Tensor::empty_strided(sizes, channels_last_strides(sizes), dtype, list[0].device()) : Tensor::empty(sizes, dtype, list[0].device());
   }
   int64_t at = 0;
   for (const Tensor* t : kept) {

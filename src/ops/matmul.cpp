@@ -194,21 +194,26 @@ static Tensor inner(const Tensor& a, const Tensor& b, bool conj_a, const char* w
   kernels::dot[c.device().kind](call);
   return c;
 }
-static Tensor run_dot(const Tensor& a, const Tensor& b) { return inner(a, b, false, "dot"); }
+template <bool conjugated>
+static void run_dot(const Op&, const Value* args, Out& out) {
+  const Tensor &a = args[0].tensor(), &b = args[1].tensor();
+  if (out.into)
+    check(out.into->dtype() == a.dtype(), "result dtype ", dtype_title(out.into->dtype()), " does not match input dtype ", dtype_title(a.dtype()));
+  detail::box(out, inner(a, b, conjugated && is_complex(a.dtype()), "dot"));
+}
 static void dot_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, b.g() * conj_of(b.in(1)));
   if (b.needs(1)) b.set(1, b.g() * conj_of(b.in(0)));
 }
-const Op dot{OpDef{.schema = "dot(Tensor input, Tensor tensor) -> Tensor", .run = fn<run_dot>, .on = Usual, .linear = Linear::Each, .vjp = dot_vjp, .save = in(0) | in(1), .cross_save = true,
+const Op dot{OpDef{.schema = "dot(Tensor input, Tensor tensor) -> Tensor", .run = boxed(run_dot<false>), .on = Usual, .linear = Linear::Each, .vjp = dot_vjp, .save = in(0) | in(1), .cross_save = true,
     .batch = batch::dot, .doc =
         "The sum of the products of two vectors of one length and dtype; complex ones are not conjugated."
         TABULA_EXAMPLE("torch.dot(torch.tensor([1, 2]), torch.tensor([3, 4]))", "tensor(11)")}};
-static Tensor run_vdot(const Tensor& a, const Tensor& b) { return inner(a, b, is_complex(a.dtype()), "vdot"); }
 static void vdot_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, conj_of(b.g()) * b.in(1));
   if (b.needs(1)) b.set(1, b.g() * b.in(0));
 }
-static const Op vdot{OpDef{.schema = "vdot(Tensor input, Tensor other) -> Tensor", .run = fn<run_vdot>, .on = Usual, .linear = Linear::Each, .vjp = vdot_vjp, .save = in(0) | in(1), .cross_save = true,
+static const Op vdot{OpDef{.schema = "vdot(Tensor input, Tensor other) -> Tensor", .run = boxed(run_dot<true>), .on = Usual, .linear = Linear::Each, .vjp = vdot_vjp, .save = in(0) | in(1), .cross_save = true,
     .batch = batch::dot, .doc =
         "torch.dot with the first vector conjugated."
         TABULA_EXAMPLE("torch.vdot(torch.tensor([1 + 1j]), torch.tensor([1 + 1j]))", "tensor(2.+0.j)")}};

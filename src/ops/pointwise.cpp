@@ -196,7 +196,9 @@ Tensor run(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, c
     bool overlap = false;
     for (int k = 0; k < in.count; k++)
       if (in.operands[k].is_tensor()) overlap |= unsafe_overlap(*into, in.operands[k].tensor());
-    result = overlap ? Tensor::empty(sizes, into->dtype(), device) : *into;
+    // a half result rounds before it is widened
+    const bool rounds = is_reduced_float(result_dtype) && into->dtype() != result_dtype;
+    result = overlap || rounds ? Tensor::empty(sizes, rounds ? result_dtype : into->dtype(), device) : *into;
     target = *into;
   } else if (contiguous) {
     result = Tensor::empty(sizes, result_dtype, device);
@@ -306,7 +308,7 @@ void run_pointwise(const Op& op, const Value* args, Out& out) {
   int filled = 0;
   for (size_t i = 0; i < op.schema.params.size() && filled < 6; i++) {
     const Type type = op.schema.params[i].type.type;
-    if (type == Type::Scalar && !(args[i].scalar().is_integral() && uint64_t(args[i].scalar().to_int()) < 128)) [[unlikely]]
+    if (type == Type::Scalar && kernel != Pointwise::hardtanh && !(args[i].scalar().is_integral() && uint64_t(args[i].scalar().to_int()) < 128)) [[unlikely]]
       check_parameter(args[i].scalar(), args[op.schema.tensor_params[0]]);
     if (type == Type::Scalar || type == Type::Float || type == Type::Int) params[filled++] = args[i].scalar();
   }

@@ -4,6 +4,7 @@
 #include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
+#include "ops/exact_out.h"
 #include "ops/factory.h"
 #include "ops/gather.h"
 #include "ops/pool_window.h"
@@ -228,7 +229,7 @@ const Op avg_pool1d{OpDef{.schema = "avg_pool1d(Tensor input, int[1] kernel_size
 #define AVG_POOL(n)                                                                                                                                                                 \
   const Op avg_pool##n##d_nn{OpDef{.schema = "avg_pool" #n "d(Tensor input, int[" #n "] kernel_size, int[" #n "]? stride=None, int[" #n "] padding=0, bool ceil_mode=False, "             \
                                              "bool count_include_pad=True, int? divisor_override=None) -> Tensor",                                                                  \
-                                   .run = fn<run_avg_pool_nn<n>>, .on = NN | OutForm, .composite = true, .doc = kAverageDoc}};
+                                   .run = fn_exact_out<run_avg_pool_nn<n>>, .on = NN | OutForm, .composite = true, .doc = kAverageDoc}};
 AVG_POOL(2)
 AVG_POOL(3)
 #undef AVG_POOL

@@ -133,8 +133,8 @@ Tensor standard(IntList sizes, DType dtype, Device device, Generator* generator)
 }
 Tensor run_normal_tensors(const Tensor& mean, const Tensor& std, Generator* generator) {
   check_std(std);
-  const Tensor t = standard(broadcast_sizes(mean.sizes(), std.sizes()), promote_types(mean.dtype(), std.dtype()), mean.device(), generator);
-  return t * std + mean;
+  const Tensor t = standard(broadcast_sizes(mean.sizes(), std.sizes()), is_complex(std.dtype()) ? promote_types(mean.dtype(), std.dtype()) : mean.dtype(), mean.device(), generator);
+  return cast_raw(t * std + mean, t.dtype());
 }
 const Op normal_tensors{OpDef{.schema = "normal.Tensor_Tensor(Tensor mean, Tensor std, *, Generator? generator=None) -> Tensor",
                               .run = fn<run_normal_tensors>,

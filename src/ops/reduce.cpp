@@ -114,8 +114,13 @@ const Op sum{OpDef{.schema = "sum(Tensor input, *, dtype? dtype=None) -> Tensor"
 static Tensor run_sum_dim(const Tensor& input, OptionalInts dim, bool keepdim, std::optional<DType> dtype) {
   return reduce_raw(kernels::Reduce::sum, input, ReducedDims(input, dim), keepdim, sum_dtype(input, dtype));
 }
+// Without dtype=, an out= tensor says in what dtype to sum.
+static void run_sum_into(const Op&, const Value* args, Out& out) {
+  const std::optional<DType> given = detail::Unbox<std::optional<DType>>::get(args[3]);
+  detail::box(out, run_sum_dim(args[0].tensor(), detail::Unbox<OptionalInts>::get(args[1]), args[2].flag(), !given && out.into ? out.into->dtype() : given));
+}
 static void sum_dim_vjp(Backward& b) { b.set(0, expand_reduced(b.g(), b.sizes(0), b.has(1) ? OptionalInts(b.ints(1)) : std::nullopt, b.flag(2))); }
-const Op sum_dim{OpDef{.schema = "sum.dim(Tensor input, int[1]? dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor", .run = fn<run_sum_dim>, .on = Usual, .linear = Linear::Joint, .vjp = sum_dim_vjp, .save = shape(),
+const Op sum_dim{OpDef{.schema = "sum.dim(Tensor input, int[1]? dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor", .run = boxed(run_sum_into), .on = Usual, .linear = Linear::Joint, .vjp = sum_dim_vjp, .save = shape(),
                        .node = "SumBackward1", .batch = batch::dims}};
 
 static DType mean_dtype(const Tensor& t, std::optional<DType> dtype) {
@@ -158,8 +163,18 @@ const Op mean_dim{OpDef{.schema = "mean.dim(Tensor input, int[1]? dim, bool keep
 // ---- any and all ----
 
 static DType truth_dtype(const Tensor& t) { return t.dtype() == DType::UInt8 ? DType::UInt8 : DType::Bool; }
+static void check_truth_out(const Op& op, const Tensor* into) {
+  check(!into || into->dtype() == DType::Bool || into->dtype() == DType::UInt8, op.schema.base_name, " only supports bool tensor for result, got: ",
+        dtype_title(into ? into->dtype() : DType::Bool));
+}
+template <auto F>
+static void run_truth(const Op& op, const Value* args, Out& out) {
+  check_truth_out(op, out.into);
+  detail::Typed<F>::run(op, args, out);
+  if (out.into && out.into->dtype() != out[0].dtype()) out[0] = cast_raw(out[0], out.into->dtype());
+}
 static Tensor run_any(const Tensor& input) { return reduce_raw(kernels::Reduce::any, input, ReducedDims(input, std::nullopt), false, truth_dtype(input)); }
-const Op any{OpDef{.schema = "any(Tensor input) -> Tensor", .run = fn<run_any>, .on = Usual,
+const Op any{OpDef{.schema = "any(Tensor input) -> Tensor", .run = boxed(run_truth<run_any>), .on = Usual,
     .batch = batch::whole, .doc =
         "Whether any element is nonzero, of all or along dim (False of nothing). The result is bool, for uint8 "
         "uint8."
@@ -168,9 +183,9 @@ const Op any{OpDef{.schema = "any(Tensor input) -> Tensor", .run = fn<run_any>, 
 static Tensor run_any_dim(const Tensor& input, OptionalInts dim, bool keepdim) {
   return reduce_raw(kernels::Reduce::any, input, ReducedDims(input, dim, false), keepdim, truth_dtype(input));
 }
-static const Op any_dim{OpDef{.schema = "any.dim(Tensor input, int[1]? dim, bool keepdim=False) -> Tensor", .run = fn<run_any_dim>, .on = Usual, .batch = batch::dims}};
+static const Op any_dim{OpDef{.schema = "any.dim(Tensor input, int[1]? dim, bool keepdim=False) -> Tensor", .run = boxed(run_truth<run_any_dim>), .on = Usual, .batch = batch::dims}};
 static Tensor run_all(const Tensor& input) { return reduce_raw(kernels::Reduce::all, input, ReducedDims(input, std::nullopt), false, truth_dtype(input)); }
-const Op all{OpDef{.schema = "all(Tensor input) -> Tensor", .run = fn<run_all>, .on = Usual,
+const Op all{OpDef{.schema = "all(Tensor input) -> Tensor", .run = boxed(run_truth<run_all>), .on = Usual,
     .batch = batch::whole, .doc =
         "Whether all elements are nonzero, of all or along dim (True of nothing). The result is bool, for uint8 "
         "uint8."
@@ -179,6 +194,6 @@ const Op all{OpDef{.schema = "all(Tensor input) -> Tensor", .run = fn<run_all>, 
 static Tensor run_all_dim(const Tensor& input, OptionalInts dim, bool keepdim) {
   return reduce_raw(kernels::Reduce::all, input, ReducedDims(input, dim, false), keepdim, truth_dtype(input));
 }
-static const Op all_dim{OpDef{.schema = "all.dim(Tensor input, int[1]? dim, bool keepdim=False) -> Tensor", .run = fn<run_all_dim>, .on = Usual, .batch = batch::dims}};
+static const Op all_dim{OpDef{.schema = "all.dim(Tensor input, int[1]? dim, bool keepdim=False) -> Tensor", .run = boxed(run_truth<run_all_dim>), .on = Usual, .batch = batch::dims}};
 
 }  // namespace tabula

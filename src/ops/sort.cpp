@@ -10,6 +10,7 @@
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
+#include "ops/exact_out.h"
 #include "ops/factory.h"
 #include "ops/gather.h"
 #include "ops/reduce.h"
@@ -77,13 +78,13 @@ static Pair run_sort(const Tensor& input, int64_t dim, bool descending) { return
 static void sort_vjp(Backward& b) { b.set(0, put_back(b.g(), b.out(1), b.sizes(0), b.integer(1))); }
 static void sort_stable_vjp(Backward& b) { b.set(0, put_back(b.g(), b.out(1), b.sizes(0), b.integer(2))); }
 const Op sort_stable{OpDef{.schema = "sort.stable(Tensor input, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)",
-                           .run = fn<run_sort_stable>,
+                           .run = fn_exact_out<run_sort_stable>,
                            .on = Usual,
                            .vjp = sort_stable_vjp,
                            .save = out(1) | shape(0),
                            .nondiff = 2, .batch = batch::dims}};
 const Op sort{OpDef{.schema = "sort(Tensor input, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)",
-                    .run = fn<run_sort>,
+                    .run = fn_exact_out<run_sort>,
                     .on = Usual,
                     .vjp = sort_vjp,
                     .save = out(1) | shape(0),
@@ -105,7 +106,7 @@ static const Op argsort_stable{OpDef{.schema = "argsort.stable(Tensor input, *, 
                                      .run = fn<run_argsort_stable>,
                                      .on = Usual, .batch = batch::dims}};
 static Tensor run_msort(const Tensor& input) { return sort(input, int64_t(0)); }
-static const Op msort{OpDef{.schema = "msort(Tensor input) -> Tensor", .run = fn<run_msort>, .on = Usual, .composite = true, .doc = "The input sorted along its first dimension."
+static const Op msort{OpDef{.schema = "msort(Tensor input) -> Tensor", .run = fn_exact_out<run_msort>, .on = Usual, .composite = true, .doc = "The input sorted along its first dimension."
         TABULA_EXAMPLE("torch.msort(torch.tensor([3, 1, 2]))", "tensor([1, 2, 3])")}};
 
 // ---- selections ----
@@ -115,13 +116,14 @@ static Pair run_topk(const Tensor& input, int64_t k, int64_t dim, bool largest, 
   check(input.dtype() != DType::Bool, "topk does not support bool dtypes on CPU");
   dim = wrap_dim(dim, input.dim());
   check(k >= 0 && k <= (input.dim() ? input.sizes()[size_t(dim)] : 1), "selected index k out of range");
+  if (input.dim() == 0) return {clone_raw(input), zeros_raw({}, DType::Int64, input.device())};
   Pair result = empty_pair(input, dim, k);
   if (std::get<0>(result).numel()) kernels::topk[input.device().kind](sort_call(input, dim, result), k, largest, sorted);
   return result;
 }
 static void topk_vjp(Backward& b) { b.set(0, put_back(b.g(), b.out(1), b.sizes(0), b.integer(2))); }
 const Op topk{OpDef{.schema = "topk(Tensor input, int k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)",
-                    .run = fn<run_topk>,
+                    .run = fn_exact_out<run_topk>,
                     .on = Usual,
                     .vjp = topk_vjp,
                     .save = out(1) | shape(0),

@@ -26,12 +26,17 @@ def _reflect(x: Tensor, twice_low: int, twice_high: int) -> Tensor:
     return torch.where(flips % 2 == 0, extra + low, span - extra + low)
 
 
+def _clipped(x: Tensor, size: int) -> Tensor:
+    # No gradient on the border itself, where that of clamp would be 1.
+    return torch.where((x > 0) & (x < size - 1), x, x.detach().clamp(0, size - 1))
+
+
 def _padded(x: Tensor, size: int, padding_mode: str, align_corners: bool) -> Tensor:
     if padding_mode == "border":
-        return x.clamp(0, size - 1)
+        return _clipped(x, size)
     if padding_mode == "reflection":
         x = _reflect(x, 0, 2 * (size - 1)) if align_corners else _reflect(x, -1, 2 * size - 1)
-        return x.clamp(0, size - 1)
+        return _clipped(x, size)
     return x
 
 
@@ -50,7 +55,7 @@ def _fetch(flat: Tensor, indices: list[Tensor], sizes: list[int]) -> Tensor:
 
 def _to_index(x: Tensor) -> Tensor:
     # Coordinates that are no number, or too large for an index, are outside.
-    return torch.nan_to_num(x, nan=-100.0).clamp(-(2.0**30), 2.0**30).to(torch.int64)
+    return torch.nan_to_num(x.double(), nan=-100.0).clamp(-(2.0**30), 2.0**30).to(torch.int64)
 
 
 def _linear(flat: Tensor, coordinates: list[Tensor], sizes: list[int]) -> Tensor:
@@ -155,9 +160,9 @@ def grid_sample(
     sizes = list(input.shape[2:])
     n = len(sizes)
     # The last axis of the grid is (x, y, z), that is, the spatial dimensions in reverse order.
-    # Half precision holds neither large indices nor good weights.
     dtype = input.dtype
-    if dtype in (torch.float16, torch.bfloat16):
+    if mode == "bicubic" and dtype in (torch.float16, torch.bfloat16):
+        # Half precision makes good weights of no cubic.
         input, grid = input.float(), grid.float()
     coordinates = [_unnormalise(grid[..., n - 1 - axis], sizes[axis], align_corners) for axis in range(n)]
     flat = input.reshape(input.shape[0], input.shape[1], -1)
@@ -171,6 +176,9 @@ def grid_sample(
             out = _linear(flat, coordinates, sizes)
         else:
             out = _fetch(flat, [_to_index(x.detach().round()) for x in coordinates], sizes)
+            # the grid's gradient is 0, but it depends on that of the result, so that it can be differentiated again
+            nothing = grid.masked_fill(torch.ones((), dtype=torch.bool), 0).sum(-1)
+            out = out + nothing.reshape(input.shape[0], 1, -1)
     return out.reshape(input.shape[0], input.shape[1], *grid.shape[1:-1]).to(dtype)
 
 

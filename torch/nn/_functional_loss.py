@@ -84,7 +84,8 @@ def hinge_embedding_loss(
     reduction = _reduction(size_average, reduce, reduction)
     get_enum(reduction)
     zero = torch.zeros((), dtype=input.dtype, device=input.device)
-    apart = torch.where(target != 1, (margin - input).clamp_min(0), zero)
+    # the margin is added in the dtype of the input, as PyTorch does
+    apart = torch.where(target != 1, (margin - input).to(input.dtype).clamp_min(0), zero)
     alike = torch.where(target != -1, input, zero)
     return reduced(apart + alike, reduction)
 
@@ -135,7 +136,7 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.size()}, input2: {input2.size()}, target: {target.size()} "
         )
-    return reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)
+    return reduced((-target * (input1 - input2) + float(margin)).clamp_min(0), reduction)
 
 
 def soft_margin_loss(

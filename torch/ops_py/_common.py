@@ -31,14 +31,14 @@ def scalar_type(dtype: torch.dtype) -> str:
 
 
 # What NumPy calls the parameters; native functions know these names too (src/bindings/parse.cpp).
-_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 
 
 def numpy_names(function: Any) -> Any:
     """``function``, taking its parameters by NumPy's names too (``axis`` for ``dim``), as native functions do."""
     code = getattr(function, "__code__", None)
     own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
-    renamed = {theirs: ours for theirs, ours in _NUMPY_NAMES.items() if ours in own and theirs not in own}
+    renamed = {theirs: ours for theirs, ours in NUMPY_NAMES.items() if ours in own and theirs not in own}
     if not renamed:
         return function
     from functools import wraps
@@ -60,6 +60,21 @@ def require_tensors(function: str, **arguments: Any) -> None:
             raise TypeError(
                 f"{function}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
             )
+
+
+_C_TYPES = {
+    "uint8": "unsigned char", "int8": "signed char", "int16": "short int", "int32": "int", "int64": "long int",
+    "float16": "c10::Half", "float32": "float", "float64": "double", "bfloat16": "c10::BFloat16", "bool": "bool",
+    "complex32": "c10::complex<c10::Half>", "complex64": "c10::complex<float>", "complex128": "c10::complex<double>",
+}  # fmt: skip
+
+
+def exactly_into(result: Tensor, out: Tensor | None) -> Tensor:
+    """Store a result in ``out`` if that was given and has the very dtype of the result."""
+    if out is not None and out.dtype != result.dtype:
+        have, wanted = (_C_TYPES.get(str(t.dtype)[6:], scalar_type(t.dtype)) for t in (out, result))
+        raise RuntimeError(f"Expected out tensor to have dtype {wanted}, but got {have} instead")
+    return into(result, out)
 
 
 def into(result: Tensor, out: Tensor | None) -> Tensor:

@@ -27,11 +27,11 @@ class _Later:
         module, _, attribute = self.place.partition(":")
         with LOADING:
             source = import_module(f"torch.{module}")
-            numpy_names = import_module("torch.ops_py._common").numpy_names
+            checked = import_module("torch.ops_py._arguments").checked
         function = getattr(source, attribute or self.name, None)
         if function is None:
             function = _in_place(self.name, getattr(source, self.name.removesuffix("_")))
-        function = numpy_names(function)
+        function = checked(function, self.name, method=True)
         if type(function) is FunctionType:
             function = overridable(function)
         setattr(self.owner, self.name, function)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ._common import into, into_all, wrap_dim
+from ._common import exactly_into, into_all, wrap_dim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _copying(name: str, view: Callable[..., Any]) -> Callable[..., Any]:
                 return copies
             into_all(copies, out)
             return None
-        return into(_copy(result), out)
+        return exactly_into(_copy(result), out)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"Like ``{name.removesuffix('_copy')}``, but the result has memory of its own."
@@ -84,7 +84,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int, *, out: Ten
     tensor([[0., 0.],
             [1., 1.]])
     """
-    return into(_replaced(input, src, lambda t: t.select(dim, index)), out)
+    return exactly_into(_replaced(input, src, lambda t: t.select(dim, index)), out)
 
 
 def slice_scatter(
@@ -96,7 +96,7 @@ def slice_scatter(
     >>> torch.slice_scatter(torch.zeros(3), torch.ones(2), start=1)
     tensor([0., 1., 1.])
     """
-    return into(_replaced(input, src, lambda t: _slice(t, dim, start, end, step)), out)
+    return exactly_into(_replaced(input, src, lambda t: _slice(t, dim, start, end, step)), out)
 
 
 def diagonal_scatter(
@@ -108,4 +108,4 @@ def diagonal_scatter(
     tensor([[1., 0.],
             [0., 1.]])
     """
-    return into(_replaced(input, src, lambda t: t.diagonal(offset, dim1, dim2)), out)
+    return exactly_into(_replaced(input, src, lambda t: t.diagonal(offset, dim1, dim2)), out)

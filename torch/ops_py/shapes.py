@@ -483,4 +483,5 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     for size in reversed(shape):
         result.append(rest % size if size else rest)
         rest = rest.div(size, rounding_mode="floor") if size else rest
-    return tuple(reversed(result))
+    # one block of memory, as PyTorch's results have it
+    return torch.stack(result[::-1], -1).unbind(-1) if result else ()
