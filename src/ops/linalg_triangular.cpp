@@ -48,8 +48,12 @@ void run_solve_triangular(const Op&, const Value* args, Out& out) {
   check_matrix(b, "linalg.solve_triangular", "B");
   check_sides(a, b, left, "linalg.solve_triangular");
   check_lapack_dtype(a, "triangular_solve_cpu");
-  check(a.dtype() == b.dtype(), "linalg.solve_triangular: Expected A and B to have the same dtype, but found A of type ", dtype_title(a.dtype()), " and B of type ", dtype_title(b.dtype()), " instead");
-  if (out.into) check(out.into[0].dtype() == a.dtype(), "expected scalar type ", dtype_title(a.dtype()), " but found ", dtype_title(out.into[0].dtype()));
+  check(a.dtype() == b.dtype(),
+        "linalg.solve_triangular: Expected A and B to have the same dtype, but found A of type ",
+        dtype_title(a.dtype()), " and B of type ", dtype_title(b.dtype()), " instead");
+  if (out.into)
+    check(out.into[0].dtype() == a.dtype(), "expected scalar type ", dtype_title(a.dtype()), " but found ",
+          dtype_title(out.into[0].dtype()));
   detail::box(out, substitute(a, b, {upper, left, unit}));
 }
 void solve_triangular_vjp(Backward& b) {
@@ -62,13 +66,17 @@ void solve_triangular_vjp(Backward& b) {
   b.set(0, upper ? triu(g_a, edge) : tril(g_a, -edge));
 }
 
-std::tuple<Tensor, Tensor> run_triangular_solve(const Tensor& b, const Tensor& a, bool upper, bool transpose, bool unit) {
-  check(b.dim() >= 2, "torch.triangular_solve: Expected b to have at least 2 dimensions, but it has ", b.dim(), " dimensions instead");
-  check(a.dim() >= 2, "torch.triangular_solve: Expected A to have at least 2 dimensions, but it has ", a.dim(), " dimensions instead");
-  check(b.dtype() == a.dtype(), "Expected b and A to have the same dtype, but found b of type ", dtype_title(b.dtype()), " and A of type ", dtype_title(a.dtype()), " instead.");
+std::tuple<Tensor, Tensor> run_triangular_solve(const Tensor& b, const Tensor& a, bool upper, bool transpose,
+                                                bool unit) {
+  check(b.dim() >= 2, "torch.triangular_solve: Expected b to have at least 2 dimensions, but it has ", b.dim(),
+        " dimensions instead");
+  check(a.dim() >= 2, "torch.triangular_solve: Expected A to have at least 2 dimensions, but it has ", a.dim(),
+        " dimensions instead");
+  check(b.dtype() == a.dtype(), "Expected b and A to have the same dtype, but found b of type ", dtype_title(b.dtype()),
+        " and A of type ", dtype_title(a.dtype()), " instead.");
   check_square(a, "");
-  check(columns_of(a) == rows_of(b), "Incompatible matrix sizes for triangular_solve: each A matrix is ", rows_of(a), " by ", columns_of(a), " but each b matrix is ", rows_of(b), " by ",
-        columns_of(b));
+  check(columns_of(a) == rows_of(b), "Incompatible matrix sizes for triangular_solve: each A matrix is ", rows_of(a),
+        " by ", columns_of(a), " but each b matrix is ", rows_of(b), " by ", columns_of(b));
   const Dims batch = broadcast_sizes(batch_sizes(b), batch_sizes(a));
   check_lapack_dtype(a, "triangular_solve_cpu");
   const Tensor matrix = columns_copy(expand_batch_raw(a, batch));
@@ -92,20 +100,33 @@ void triangular_solve_vjp(Backward& b) {
   if (b.needs(1) && b.has_g(1)) g_a = g_a.defined() ? g_a + b.g(1) : b.g(1);
   if (g_a.defined()) b.set(1, g_a);
 }
-const Op triangular_solve{OpDef{
-    .schema = "triangular_solve(Tensor input, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False) -> (Tensor solution, Tensor cloned_coefficient)",
-    .run = fn_exact_out<run_triangular_solve>, .on = Usual, .vjp = triangular_solve_vjp, .save = in(1) | out(0), .batch = batch::matrices,
-                             .doc = "Solves A X = input for a triangular A (deprecated: use torch.linalg.solve_triangular). Returns X and a copy of A."
-    TABULA_EXAMPLE("torch.triangular_solve(torch.tensor([[6.]]), torch.tensor([[2.]])).solution", "tensor([[3.]])")}};
+const Op triangular_solve{
+    OpDef{.schema = "triangular_solve(Tensor input, Tensor A, bool upper=True, bool transpose=False, bool "
+                    "unitriangular=False) -> (Tensor solution, Tensor cloned_coefficient)",
+          .run = fn_exact_out<run_triangular_solve>,
+          .on = Usual,
+          .vjp = triangular_solve_vjp,
+          .save = in(1) | out(0),
+          .batch = batch::matrices,
+          .doc = "Solves A X = input for a triangular A (deprecated: use torch.linalg.solve_triangular). Returns X and "
+                 "a copy of A." TABULA_EXAMPLE(
+                     "torch.triangular_solve(torch.tensor([[6.]]), torch.tensor([[2.]])).solution", "tensor([[3.]])")}};
 
 }  // namespace
 
-const Op linalg_solve_triangular{OpDef{
-    .schema = "linalg_solve_triangular(Tensor input, Tensor B, *, bool upper, bool left=True, bool unitriangular=False) -> Tensor", .run = boxed(run_solve_triangular),
-    .on = Linalg | OutForm | Internal, .vjp = solve_triangular_vjp, .save = in(0) | out(), .batch = batch::matrices,
-                             .doc = "Solves A X = B, or X A = B, for a triangular A; its other triangle is not read.\n\n"
-           "Args: input: A (..., n, n); B (..., n, k), or (..., k, n) if not `left`; upper: which triangle; unitriangular: the diagonal counts as ones. Batches are broadcast. Raises "
-           "RuntimeError for other shapes and dtypes; a zero on the diagonal gives infinities."
-    TABULA_EXAMPLE("torch.linalg.solve_triangular(torch.tensor([[2.]]), torch.tensor([[6.]]), upper=True)", "tensor([[3.]])")}};
+const Op linalg_solve_triangular{
+    OpDef{.schema = "linalg_solve_triangular(Tensor input, Tensor B, *, bool upper, bool left=True, bool "
+                    "unitriangular=False) -> Tensor",
+          .run = boxed(run_solve_triangular),
+          .on = Linalg | OutForm | Internal,
+          .vjp = solve_triangular_vjp,
+          .save = in(0) | out(),
+          .batch = batch::matrices,
+          .doc = "Solves A X = B, or X A = B, for a triangular A; its other triangle is not read.\n\n"
+                 "Args: input: A (..., n, n); B (..., n, k), or (..., k, n) if not `left`; upper: which triangle; "
+                 "unitriangular: the diagonal counts as ones. Batches are broadcast. Raises "
+                 "RuntimeError for other shapes and dtypes; a zero on the diagonal gives infinities." TABULA_EXAMPLE(
+                     "torch.linalg.solve_triangular(torch.tensor([[2.]]), torch.tensor([[6.]]), upper=True)",
+                     "tensor([[3.]])")}};
 
 }  // namespace tabula
