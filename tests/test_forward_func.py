@@ -148,11 +148,16 @@ def test_linearize_runs_the_function_once():
 
 
 class Square(Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        ctx.save_for_forward(x)
+    def forward(x):
         return x * x
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def backward(ctx, g):
@@ -331,3 +336,12 @@ def test_under_vmap():
     assert torch.allclose(vmap(vmap(derivative(torch.sin)))(x), x.cos())
     assert torch.allclose(jvp(lambda x: vmap(grad(scalar))(x), (x,), (t,))[1],
                           torch.stack([hessian(scalar)(a) @ b for a, b in zip(x, t, strict=True)]))  # fmt: skip
+
+
+def test_custom_functions_under_vmap():
+    x, t = torch.randn(4, 3, dtype=D), torch.randn(4, 3, dtype=D)
+    push = lambda x, t: jvp(Square.apply, (x,), (t,))[1]  # noqa: E731
+    assert torch.allclose(torch.func.vmap(push)(x, t), 2 * x * t)
+    assert torch.allclose(torch.func.vmap(push, (None, 0))(x[0], t), 2 * x[0] * t)
+    assert torch.allclose(jvp(torch.func.vmap(Square.apply), (x,), (t,))[1], 2 * x * t)
+    assert torch.allclose(jacfwd(Square.apply)(x[0]), torch.diag(2 * x[0]))

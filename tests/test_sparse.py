@@ -434,3 +434,26 @@ def test_graph_nodes_are_named_after_operations():
     names = [t.grad_fn.name() for t in (x * 2, x + x, x.sin(), x.t(), x.to_dense(), torch.cat([x, x]))]
     assert names == ["MulBackward0", "AddBackward0", "SinBackward0", "TBackward0", "ToDenseBackward0", "CatBackward0"]
     assert "grad_fn=<MulBackward0>" in repr(x * 2)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[:3])
+def test_transforms_of_products(layout):
+    dense = sample(rows=4, columns=4)
+    x = in_layout(dense, layout)
+    many = torch.randn(5, 4, 2, dtype=torch.float64)
+    assert torch.allclose(torch.vmap(lambda v: torch.sparse.mm(x, v))(many), dense @ many)
+    assert torch.allclose(torch.vmap(lambda v: torch.mm(v.t(), x))(many), many.mT @ dense)
+    vector = many[0, :, 0]
+    assert torch.allclose(torch.func.jacrev(lambda v: x @ v)(vector), dense)
+    assert torch.allclose(torch.func.jacfwd(lambda v: x @ v)(vector), dense)
+    assert torch.allclose(torch.func.hessian(lambda v: (x @ v).square().sum())(vector), 2 * dense.t() @ dense)
+
+
+def test_forward_mode_through_values():
+    held = sample().to_sparse()
+
+    def function(values):
+        x = torch.sparse_coo_tensor(held.indices(), values, held.shape)
+        return torch.sparse.mm(x, held.to_dense().t()).sin().sum() + x.sin().to_dense().sum()
+
+    assert torch.autograd.gradcheck(function, (held.values().clone().requires_grad_(),), check_forward_ad=True)

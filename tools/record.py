@@ -51,7 +51,11 @@ def record_seed(name: str) -> dict:
     return {program: seed_programs.run(program) for program in seed_programs.PROGRAMS}
 
 
-RECORDERS = {"bad_input": record_errors, "sparse_errors": record_first_lines, "seed": record_seed}
+RECORDERS = {
+    "bad_input": record_errors,
+    **dict.fromkeys(("sparse_errors", "linalg_errors", "fft_errors"), record_first_lines),
+    "seed": record_seed,
+}
 
 
 def main() -> None:

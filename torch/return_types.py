@@ -10,31 +10,10 @@ if TYPE_CHECKING:
 
 # Results of the composites; native operations bring their own types.
 _FIELDS = {
-    "_lu_with_info": "LU pivots info",
     "aminmax": "min max",
-    "geqrf": "a tau",
     "histogram": "hist bin_edges",
     "histogramdd": "hist bin_edges",
-    "linalg_cholesky_ex": "L info",
-    "linalg_eig": "eigenvalues eigenvectors",
-    "linalg_eigh": "eigenvalues eigenvectors",
-    "linalg_inv_ex": "inverse info",
-    "linalg_ldl_factor": "LD pivots",
-    "linalg_ldl_factor_ex": "LD pivots info",
-    "linalg_lstsq": "solution residuals rank singular_values",
-    "linalg_lu": "P L U",
-    "linalg_lu_factor": "LU pivots",
-    "linalg_lu_factor_ex": "LU pivots info",
-    "linalg_qr": "Q R",
-    "linalg_slogdet": "sign logabsdet",
-    "linalg_solve_ex": "result info",
-    "linalg_svd": "U S Vh",
-    "lu_unpack": "P L U",
     "nanmedian": "values indices",
-    "qr": "Q R",
-    "slogdet": "sign logabsdet",
-    "svd": "U S V",
-    "triangular_solve": "solution cloned_coefficient",
 }
 
 

@@ -1,5 +1,6 @@
 // torch._C: the one shared object. Each binding file adds its own part.
 #include "bindings/device.h"
+#include "bindings/libraries.h"
 #include "bindings/operations.h"
 #include "bindings/python.h"
 #include "bindings/tensor_type.h"
@@ -164,6 +165,7 @@ extern "C" __attribute__((visibility("default"))) PyObject* PyInit__C() {
     add_tensor_type(m);
     add_tensor_functions(m);
     add_storage(m);
+    add_libraries();
     add_generator(m);
     add_interop(m);
     add_operations(m);

@@ -356,7 +356,7 @@ bool parse(const Signature& signature, const Arguments& call, Parsed& parsed, st
     const Param& p = schema.params[size_t(i)];
     if (!(given >> i & 1) && !p.has_default) {
       int missing = 0;
-      for (int j = i; j < count; j++) missing += !(given >> j & 1) && !schema.params[size_t(j)].has_default && !schema.params[size_t(j)].keyword_only;
+      for (int j = i; j < count; j++) missing += !(given >> j & 1) && !schema.params[size_t(j)].has_default;
       std::string names;
       for (int j = i; j < count; j++)
         if (!(given >> j & 1) && !schema.params[size_t(j)].has_default)

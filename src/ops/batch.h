@@ -165,6 +165,11 @@ void strict_bytes(Batched& b);
 void extremum(Batched& b);
 void question(Batched& b);
 void all_close(Batched& b);
+void decomposition(Batched& b);   // linalg_batch.cpp, as those that follow
+void matrices(Batched& b);        // broadcast against each other
+void matrices_alike(Batched& b);  // each with the same dimensions before them
+void solve(Batched& b);
+void pinv(Batched& b);
 
 }  // namespace batch
 

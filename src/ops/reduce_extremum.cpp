@@ -19,8 +19,9 @@ using kernels::Reduce;
 void check_has_elements(const Tensor& t, OptionalInts dims, const char* name, const char* whole) {
   if (t.numel()) return;
   if (!dims || dims->empty()) fail(ErrorKind::Runtime, name, whole);
-  for (int64_t d : wrap_dims(*dims, t.dim()))
-    check_index(t.dim() == 0 || t.sizes()[size_t(d)] != 0, name, ": Expected reduction dim ", d, " to have non-zero size.");
+  (void)wrap_dims(*dims, t.dim());
+  for (int64_t d : *dims)
+    check_index(t.dim() == 0 || t.size(d) != 0, name, ": Expected reduction dim ", d, " to have non-zero size.");
 }
 constexpr const char* kNeedsDim = ": Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.";
 

@@ -5,6 +5,7 @@
 #include "ops/index_basic.h"
 #include "ops/lines.h"
 #include "ops/reduce.h"
+#include "ops/reduce_prod.h"
 #include "ops/reduce_raw.h"
 #include "ops/scan.h"
 #include "ops/view.h"
@@ -58,7 +59,7 @@ void prod_dim_vjp(Backward& b) {
 const Op prod{OpDef{.schema = "prod(Tensor input, *, dtype? dtype=None) -> Tensor", .run = fn<run_prod>, .on = Both, .vjp = prod_vjp, .save = in(0) | out(),
                     .batch = batch::whole, .doc = "Product of all elements, or along `dim`.\n\nIntegers and bool are multiplied in int64 unless dtype= says otherwise. The gradient is exact where elements are zero.\n\n"
                            "Example::\n\n    >>> torch.prod(torch.tensor([2., 3.]))\n    tensor(6.)\n"}};
-static const Op prod_dim{OpDef{.schema = "prod.dim_int(Tensor input, int dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor", .run = fn<run_prod_dim>, .on = Usual, .vjp = prod_dim_vjp,
+const Op prod_dim{OpDef{.schema = "prod.dim_int(Tensor input, int dim, bool keepdim=False, *, dtype? dtype=None) -> Tensor", .run = fn<run_prod_dim>, .on = Usual, .vjp = prod_dim_vjp,
                                .save = in(0) | out(), .node = "ProdBackward1", .batch = batch::dims}};
 
 }  // namespace tabula

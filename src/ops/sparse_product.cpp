@@ -4,6 +4,8 @@
 #include "ops/backward.h"
 #include "ops/batch.h"
 #include "ops/copy.h"
+#include "ops/factory.h"
+#include "ops/index_basic.h"
 #include "ops/sparse.h"
 #include "ops/view.h"
 
@@ -17,6 +19,24 @@ static kernels::CompressedMatrix matrix_of(const Tensor& pointers, const Tensor&
         "only matrices can be multiplied, not batches of them");
   return {indices.dtype(), pointers.data(), indices.data(), pointers.numel() - 1, indices.numel(), width};
 }
+
+// The matrices of a batch that share a pattern, as the blocks of one: pointers and indices of that.
+static std::array<Tensor, 2> block_diagonal(const Batched& b, int64_t width) {
+  static constexpr int64_t flat[] = {-1}, column[] = {-1, 1};
+  const Tensor &pointers = b.in(0), &indices = b.in(1);
+  const int64_t lines = pointers.numel() - 1;
+  const Tensor number = to_dtype(reshape(arange_raw(b.size), IntList(column)), pointers.dtype());
+  const Tensor ends = add(narrow(pointers, int64_t(0), int64_t(1), lines), mul(number, Scalar(indices.numel())));
+  const Tensor parts[] = {narrow(pointers, int64_t(0), int64_t(0), int64_t(1)), reshape(ends, IntList(flat))};
+  return {cat(TensorList(parts), int64_t(0)), reshape(add(indices, mul(number, Scalar(width))), IntList(flat))};
+}
+static Tensor rows_joined(const Batched& b, int i) {
+  const Tensor t = b.spread(i);
+  const int64_t sizes[] = {t.sizes()[0] * t.sizes()[1], t.sizes()[2]};
+  return reshape(t, IntList(sizes));
+}
+static void batch_rows_times(Batched& b);
+static void batch_row_products(Batched& b);
 
 static Tensor run_rows_times(const Tensor& given_pointers, const Tensor& given_indices, const Tensor& given_values,
                              const Tensor& given_dense, int64_t rows, bool scatter) {
@@ -44,7 +64,26 @@ static const Op sparse_rows_times{OpDef{.schema = "_sparse_rows_times(Tensor com
                                         .vjp = rows_times_vjp,
                                         .save = in(0) | in(1) | in(2) | in(3),
                                         .node = "SparseMmBackward0",
-          .batch = batch::refused}};
+                                        .batch = batch_rows_times}};
+static void batch_rows_times(Batched& b) {
+  if (b.batched(0) || b.batched(1)) return batch::refused(b);
+  const int64_t rows = b.args[4].integer(), size = b.size, columns = b.in(3).sizes().back();
+  const bool scatter = b.args[5].flag();
+  if (b.batched(2)) {
+    const auto [pointers, indices] = block_diagonal(b, scatter ? rows : b.sizes(3)[0]);
+    static constexpr int64_t flat[] = {-1};
+    const Tensor values = reshape(b.in(2), IntList(flat));
+    const int64_t sizes[] = {size, rows, columns};
+    return b.give(0, reshape(sparse_rows_times(pointers, indices, values, rows_joined(b, 3), size * rows, scatter),
+                             IntList(sizes)));
+  }
+  // one matrix: the examples' columns lie side by side
+  static constexpr int64_t order[] = {1, 0, 2};
+  const int64_t wide[] = {b.in(3).sizes()[1], size * columns}, sizes[] = {rows, size, columns};
+  const Tensor dense = reshape(permute(b.in(3), IntList(order)), IntList(wide));
+  const Tensor product = sparse_rows_times(b.in(0), b.in(1), b.in(2), dense, rows, scatter);
+  b.give(0, permute(reshape(product, IntList(sizes)), IntList(order)));
+}
 static void rows_times_vjp(Backward& b) {
   const Tensor &pointers = b.in(0), &indices = b.in(1), &values = b.in(2), &dense = b.in(3);
   const bool scatter = b.flag(5);
@@ -84,6 +123,14 @@ const Op sparse_row_products{OpDef{
     .vjp = row_products_vjp,
     .save = in(0) | in(1) | in(2) | in(3),
     .node = "SparseSampledMmBackward0",
-          .batch = batch::refused}};
+    .batch = batch_row_products}};
+static void batch_row_products(Batched& b) {
+  if (b.batched(0) || b.batched(1)) return batch::refused(b);
+  const bool scatter = b.args[4].flag();
+  const auto [pointers, indices] = block_diagonal(b, b.sizes(scatter ? 2 : 3)[0]);
+  const int64_t sizes[] = {b.size, b.in(1).numel()};
+  b.give(0, reshape(sparse_row_products(pointers, indices, rows_joined(b, 2), rows_joined(b, 3), scatter),
+                    IntList(sizes)));
+}
 
 }  // namespace tabula

@@ -62,6 +62,8 @@ def _generated(cls: Any, dims: list[int | None], size: int, randomness: str) -> 
                     cls.setup_context(inner, tuple(examples), output)
                 outputs = output if isinstance(output, tuple) else (output,)
                 kept = [torch._C._vmap_parts(t) if t is not None else None for t in inner.to_save or ()]
+                forward = inner.saved_for_forward
+                kept_forward = [torch._C._vmap_parts(t) if t is not None else None for t in forward or ()]
                 plain = [id(t) for t in inner.non_differentiable]
                 results = tuple(
                     torch._C._vmap_batch(t, 0, level, size) if isinstance(t, torch.Tensor) else t for t in outputs
@@ -69,10 +71,26 @@ def _generated(cls: Any, dims: list[int | None], size: int, randomness: str) -> 
             finally:
                 torch._C._vmap_leave()
             ctx.save_for_backward(*[t if p is None else p[0] for t, p in zip(inner.to_save or (), kept, strict=True)])
+            if forward is not None:
+                ctx.save_for_forward(*[t if p is None else p[0] for t, p in zip(forward, kept_forward, strict=True)])
+            ctx.forward_dims = [None if p is None else p[1] for p in kept_forward]
+            inner.to_save = inner.saved_for_forward = None
             ctx.mark_non_differentiable(*[r for r, t in zip(results, outputs, strict=True) if id(t) in plain])
             ctx.set_materialize_grads(inner.materialize_grads)
             ctx.inner, ctx.saved_dims = inner, [None if p is None else p[1] for p in kept]
             return results if isinstance(output, tuple) else results[0]
+
+        @staticmethod
+        def jvp(ctx: Any, *tangents: Any) -> Any:
+            level = torch._C._vmap_enter(size, randomness)
+            try:
+                saved = zip(ctx.saved_for_forward or (), ctx.forward_dims, strict=True)
+                ctx.inner.saved_tensors = tuple([_example(t, d, level) for t, d in saved])
+                result = cls.jvp(ctx.inner, *[_example(t, d, level) for t, d in zip(tangents, dims, strict=True)])
+                result = result if isinstance(result, tuple) else (result,)
+                return tuple([None if t is None else torch._C._vmap_batch(t, 0, level, size) for t in result])
+            finally:
+                torch._C._vmap_leave()
 
         @staticmethod
         def backward(ctx: Any, *grads: Any) -> Any:
@@ -119,6 +137,11 @@ def apply(cls: Any, args: tuple[Any, ...]) -> Any:
     """Run a Function on arguments of which some are examples."""
     own = cls.vmap is not Function.vmap
     level, parts = _parts(args)
+    if torch._C._dual_levels(tuple([a for a, part in zip(args, parts, strict=True) if part is None])) is not None:
+        # what the examples share may have a tangent of its own for each
+        batch = next(a for a, part in zip(args, parts, strict=True) if part is not None)
+        args = tuple([torch._C._vmap_spread_like(a, batch) if isinstance(a, torch.Tensor) else a for a in args])
+        level, parts = _parts(args)
     internal = cls.__module__.startswith("torch.")
     if internal and not own and not cls.generate_vmap_rule:
         return _one_by_one(cls, args, parts, level)

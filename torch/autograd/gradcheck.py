@@ -221,7 +221,7 @@ def _pushed(func: Callable[..., Any], inputs: tuple[Any, ...], tangents: dict[in
     forward_ad = torch.autograd.forward_ad
     with forward_ad.dual_level():
         args = [forward_ad.make_dual(v.detach(), tangents[i]) if i in tangents else v for i, v in enumerate(inputs)]
-        args = [v.requires_grad_() if i in tangents and inputs[i].requires_grad else v for i, v in enumerate(args)]
+        args = [torch._C._fresh_leaf(v) if i in tangents and inputs[i].requires_grad else v for i, v in enumerate(args)]
         results = []
         for out in _tuple(func(*args)):
             along = forward_ad.unpack_dual(out).tangent if isinstance(out, torch.Tensor) else None

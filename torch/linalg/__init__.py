@@ -1,34 +1,50 @@
-"""Linear algebra. Matrix products and norms are native; decompositions use LAPACK, through NumPy, at first use."""
+"""Linear algebra. Decompositions and solvers are rows of the core over LAPACK, which is opened at first use."""
 
 from __future__ import annotations
 
 from torch import _C
-from torch.ops_py import matrix_functions as _functions
-from torch.ops_py import triangular as _triangular
-from torch.ops_py._common import numpy_names as _numpy_names
-from torch.ops_py.comparison import linalg_cross as cross
-from torch.ops_py.equations import det, inv, inv_ex, lstsq, pinv, solve, solve_ex
-from torch.ops_py.equations import linalg_slogdet as slogdet
-from torch.ops_py.factorizations import (
-    cholesky,
-    cholesky_ex,
-    eig,
-    eigh,
-    eigvals,
-    eigvalsh,
-    qr,
-    svd,
-    svdvals,
-)
-from torch.ops_py.matrix_functions import matrix_power, multi_dot, tensorinv, tensorsolve, vecdot
-from torch.ops_py.norms import cond, matrix_norm, matrix_rank, norm
-from torch.ops_py.orthogonal import householder_product, ldl_factor, ldl_factor_ex, ldl_solve
-from torch.ops_py.triangular import lu_factor, lu_factor_ex, solve_triangular
+from torch._C._linalg import diagonal, vector_norm
+from torch._C._linalg import linalg_cholesky as cholesky
+from torch._C._linalg import linalg_cholesky_ex as cholesky_ex
+from torch._C._linalg import linalg_cond as cond
+from torch._C._linalg import linalg_cross as cross
+from torch._C._linalg import linalg_det as det
+from torch._C._linalg import linalg_eig as eig
+from torch._C._linalg import linalg_eigh as eigh
+from torch._C._linalg import linalg_eigvals as eigvals
+from torch._C._linalg import linalg_eigvalsh as eigvalsh
+from torch._C._linalg import linalg_householder_product as householder_product
+from torch._C._linalg import linalg_inv as inv
+from torch._C._linalg import linalg_inv_ex as inv_ex
+from torch._C._linalg import linalg_ldl_factor as ldl_factor
+from torch._C._linalg import linalg_ldl_factor_ex as ldl_factor_ex
+from torch._C._linalg import linalg_ldl_solve as ldl_solve
+from torch._C._linalg import linalg_lstsq as lstsq
+from torch._C._linalg import linalg_lu as lu
+from torch._C._linalg import linalg_lu_factor as lu_factor
+from torch._C._linalg import linalg_lu_factor_ex as lu_factor_ex
+from torch._C._linalg import linalg_lu_solve as lu_solve
+from torch._C._linalg import linalg_matmul as matmul
+from torch._C._linalg import linalg_matrix_exp as matrix_exp
+from torch._C._linalg import linalg_matrix_norm as matrix_norm
+from torch._C._linalg import linalg_matrix_power as matrix_power
+from torch._C._linalg import linalg_matrix_rank as matrix_rank
+from torch._C._linalg import linalg_multi_dot as multi_dot
+from torch._C._linalg import linalg_norm as norm
+from torch._C._linalg import linalg_pinv as pinv
+from torch._C._linalg import linalg_qr as qr
+from torch._C._linalg import linalg_slogdet as slogdet
+from torch._C._linalg import linalg_solve as solve
+from torch._C._linalg import linalg_solve_ex as solve_ex
+from torch._C._linalg import linalg_solve_triangular as solve_triangular
+from torch._C._linalg import linalg_svd as svd
+from torch._C._linalg import linalg_svdvals as svdvals
+from torch._C._linalg import linalg_tensorinv as tensorinv
+from torch._C._linalg import linalg_tensorsolve as tensorsolve
+from torch._C._linalg import linalg_vander as vander
+from torch._C._linalg import linalg_vecdot as vecdot
 
 LinAlgError = _C._LinAlgError
-matmul, matrix_exp, vander = _functions.linalg_matmul, _functions.linalg_matrix_exp, _functions.linalg_vander
-lu, lu_solve = _triangular.linalg_lu, _triangular.linalg_lu_solve
-diagonal, vector_norm = _C._linalg.diagonal, _C._linalg.vector_norm
 
 __all__ = [
     "LinAlgError",
@@ -74,5 +90,3 @@ __all__ = [
     "vecdot",
     "vector_norm",
 ]
-
-globals().update({name: _numpy_names(globals()[name]) for name in __all__})

@@ -177,6 +177,8 @@ def _new(func: Any, input: NestedTensor, size: Any = (), *args: Any, **kwargs: A
 
 def _embedding(func: Any, input: Any, weight: Any = None, *args: Any, **kwargs: Any) -> NestedTensor:
     indices = input if isinstance(input, NestedTensor) else weight  # the native form has the weight first
+    if not isinstance(indices, NestedTensor):
+        raise RuntimeError("embedding(): expected nested indices")
     plain = [a._values if isinstance(a, NestedTensor) else a for a in (input, weight, *args)]
     return indices.like(func(*plain, **kwargs))
 
@@ -215,6 +217,8 @@ def _masked_select(func: Any, input: NestedTensor, mask: Any) -> NestedTensor:
 
 
 def _index_put(func: Any, input: NestedTensor, indices: Any, values: Any, accumulate: bool = False) -> NestedTensor:
+    if not isinstance(indices, (tuple, list)) or len(indices) < 2:
+        raise RuntimeError("index_put(): a nested tensor needs indices of at least the batch and the ragged dimension")
     batch, step, *rest = indices
     result = func(input._values, (input._offsets[batch] + step, *rest), values, accumulate)
     return input if func.__name__.endswith("_") else input.like(result)

@@ -205,6 +205,10 @@ def _chunk(func: Any, input: NestedTensor, chunks: int, dim: int = 0) -> tuple[N
 
 def _together(name: str, tensors: Any) -> tuple[NestedTensor, list[Tensor]]:
     """The values of all; those of dense tensors and of equal raggedness are brought into the form of the first."""
+    if not isinstance(tensors, (tuple, list)):
+        raise TypeError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}"
+        )
     first = next(t for t in tensors if isinstance(t, NestedTensor))
     values = []
     for t in tensors:

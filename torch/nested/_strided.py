@@ -296,7 +296,8 @@ def _chunk(func: Any, input: StridedNestedTensor, chunks: int, dim: int = 0) -> 
 
 
 def _cat(func: Any, tensors: Sequence[Any], dim: int = 0) -> StridedNestedTensor:
-    if dim != 0 or not all(isinstance(t, StridedNestedTensor) for t in tensors):
+    listed = isinstance(tensors, (tuple, list))
+    if dim != 0 or not listed or not all(isinstance(t, StridedNestedTensor) for t in tensors):
         raise RuntimeError("cat(): nested tensors are joined with nested tensors, along dimension 0")
     return gathered([entry for t in tensors for entry in t.unbind()])
 
@@ -307,7 +308,9 @@ def _attention(func: Any, query: Any, key: Any, value: Any, *args: Any, **kwargs
 
 
 def _embedding(func: Any, *args: Any, **kwargs: Any) -> StridedNestedTensor:
-    indices = next(a for a in args if isinstance(a, StridedNestedTensor))
+    indices = next((a for a in args if isinstance(a, StridedNestedTensor) and not a.is_floating_point()), None)
+    if indices is None:
+        raise RuntimeError("embedding(): expected nested indices of an integer dtype")
     return gathered([func(*(t if a is indices else a for a in args), **kwargs) for t in indices.unbind()])
 
 

@@ -14,17 +14,13 @@ _MODULES = {
         t_copy transpose_copy unbind_copy unfold_copy unsqueeze_copy view_as_complex_copy view_as_real_copy view_copy
     """,
     "contraction": "chain_matmul einsum inner kron tensordot",
-    "comparison": "cdist cross isin isreal renorm",
+    "comparison": "cdist isin isreal renorm",
     "statistics": "corrcoef cov histogram histogramdd nanquantile quantile",
     "calculus": "cumulative_trapezoid diff gradient trapezoid trapz",
     "windows": "bartlett_window blackman_window hamming_window hann_window kaiser_window",
     "short_time": "istft stft",
-    "factorizations": "cholesky=torch_cholesky qr=torch_qr svd=torch_svd",
-    "triangular": "cholesky_inverse cholesky_solve lu lu_solve lu_unpack triangular_solve",
-    "equations": "det inverse=inv logdet pinverse slogdet",
-    "orthogonal": "geqrf orgqr=householder_product ormqr pca_lowrank svd_lowrank",
-    "norms": "cond frobenius_norm norm=torch_norm nuclear_norm",
-    "matrix_functions": "matrix_exp matrix_power vander",
+    "decompositions": "lu pca_lowrank svd_lowrank",
+    "norms": "norm",
     "recurrent": "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell",
     "low_level": """
         affine_grid_generator as_strided_ detach_ embedding_bag grid_sampler grid_sampler_2d grid_sampler_3d ldexp_
@@ -52,15 +48,13 @@ FUNCTIONS = _table()
 
 # Those that are methods of Tensor too, and those of these with an in-place form.
 METHODS = """
-    cholesky cholesky_inverse cholesky_solve corrcoef cov cross det diag diag_embed diagflat
-    diagonal_scatter diff dsplit fliplr flipud geqrf hash_tensor histogram hsplit inner inverse isreal istft kron logdet
-    lu_solve matrix_exp matrix_power nanquantile narrow_copy orgqr ormqr pinverse qr quantile renorm rot90
-    select_scatter slice_scatter slogdet stft svd trace triangular_solve unsafe_chunk unsafe_split
-    unsafe_split_with_sizes vsplit eig lstsq solve symeig
+    corrcoef cov diag diag_embed diagflat diagonal_scatter diff dsplit fliplr flipud hash_tensor histogram
+    hsplit inner isreal istft kron nanquantile narrow_copy quantile renorm rot90 select_scatter slice_scatter
+    stft trace unsafe_chunk unsafe_split unsafe_split_with_sizes vsplit eig lstsq solve symeig
 """.split()
 METHOD_ONLY = {
-    "norm": "ops_py.norms:torch_norm",
-    "lu": "ops_py.triangular:lu_method",
+    "norm": "ops_py.norms",
+    "lu": "ops_py.decompositions:lu_method",
     **dict.fromkeys(
         """
         __complex__ __idiv__ __long__ __nonzero__ apply_ const_data_ptr dequantize fill_diagonal_ index

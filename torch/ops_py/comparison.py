@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ._common import into, scalar_type, sizes, wrap_dim
+from ._common import into, scalar_type, wrap_dim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,37 +126,3 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = _MODES[0])
     if p == 2 and (compute_mode == _MODES[1] or compute_mode == _MODES[0] and many) and x1.shape[-1]:
         return _EuclideanDistances.apply(x1, x2)
     return torch.linalg.vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
-
-
-def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
-    """Cross products along a dimension of size 3 (the first such one if ``dim`` is not given).
-
-    >>> torch.cross(torch.tensor([1, 0, 0]), torch.tensor([0, 1, 0]), dim=0)
-    tensor([0, 0, 1])
-    """
-    if dim is None:
-        dim = next((d for d, size in enumerate(input.shape) if size == 3), None)
-        if dim is None:
-            raise RuntimeError("no dimension of size 3 in input")
-    return linalg_cross(input, other, dim=dim, out=out)
-
-
-def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
-    """Cross products along a dimension of size 3.
-
-    >>> torch.linalg.cross(torch.tensor([1., 0., 0.]), torch.tensor([0., 1., 0.]))
-    tensor([0., 0., 1.])
-    """
-    if input.dim() != other.dim():
-        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
-    at = wrap_dim(dim, input.dim())
-    if input.dim() == 0 or input.shape[at] != 3 or other.shape[at] != 3:
-        raise RuntimeError(
-            f"linalg.cross: inputs dimension {dim} must have length 3. Got {sizes(input)[1:-1] or 1} and "
-            f"{sizes(other)[1:-1] or 1}"
-            if input.dim() == 0
-            else f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[at]} and {other.shape[at]}"
-        )
-    a, b = input.unbind(at), other.unbind(at)
-    parts = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-    return into(torch.stack(parts, at), out)

@@ -348,4 +348,4 @@ def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
             raise RuntimeError(f"Tensor dimension is {matrix.dim()}, expected 2 instead.")
     if len(matrices) == 1:
         return into(matrices[0], out)
-    return into(torch.linalg.multi_dot(matrices), out)
+    return torch.linalg.multi_dot(matrices, out=out)

@@ -6,7 +6,6 @@ import math
 
 import torch
 
-from . import spectral
 from ._common import may_look
 
 TYPE_CHECKING = False
@@ -95,9 +94,9 @@ def stft(
     if complex_frames:
         if onesided:
             raise RuntimeError("Cannot have onesided output if window or input is complex")
-        result = spectral.fft(frames, norm=norm)
+        result = torch.fft.fft(frames, norm=norm)
     else:
-        result = spectral.rfft(frames, norm=norm) if onesided else spectral.fft(frames, norm=norm)
+        result = torch.fft.rfft(frames, norm=norm) if onesided else torch.fft.fft(frames, norm=norm)
     result = result.transpose(1, 2)
     if input.dim() == 1:
         result = result.squeeze(0)
@@ -158,11 +157,11 @@ def istft(
     norm = "ortho" if normalized else None
     x = x.transpose(1, 2)
     if return_complex:
-        frames = spectral.ifft(x, norm=norm)
+        frames = torch.fft.ifft(x, norm=norm)
     else:
         if not onesided:
             x = x.narrow(2, 0, n_fft // 2 + 1)
-        frames = spectral.irfft(x, n_fft, norm=norm)
+        frames = torch.fft.irfft(x, n_fft, norm=norm)
     total = n_fft + hop * (count - 1)
     signal = _overlap_add(frames * frame_window, total, hop)
     envelope = _overlap_add((frame_window * frame_window).expand(1, count, n_fft), total, hop)

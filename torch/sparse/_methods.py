@@ -66,6 +66,10 @@ class _Unmasked(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         return grad
 
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:
+        return _convert.to_dense(tangent) if is_sparse(tangent) else tangent
+
 
 def to_dense(input: Tensor, dtype: Any, masked_grad: bool | None) -> Tensor:
     """The strided tensor with the same elements."""

@@ -87,6 +87,7 @@ class Mm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, dense: Tensor, first: bool) -> Tensor:
         ctx.save_for_backward(matrix, dense)
+        ctx.save_for_forward(matrix, dense)
         ctx.first = first
         return times_dense(matrix, dense) if first else _dense_times(dense, matrix)
 
@@ -99,6 +100,13 @@ class Mm(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             to_dense = mm(matrix.mH, grad) if ctx.first else mm(grad, matrix.mH)
         return to_matrix, to_dense, None
+
+    @staticmethod
+    def jvp(ctx: Any, matrix_tangent: Tensor | None, dense_tangent: Tensor | None, _: None) -> Tensor:
+        matrix, dense = ctx.saved_tensors
+        pairs = ((matrix_tangent, dense), (matrix, dense_tangent))
+        terms = [torch.mm(m, d) if ctx.first else torch.mm(d, m) for m, d in pairs if m is not None and d is not None]
+        return terms[0] if len(terms) == 1 else terms[0] + terms[1]
 
 
 def _product(matrix: Tensor, dense: Tensor, masked: bool, first: bool = True) -> Tensor:
