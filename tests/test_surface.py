@@ -31,6 +31,8 @@ def test_formats_without_tensors_have_names_and_say_so():
         # recorded from PyTorch 2.13
         (torch.float8_e4m3fnuz, [0.3, -1.0, 240.0, 250.0, 1e-4, -0.0], [0.3125, -1.0, 240.0, math.nan, 0.0, 0.0]),
         (torch.float8_e5m2fnuz, [0.3, -1.0, 57344.0, 70000.0, 1e-6, -0.0], [0.3125, -1.0, 57344.0, math.nan, 0.0, 0.0]),
+        (torch.float8_e4m3fn, [0.3, 448.0, 449.0, math.inf, -1e9, math.nan], [0.3125, 448, 448, 448, -448, math.nan]),
+        (torch.float8_e5m2, [0.3, 57344.0, 1e9, -math.inf, math.nan], [0.3125, 57344.0, math.inf, -math.inf, math.nan]),
         (torch.float8_e8m0fnu, [0.3, 1.0, 3.0, 1.5, 1e30], [0.25, 1.0, 4.0, 2.0, 2.0**100]),
     ],
 )
@@ -232,3 +234,10 @@ def test_benchmark_timer_and_table():
     assert sum(timed.raw_times) >= 0.002 and timed.median > 0
     with pytest.raises(NotImplementedError, match="valgrind"):
         Timer("1").collect_callgrind()
+
+
+def test_modules_that_are_missing_are_missing_attributes():
+    assert not hasattr(torch.utils, "cpp_extension") and not hasattr(torch.autograd, "profiler")
+    assert torch.utils.backcompat.broadcast_warning.enabled is False
+    with pytest.raises(NotImplementedError, match="TorchScript"):
+        torch.utils.mobile_optimizer.optimize_for_mobile(None)

@@ -56,8 +56,7 @@ inline float float8_decode(uint8_t bits) {
 template <int E, int M, int Bias, Float8 kind>
 inline uint8_t float8_encode(float value) {
   const uint8_t sign = std::signbit(value) ? 0x80 : 0;
-  const uint8_t nan = kind == Float8::Finite ? 0x7F : 0x7E | ((1 << E) - 1) << M;
-  if (value != value) return kind == Float8::Unsigned ? 0x80 : sign | nan;
+  if (value != value) return kind == Float8::Unsigned ? 0x80 : sign | 0x7F;
   const float magnitude = std::fabs(value);
   int exponent;
   std::frexp(magnitude, &exponent);
@@ -67,7 +66,8 @@ inline uint8_t float8_encode(float value) {
   const float rounded = std::ldexp(steps, unit);
   const int top_exponent = (1 << E) - (kind == Float8::Ieee ? 2 : 1) - Bias;
   const float largest = std::ldexp(float((2 << M) - (kind == Float8::Finite ? 2 : 1)), top_exponent - M);
-  if (!(rounded <= largest)) return kind == Float8::Unsigned ? 0x80 : sign | (kind == Float8::Finite ? nan : ((1 << E) - 1) << M);
+  // what is too large: NaN, infinity, or the largest number where there is no infinity
+  if (!(rounded <= largest)) return kind == Float8::Unsigned ? 0x80 : sign | (kind == Float8::Finite ? 0x7E : ((1 << E) - 1) << M);
   if (rounded == 0) return kind == Float8::Unsigned ? 0 : sign;
   std::frexp(rounded, &exponent);
   exponent -= 1;

@@ -119,13 +119,14 @@ static void logcumsumexp_vjp(Backward& b) {
   const Tensor positive = where(gt(g, 0), log(where(gt(g, 0), g, Scalar(1.0))), lowest), negative = where(lt(g, 0), log(where(lt(g, 0), neg(g), Scalar(1.0))), lowest);
   b.set(0, exp(summed(positive, b.out()) + x) - exp(summed(negative, b.out()) + x));
 }
-// The mean of the tangents so far, weighted by exp(x); the weights are taken relative to the greatest.
+// The mean of the tangents so far, weighted by exp(x) relative to the greatest. The constant is PyTorch's: where all
+// weights so far vanish beside the greatest, the tangent is 0.
 static void logcumsumexp_jvp(Forward& f) {
   const Tensor& x = f.in(0);
   if (x.dim() == 0) return f.set(0, f.tangent(0));
   const int64_t dim = f.integer(1);
   const Tensor weight = exp(is_complex(x.dtype()) ? x : x - amax(x, IntList(&dim, 1), true));
-  f.set(0, cumsum(weight * f.tangent(0), dim) / cumsum(weight, dim));
+  f.set(0, cumsum(weight * f.tangent(0), dim) / (cumsum(weight, dim) + Scalar(1e-13)));
 }
 const Op logcumsumexp{OpDef{.schema = "logcumsumexp(Tensor input, int dim) -> Tensor", .run = fn<run_logcumsumexp>, .on = Usual, .jvp = logcumsumexp_jvp, .vjp = logcumsumexp_vjp, .save = in(0) | out(),
                             .batch = batch::dims, .doc = "log of the cumulative sum of exp(x) along `dim`, computed without overflow. Floating and complex dtypes.\n\n"

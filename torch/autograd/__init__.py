@@ -86,7 +86,12 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY_MODULES:
         import importlib
 
-        return importlib.import_module(f"{__name__}.{name}")
+        try:
+            return importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}: not part of Tabula yet") from None
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -30,9 +30,8 @@ __all__ = [
 
 _MODULES = frozenset(
     """
-    backend_registration benchmark checkpoint collect_env cpp_backtrace cpp_extension data
-    deterministic dlpack flop_counter hooks
-    model_zoo module_tracker tensorboard throughput_benchmark weak
+    backcompat backend_registration benchmark checkpoint collect_env cpp_backtrace cpp_extension data deterministic
+    dlpack flop_counter hooks mobile_optimizer model_zoo module_tracker tensorboard throughput_benchmark weak
     """.split()
 )
 _BUILD = frozenset(__all__) - _MODULES - {"set_module", "swap_tensors"}
@@ -42,7 +41,12 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         import importlib
 
-        return importlib.import_module(f"{__name__}.{name}")
+        try:
+            return importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}: not part of Tabula yet") from None
     if name in _BUILD:
         from . import _build
 
