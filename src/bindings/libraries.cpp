@@ -40,7 +40,8 @@ Tensor transform(const Tensor& x, const FftCall& call) {
     return checked(PyObject_GetAttrString(module.get(), "transform")).release();
   }();
   PyRef tensor = checked(wrap(x));
-  PyRef result = checked(PyObject_CallFunction(function, "OiiiLL", tensor.get(), int(call.kind), int(call.scale), int(call.forward), static_cast<long long>(call.count),
+  PyRef result = checked(PyObject_CallFunction(function, "OiiiLL", tensor.get(), int(call.kind), int(call.scale),
+                                               int(call.forward), static_cast<long long>(call.count),
                                                static_cast<long long>(call.size)));
   return unwrap(result.get());
 }

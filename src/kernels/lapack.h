@@ -73,8 +73,8 @@ struct LstsqCall : LapackCall {
 // values (gelsd, gelss).
 extern Kernel<void(const LstsqCall&)> lstsq;
 
-// The order of rows that exchanges 0 <-> pivots[0] - 1, 1 <-> pivots[1] - 1, ... lead to: order[i] tells which row comes
-// to place i, or with `inverse` to which place row i comes.
+// The order of rows that exchanges 0 <-> pivots[0] - 1, 1 <-> pivots[1] - 1, ... lead to: order[i] tells which row
+// comes to place i, or with `inverse` to which place row i comes.
 struct PivotCall {
   int64_t batch = 1, rows = 0, count = 0;
   const int32_t* pivots = nullptr;  // [batch, count], valid

@@ -24,19 +24,22 @@ namespace {
 
 // ---- the three transforms ----
 
-// The dims in memory order of the result, as PyTorch's: those of the batch by falling stride, then the transformed ones.
+// The dims in memory order of the result, as PyTorch's: those of the batch by falling stride, then the transformed
+// ones.
 Dims memory_order(const Tensor& x, IntList dims) {
   Dims order;
   for (int64_t d = 0; d < x.dim(); d++)
     if (std::ranges::find(dims, d) == dims.end()) order.push_back(d);
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return x.strides()[size_t(a)] > x.strides()[size_t(b)]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t a, int64_t b) { return x.strides()[size_t(a)] > x.strides()[size_t(b)]; });
   for (int64_t d : dims) order.push_back(d);
   return order;
 }
 // Transformed dims by falling stride; `fixed` last ones stay where they are.
 Dims sorted_dims(const Tensor& x, IntList dims, int64_t fixed) {
   Dims sorted(dims);
-  std::stable_sort(sorted.begin(), sorted.end() - fixed, [&](int64_t a, int64_t b) { return x.strides()[size_t(a)] > x.strides()[size_t(b)]; });
+  std::stable_sort(sorted.begin(), sorted.end() - fixed,
+                   [&](int64_t a, int64_t b) { return x.strides()[size_t(a)] > x.strides()[size_t(b)]; });
   return sorted;
 }
 
@@ -50,7 +53,9 @@ Tensor transform(const Tensor& x, IntList dims, FftCall call, DType dtype) {
   }
   Dims out_sizes = sizes;
   const int64_t size = sizes.back();
-  out_sizes.back() = call.kind == FftKind::RealToComplex ? size / 2 + 1 : call.kind == FftKind::ComplexToReal ? call.size : size;
+  out_sizes.back() = call.kind == FftKind::RealToComplex   ? size / 2 + 1
+                     : call.kind == FftKind::ComplexToReal ? call.size
+                                                           : size;
   call.count = int64_t(dims.size());
   Tensor result;
   if (x.is_meta() || x.numel() == 0) {
@@ -58,7 +63,8 @@ Tensor transform(const Tensor& x, IntList dims, FftCall call, DType dtype) {
   } else {
     check(fft_hook, "torch.fft needs a library with Fourier transforms");
     result = fft_hook(Tensor::alias(x, {sizes, strides, x.offset()}), call);
-    check(same(result.sizes(), out_sizes) && result.dtype() == dtype && result.is_contiguous(), "the Fourier transform has given another shape or dtype than expected");
+    check(same(result.sizes(), out_sizes) && result.dtype() == dtype && result.is_contiguous(),
+          "the Fourier transform has given another shape or dtype than expected");
   }
   Geometry back{Dims(int64_t(order.size())), Dims(int64_t(order.size())), 0};
   for (int64_t i = 0; i < order.size(); i++) {
@@ -82,7 +88,8 @@ Tensor run_c2c(const Tensor& x, IntList dim, int64_t normalization, bool forward
   check_fft_dtype(x);
   if (dim.empty()) return clone_raw(x);
   const Dims dims = wrap_dims(dim, x.dim());
-  return transform(x, sorted_dims(x, dims, 0), {FftKind::ComplexToComplex, scale_numbered(normalization), forward, 0, 0}, x.dtype());
+  return transform(x, sorted_dims(x, dims, 0),
+                   {FftKind::ComplexToComplex, scale_numbered(normalization), forward, 0, 0}, x.dtype());
 }
 
 extern const Op c2c, r2c;
@@ -93,7 +100,8 @@ Tensor run_r2c(const Tensor& x, IntList dim, int64_t normalization, bool oneside
   check(!dim.empty(), "_fft_r2c must transform at least one axis");
   const Dims dims = wrap_dims(dim, x.dim());
   if (!onesided) return run_c2c(cast_raw(x, complex_dtype(x.dtype())), dim, normalization, true);
-  return transform(x, sorted_dims(x, dims, 1), {FftKind::RealToComplex, scale_numbered(normalization), true, 0, 0}, complex_dtype(x.dtype()));
+  return transform(x, sorted_dims(x, dims, 1), {FftKind::RealToComplex, scale_numbered(normalization), true, 0, 0},
+                   complex_dtype(x.dtype()));
 }
 Tensor run_c2r(const Tensor& x, IntList dim, int64_t normalization, int64_t last_dim_size) {
   check(is_complex(x.dtype()), "_fft_c2r expects a complex input tensor, but got ", dtype_title(x.dtype()));
@@ -102,8 +110,11 @@ Tensor run_c2r(const Tensor& x, IntList dim, int64_t normalization, int64_t last
   const Dims dims = wrap_dims(dim, x.dim());
   check(last_dim_size >= 1, "Invalid number of data points (", last_dim_size, ") specified");
   const int64_t half = last_dim_size / 2 + 1, have = x.sizes()[size_t(dims.back())];
-  check(have == half, "_fft_c2r expects ", half, " entries of the last transformed dimension for ", last_dim_size, " real values, but got ", have);
-  return transform(x, sorted_dims(x, dims, 1), {FftKind::ComplexToReal, scale_numbered(normalization), false, 0, last_dim_size}, real_dtype(x.dtype()));
+  check(have == half, "_fft_c2r expects ", half, " entries of the last transformed dimension for ", last_dim_size,
+        " real values, but got ", have);
+  return transform(x, sorted_dims(x, dims, 1),
+                   {FftKind::ComplexToReal, scale_numbered(normalization), false, 0, last_dim_size},
+                   real_dtype(x.dtype()));
 }
 
 void c2c_vjp(Backward& b) { b.set(0, c2c(b.g(), b.ints(1), b.integer(2), !b.flag(3))); }
@@ -122,11 +133,24 @@ void r2c_vjp(Backward& b) {
   b.set(0, real(c2c(g, dims, b.integer(2), false)));
 }
 
-const Op c2c{OpDef{.schema = "_fft_c2c(Tensor input, int[] dim, int normalization, bool forward) -> Tensor", .run = fn<run_c2c>, .on = Function | OutForm | Internal, .linear = Linear::Joint, .vjp = c2c_vjp, .batch = batch::dims,
-                             .doc = "The Fourier transform of complex numbers; normalization 0: no factor, 1: 1 / sqrt(n), 2: 1 / n."}};
-const Op r2c{OpDef{.schema = "_fft_r2c(Tensor input, int[] dim, int normalization, bool onesided) -> Tensor", .run = fn<run_r2c>, .on = Function | OutForm | Internal, .linear = Linear::Joint, .vjp = r2c_vjp,
-                   .save = shape(0), .batch = batch::dims,
-                             .doc = "The Fourier transform of real numbers, of which `onesided` keeps the first half along the last of the dims."}};
+const Op c2c{
+    OpDef{.schema = "_fft_c2c(Tensor input, int[] dim, int normalization, bool forward) -> Tensor",
+          .run = fn<run_c2c>,
+          .on = Function | OutForm | Internal,
+          .linear = Linear::Joint,
+          .vjp = c2c_vjp,
+          .batch = batch::dims,
+          .doc = "The Fourier transform of complex numbers; normalization 0: no factor, 1: 1 / sqrt(n), 2: 1 / n."}};
+const Op r2c{OpDef{
+    .schema = "_fft_r2c(Tensor input, int[] dim, int normalization, bool onesided) -> Tensor",
+    .run = fn<run_r2c>,
+    .on = Function | OutForm | Internal,
+    .linear = Linear::Joint,
+    .vjp = r2c_vjp,
+    .save = shape(0),
+    .batch = batch::dims,
+    .doc =
+        "The Fourier transform of real numbers, of which `onesided` keeps the first half along the last of the dims."}};
 // All but the first and, for an even size, the last entry of half a spectrum stand for two of the whole.
 void c2r_vjp(Backward& b) {
   const IntList dims = b.ints(1);
@@ -142,8 +166,13 @@ void c2r_vjp(Backward& b) {
   sizes[last] = weight.numel();
   b.set(0, half * reshape(weight, sizes));
 }
-const Op c2r{OpDef{.schema = "_fft_c2r(Tensor input, int[] dim, int normalization, int last_dim_size) -> Tensor", .run = fn<run_c2r>, .on = Function | OutForm | Internal, .linear = Linear::Joint, .vjp = c2r_vjp, .batch = batch::dims,
-                             .doc = "The inverse of _fft_r2c: `last_dim_size` real values along the last of the dims."}};
+const Op c2r{OpDef{.schema = "_fft_c2r(Tensor input, int[] dim, int normalization, int last_dim_size) -> Tensor",
+                   .run = fn<run_c2r>,
+                   .on = Function | OutForm | Internal,
+                   .linear = Linear::Joint,
+                   .vjp = c2r_vjp,
+                   .batch = batch::dims,
+                   .doc = "The inverse of _fft_r2c: `last_dim_size` real values along the last of the dims."}};
 
 // ---- arguments ----
 
@@ -200,7 +229,8 @@ Tensor complex_line(const Tensor& input, Length n, int64_t dim, Norm norm) {
 }
 template <bool forward>
 Tensor real_line(const Tensor& input, Length n, int64_t dim, Norm norm) {
-  check(!is_complex(input.dtype()), forward ? "rfft" : "ihfft", " expects a real input tensor, but got ", dtype_title(input.dtype()));
+  check(!is_complex(input.dtype()), forward ? "rfft" : "ihfft", " expects a real input tensor, but got ",
+        dtype_title(input.dtype()));
   const Tensor x = prepared(input, false);
   const int64_t at = axis(dim, x.dim()), size = n.value_or(x.sizes()[size_t(at)]);
   check_points(size);
@@ -299,42 +329,71 @@ template <auto F, bool real_result, const char* const* name>
 void run_fft(const Op& op, const Value* args, Out& out) {
   if (out.into) {
     const DType d = out.into[0].dtype();
-    check(real_result ? is_floating(d) : is_complex(d), *name, real_result ? " expects a floating point output tensor, but got " : " expects a complex output tensor, but got ", dtype_title(d));
+    check(real_result ? is_floating(d) : is_complex(d), *name,
+          real_result ? " expects a floating point output tensor, but got "
+                      : " expects a complex output tensor, but got ",
+          dtype_title(d));
   }
   detail::Typed<F>::run(op, args, out);
 }
-#define FFT_ROW(name, parameters, function, real_result, label, text)                                                                                                      \
-  constexpr const char* name##_label = label;                                                                                                                              \
-  constexpr Implementation name##_run{&run_fft<function, real_result, &name##_label>, detail::Typed<function>::params.data(), detail::Typed<function>::arity};             \
-  const Op name{OpDef{.schema = "fft_" #name "(Tensor input, " parameters ", str? norm=None) -> Tensor", .run = name##_run, .on = Fft | OutForm | Internal, .composite = true, .doc = text}};
+#define FFT_ROW(name, parameters, function, real_result, label, text)                                          \
+  constexpr const char* name##_label = label;                                                                  \
+  constexpr Implementation name##_run{&run_fft<function, real_result, &name##_label>,                          \
+                                      detail::Typed<function>::params.data(), detail::Typed<function>::arity}; \
+  const Op name{OpDef{.schema = "fft_" #name "(Tensor input, " parameters ", str? norm=None) -> Tensor",       \
+                      .run = name##_run,                                                                       \
+                      .on = Fft | OutForm | Internal,                                                          \
+                      .composite = true,                                                                       \
+                      .doc = text}};
 #define LINE "int? n=None, int dim=-1"
 #define BOX "int[1]? s=None, int[1]? dim=None"
 #define PLANE "int[1]? s=None, int[1]? dim=[-2, -1]"
-#define LINE_DOC "\n\nArgs: input (..., n, ...); n: cut or padded with zeros to this length before; dim; norm: 'backward' (default: 1 / n on the inverse), 'forward' or 'ortho'. "
-#define BOX_DOC "\n\nArgs: input; s: lengths of the transformed dims, which are cut or padded with zeros; dim: which (default: all, or the last ones of `s`); norm: as for torch.fft.fft. "
-FFT_ROW(fft, LINE, complex_line<true>, false, "fft", "The discrete Fourier transform along one dimension." LINE_DOC "Returns complex numbers."
-        TABULA_EXAMPLE("torch.fft.fft(torch.tensor([1., 0.]))", "tensor([1.+0.j, 1.+0.j])"))
-FFT_ROW(ifft, LINE, complex_line<false>, false, "ifft", "The inverse of torch.fft.fft." LINE_DOC "Returns complex numbers."
-        TABULA_EXAMPLE("torch.fft.ifft(torch.tensor([2., 0.]))", "tensor([1.+0.j, 1.+0.j])"))
-FFT_ROW(rfft, LINE, real_line<true>, false, "rfft", "The first half of the transform of real values; the rest is its mirror image." LINE_DOC "Returns n // 2 + 1 complex numbers."
-        TABULA_EXAMPLE("torch.fft.rfft(torch.ones(4)).shape", "torch.Size([3])"))
-FFT_ROW(irfft, LINE, half_line<false>, true, "irfft", "The inverse of torch.fft.rfft; n, the number of real results, tells an odd length from an even one." LINE_DOC "Returns real numbers."
-        TABULA_EXAMPLE("torch.fft.irfft(torch.tensor([4., 0., 0.]))", "tensor([1., 1., 1., 1.])"))
-FFT_ROW(hfft, LINE, half_line<true>, true, "hfft", "The real transform of the first half of values that mirror with conjugation." LINE_DOC "Returns n real numbers."
-        TABULA_EXAMPLE("torch.fft.hfft(torch.tensor([1., 0., 0.]))", "tensor([1., 1., 1., 1.])"))
-FFT_ROW(ihfft, LINE, real_line<false>, false, "ihfft", "The inverse of torch.fft.hfft." LINE_DOC "Returns n // 2 + 1 complex numbers."
-        TABULA_EXAMPLE("torch.fft.ihfft(torch.ones(4)).real", "tensor([1., 0., 0.])"))
-#define BOXES(two, n, function, real_result, label, about, result, example, shown)                                                       \
-  FFT_ROW(n, BOX, function, real_result, label, about BOX_DOC result TABULA_EXAMPLE("torch.fft." #n example, shown))                     \
-  FFT_ROW(two, PLANE, function, real_result, label, "torch.fft." #n " of the last two dimensions." BOX_DOC result TABULA_EXAMPLE("torch.fft." #two example, shown))
-BOXES(fft2, fftn, complex_box<true>, false, "fftn", "The discrete Fourier transform along several dimensions.", "Returns complex numbers.", "(torch.ones(2, 2))[0, 0]", "tensor(4.+0.j)")
-BOXES(ifft2, ifftn, complex_box<false>, false, "fftn", "The inverse of torch.fft.fftn.", "Returns complex numbers.", "(torch.ones(2, 2))[0, 0]", "tensor(1.+0.j)")
-BOXES(rfft2, rfftn, real_box, false, "rfftn", "torch.fft.fftn of real values: half of the spectrum along the last of the dims.", "Returns complex numbers.", "(torch.ones(2, 4)).shape",
-      "torch.Size([2, 3])")
-BOXES(irfft2, irfftn, half_box<false>, true, "irfftn", "The inverse of torch.fft.rfftn.", "Returns real numbers.", "(torch.ones(2, 3)).shape", "torch.Size([2, 4])")
-BOXES(hfft2, hfftn, half_box<true>, true, "hfftn", "torch.fft.hfft along several dims, of which the last is the halved one.", "Returns real numbers.", "(torch.ones(2, 3)).shape",
-      "torch.Size([2, 4])")
-BOXES(ihfft2, ihfftn, mirrored_box, false, "ihfftn", "The inverse of torch.fft.hfftn.", "Returns complex numbers.", "(torch.ones(2, 4)).shape", "torch.Size([2, 3])")
+#define LINE_DOC                                                                                                       \
+  "\n\nArgs: input (..., n, ...); n: cut or padded with zeros to this length before; dim; norm: 'backward' (default: " \
+  "1 / n on the inverse), 'forward' or 'ortho'. "
+#define BOX_DOC                                                                                                    \
+  "\n\nArgs: input; s: lengths of the transformed dims, which are cut or padded with zeros; dim: which (default: " \
+  "all, or the last ones of `s`); norm: as for torch.fft.fft. "
+FFT_ROW(fft, LINE, complex_line<true>, false, "fft",
+        "The discrete Fourier transform along one dimension." LINE_DOC
+        "Returns complex numbers." TABULA_EXAMPLE("torch.fft.fft(torch.tensor([1., 0.]))", "tensor([1.+0.j, 1.+0.j])"))
+FFT_ROW(ifft, LINE, complex_line<false>, false, "ifft",
+        "The inverse of torch.fft.fft." LINE_DOC
+        "Returns complex numbers." TABULA_EXAMPLE("torch.fft.ifft(torch.tensor([2., 0.]))", "tensor([1.+0.j, 1.+0.j])"))
+FFT_ROW(rfft, LINE, real_line<true>, false, "rfft",
+        "The first half of the transform of real values; the rest is its mirror image." LINE_DOC
+        "Returns n // 2 + 1 complex numbers." TABULA_EXAMPLE("torch.fft.rfft(torch.ones(4)).shape", "torch.Size([3])"))
+FFT_ROW(irfft, LINE, half_line<false>, true, "irfft",
+        "The inverse of torch.fft.rfft; n, the number of real results, tells an odd length from an even one." LINE_DOC
+        "Returns real numbers." TABULA_EXAMPLE("torch.fft.irfft(torch.tensor([4., 0., 0.]))",
+                                               "tensor([1., 1., 1., 1.])"))
+FFT_ROW(hfft, LINE, half_line<true>, true, "hfft",
+        "The real transform of the first half of values that mirror with conjugation." LINE_DOC
+        "Returns n real numbers." TABULA_EXAMPLE("torch.fft.hfft(torch.tensor([1., 0., 0.]))",
+                                                 "tensor([1., 1., 1., 1.])"))
+FFT_ROW(ihfft, LINE, real_line<false>, false, "ihfft",
+        "The inverse of torch.fft.hfft." LINE_DOC
+        "Returns n // 2 + 1 complex numbers." TABULA_EXAMPLE("torch.fft.ihfft(torch.ones(4)).real",
+                                                             "tensor([1., 0., 0.])"))
+#define BOXES(two, n, function, real_result, label, about, result, example, shown)                                   \
+  FFT_ROW(n, BOX, function, real_result, label, about BOX_DOC result TABULA_EXAMPLE("torch.fft." #n example, shown)) \
+  FFT_ROW(two, PLANE, function, real_result, label,                                                                  \
+          "torch.fft." #n                                                                                            \
+          " of the last two dimensions." BOX_DOC result TABULA_EXAMPLE("torch.fft." #two example, shown))
+BOXES(fft2, fftn, complex_box<true>, false, "fftn", "The discrete Fourier transform along several dimensions.",
+      "Returns complex numbers.", "(torch.ones(2, 2))[0, 0]", "tensor(4.+0.j)")
+BOXES(ifft2, ifftn, complex_box<false>, false, "fftn", "The inverse of torch.fft.fftn.", "Returns complex numbers.",
+      "(torch.ones(2, 2))[0, 0]", "tensor(1.+0.j)")
+BOXES(rfft2, rfftn, real_box, false, "rfftn",
+      "torch.fft.fftn of real values: half of the spectrum along the last of the dims.", "Returns complex numbers.",
+      "(torch.ones(2, 4)).shape", "torch.Size([2, 3])")
+BOXES(irfft2, irfftn, half_box<false>, true, "irfftn", "The inverse of torch.fft.rfftn.", "Returns real numbers.",
+      "(torch.ones(2, 3)).shape", "torch.Size([2, 4])")
+BOXES(hfft2, hfftn, half_box<true>, true, "hfftn",
+      "torch.fft.hfft along several dims, of which the last is the halved one.", "Returns real numbers.",
+      "(torch.ones(2, 3)).shape", "torch.Size([2, 4])")
+BOXES(ihfft2, ihfftn, mirrored_box, false, "ihfftn", "The inverse of torch.fft.hfftn.", "Returns complex numbers.",
+      "(torch.ones(2, 4)).shape", "torch.Size([2, 3])")
 
 // ---- shifts ----
 
@@ -348,11 +407,19 @@ Tensor run_shift(const Tensor& x, OptionalInts dim) {
   for (int64_t d : dims) shifts.push_back((x.size(d) + (inverse ? 1 : 0)) / 2);
   return roll(x, shifts, dims);
 }
-const Op fftshift{OpDef{.schema = "fft_fftshift(Tensor input, int[1]? dim=None) -> Tensor", .run = fn<run_shift<false>>, .on = Fft | Internal, .composite = true,
-                        .doc = "Moves the zero frequency to the middle of the given dims (default: all)."
-                        TABULA_EXAMPLE("torch.fft.fftshift(torch.tensor([0, 1, -2, -1]))", "tensor([-2, -1,  0,  1])")}};
-const Op ifftshift{OpDef{.schema = "fft_ifftshift(Tensor input, int[1]? dim=None) -> Tensor", .run = fn<run_shift<true>>, .on = Fft | Internal, .composite = true,
-                         .doc = "The inverse of torch.fft.fftshift." TABULA_EXAMPLE("torch.fft.ifftshift(torch.tensor([-2, -1, 0, 1]))", "tensor([ 0,  1, -2, -1])")}};
+const Op fftshift{
+    OpDef{.schema = "fft_fftshift(Tensor input, int[1]? dim=None) -> Tensor",
+          .run = fn<run_shift<false>>,
+          .on = Fft | Internal,
+          .composite = true,
+          .doc = "Moves the zero frequency to the middle of the given dims (default: all)." TABULA_EXAMPLE(
+              "torch.fft.fftshift(torch.tensor([0, 1, -2, -1]))", "tensor([-2, -1,  0,  1])")}};
+const Op ifftshift{OpDef{.schema = "fft_ifftshift(Tensor input, int[1]? dim=None) -> Tensor",
+                         .run = fn<run_shift<true>>,
+                         .on = Fft | Internal,
+                         .composite = true,
+                         .doc = "The inverse of torch.fft.fftshift." TABULA_EXAMPLE(
+                             "torch.fft.ifftshift(torch.tensor([-2, -1, 0, 1]))", "tensor([ 0,  1, -2, -1])")}};
 
 }  // namespace
 }  // namespace tabula

@@ -51,7 +51,8 @@ void matrices_alike(Batched& b) {
 void solve(Batched& b) {
   if (b.rank(0) < 2 || b.rank(1) < 1) b.try_example();
   const IntList a = b.sizes(0), right = b.sizes(1);
-  const bool vector = right.size() == 1 || (right.size() + 1 == a.size() && std::ranges::equal(right, a.first(a.size() - 1)));
+  const bool vector =
+      right.size() == 1 || (right.size() + 1 == a.size() && std::ranges::equal(right, a.first(a.size() - 1)));
   if (vector) b.set(1, tabula::unsqueeze(b.in(1), int64_t(-1)));
   const bool equal_ranks = b.op.schema.base_name == "linalg_lstsq";
   if (equal_ranks) {

@@ -39,8 +39,8 @@ Tensor expand_batch_raw(const Tensor& a, IntList batch);
 
 // Identity matrices, and zeros with ones on the diagonal of rectangular ones.
 Tensor eye_raw(int64_t rows, int64_t columns, DType dtype, Device device);
-Tensor diagonal_of(const Tensor& a);          // of the last two dimensions
-Tensor diagonal_matrix(const Tensor& values); // the reverse
+Tensor diagonal_of(const Tensor& a);           // of the last two dimensions
+Tensor diagonal_matrix(const Tensor& values);  // the reverse
 
 // Throws LinAlgError for the first matrix whose info is not 0, in the words of the operation that `name` is of.
 // On the meta device nothing is known.
@@ -68,6 +68,7 @@ void run_castable_out(const Op& op, const Value* args, Out& out) {
 }
 }  // namespace detail
 template <auto F, const ResultNames* names>
-inline constexpr Implementation fn_castable_out{&detail::run_castable_out<F, names>, detail::Typed<F>::params.data(), detail::Typed<F>::arity};
+inline constexpr Implementation fn_castable_out{&detail::run_castable_out<F, names>, detail::Typed<F>::params.data(),
+                                                detail::Typed<F>::arity};
 
 }  // namespace tabula

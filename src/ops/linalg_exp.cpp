@@ -6,10 +6,10 @@
 #include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
+#include "ops/factory.h"
 #include "ops/index_basic.h"
 #include "ops/linalg_common.h"
 #include "ops/matmul.h"
-#include "ops/factory.h"
 #include "ops/reduce.h"
 #include "ops/transcendental.h"
 #include "ops/view.h"
@@ -25,7 +25,8 @@ double reach(DType d) { return real_dtype(d) == DType::Float64 ? 1.0908637192900
 // How often each matrix is halved before, and squared after the polynomial.
 std::vector<int> squarings_of(const Tensor& a) {
   const int64_t rows = -2, columns = -1;
-  const Tensor norms = contiguous_raw(cast_raw(amax(sum_dim(abs(a), IntList(&rows, 1)), IntList(&columns, 1)), DType::Float64));
+  const Tensor norms =
+      contiguous_raw(cast_raw(amax(sum_dim(abs(a), IntList(&rows, 1)), IntList(&columns, 1)), DType::Float64));
   std::vector<int> counts(size_t(norms.numel()));
   for (size_t i = 0; i < counts.size(); i++) {
     const double norm = norms.data_as<double>()[i];
@@ -67,12 +68,17 @@ Tensor run_matrix_exp(const Tensor& input) {
   const std::vector<int> counts = squarings_of(input);
   const int most = *std::max_element(counts.begin(), counts.end());
   const DType real = real_dtype(input.dtype());
-  const Tensor x = most ? input * cast_raw(per_matrix(input, counts, [](int count) { return std::ldexp(1.0, -count); }), real) : input;
+  const Tensor x =
+      most ? input * cast_raw(per_matrix(input, counts, [](int count) { return std::ldexp(1.0, -count); }), real)
+           : input;
   Tensor result = polynomial(x);
   for (int step = 0; step < most; step++) {
     const Tensor squared = matmul(result, result);
     const bool all = std::all_of(counts.begin(), counts.end(), [step](int count) { return count > step; });
-    result = all ? squared : where(cast_raw(per_matrix(input, counts, [step](int count) { return double(count > step); }), DType::Bool), squared, result);
+    result = all ? squared
+                 : where(cast_raw(per_matrix(input, counts, [step](int count) { return double(count > step); }),
+                                  DType::Bool),
+                         squared, result);
   }
   return contiguous_raw(result);
 }
@@ -80,19 +86,31 @@ Tensor run_matrix_exp(const Tensor& input) {
 // The derivative in direction E is the upper right block of exp([[A, E], [0, A]]): Mathias, "A chain rule for matrix
 // functions and applications" (1996). Its adjoint takes A^H.
 void matrix_exp_vjp(Backward& b);
-const Op matrix_exp{OpDef{.schema = "matrix_exp(Tensor input) -> Tensor", .run = fn<run_matrix_exp>, .on = Both, .vjp = matrix_exp_vjp, .save = in(0), .batch = batch::decomposition,
-                             .doc = "The exponential of a square matrix (..., n, n), floating or complex, by scaling, a Taylor polynomial and squaring."
-                          TABULA_EXAMPLE("torch.matrix_exp(torch.zeros(2, 2))", "tensor([[1., 0.],\n            [0., 1.]])")}};
+const Op matrix_exp{
+    OpDef{.schema = "matrix_exp(Tensor input) -> Tensor",
+          .run = fn<run_matrix_exp>,
+          .on = Both,
+          .vjp = matrix_exp_vjp,
+          .save = in(0),
+          .batch = batch::decomposition,
+          .doc = "The exponential of a square matrix (..., n, n), floating or complex, by scaling, a Taylor polynomial "
+                 "and squaring." TABULA_EXAMPLE("torch.matrix_exp(torch.zeros(2, 2))",
+                                                "tensor([[1., 0.],\n            [0., 1.]])")}};
 void matrix_exp_vjp(Backward& b) {
   const Tensor a = adjoint(b.in(0));
   const int64_t n = rows_of(a);
   const Tensor upper_row[] = {a, b.g()}, lower_row[] = {zeros_raw(a.sizes(), a.dtype(), a.device()), a};
   const Tensor rows[] = {cat(TensorList(upper_row), int64_t(-1)), cat(TensorList(lower_row), int64_t(-1))};
-  b.set(0, narrow(narrow(matrix_exp(cat(TensorList(rows), int64_t(-2))), int64_t(-2), int64_t(0), n), int64_t(-1), n, n));
+  b.set(0,
+        narrow(narrow(matrix_exp(cat(TensorList(rows), int64_t(-2))), int64_t(-2), int64_t(0), n), int64_t(-1), n, n));
 }
 Tensor run_linalg_matrix_exp(const Tensor& a) { return matrix_exp(a); }
-const Op linalg_matrix_exp{OpDef{.schema = "linalg_matrix_exp(Tensor input) -> Tensor", .run = fn<run_linalg_matrix_exp>, .on = Linalg | Internal, .composite = true,
-                                 .doc = "torch.matrix_exp." TABULA_EXAMPLE("torch.linalg.matrix_exp(torch.zeros(1, 1))", "tensor([[1.]])")}};
+const Op linalg_matrix_exp{
+    OpDef{.schema = "linalg_matrix_exp(Tensor input) -> Tensor",
+          .run = fn<run_linalg_matrix_exp>,
+          .on = Linalg | Internal,
+          .composite = true,
+          .doc = "torch.matrix_exp." TABULA_EXAMPLE("torch.linalg.matrix_exp(torch.zeros(1, 1))", "tensor([[1.]])")}};
 
 }  // namespace
 }  // namespace tabula

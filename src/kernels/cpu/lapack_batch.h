@@ -88,7 +88,9 @@ class Pivots {
     if (wide_) std::copy_n(pivots_, count_, memory_.as<int64_t>());
   }
   void store() {
-    if (wide_) std::transform(memory_.as<int64_t>(), memory_.as<int64_t>() + count_, pivots_, [](int64_t p) { return int32_t(p); });
+    if (wide_)
+      std::transform(memory_.as<int64_t>(), memory_.as<int64_t>() + count_, pivots_,
+                     [](int64_t p) { return int32_t(p); });
   }
 
  private:

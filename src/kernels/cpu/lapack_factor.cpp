@@ -67,7 +67,8 @@ void run_cholesky_solve(const LapackCall& call) {
   visit_lapack(call.dtype, [&]<class T>() {
     each_matrix(call, 2.0 * double(n) * double(n) * double(k), [&](const LapackLibrary& library, int64_t i) {
       LapackInt order(n), columns(k), info;
-      lapack<T>(library, Routine::potrs, call.upper ? 'U' : 'L', order, columns, nth<T>(call.a, i, n * n), order, nth<T>(call.b, i, n * k), order, info);
+      lapack<T>(library, Routine::potrs, call.upper ? 'U' : 'L', order, columns, nth<T>(call.a, i, n * n), order,
+                nth<T>(call.b, i, n * k), order, info);
     });
   });
 }
@@ -92,7 +93,8 @@ void run_lu_solve(const LapackCall& call) {
       LapackInt order(n), columns(k), info;
       Pivots pivots(library, call.pivots + i * n, n);
       pivots.load();
-      lapack<T>(library, Routine::getrs, call.trans, order, columns, nth<T>(call.a, i, n * n), order, pivots.data(), nth<T>(call.b, i, n * k), order, info);
+      lapack<T>(library, Routine::getrs, call.trans, order, columns, nth<T>(call.a, i, n * n), order, pivots.data(),
+                nth<T>(call.b, i, n * k), order, info);
     });
   });
 }
@@ -112,7 +114,9 @@ void run_lu_inverse(const LapackCall& call) {
         return;
       }
       std::copy_n(a, n * n, b);
-      const auto run = [&](T* work, LapackInt& size) { lapack<T>(library, Routine::getri, order, b, order, pivots.data(), work, size, info); };
+      const auto run = [&](T* work, LapackInt& size) {
+        lapack<T>(library, Routine::getri, order, b, order, pivots.data(), work, size, info);
+      };
       LapackInt size = asked_size<T>(run);
       run(memory<T>(size.value).template as<T>(), size);
     });
@@ -125,8 +129,9 @@ void run_triangular_solve(const LapackCall& call) {
     each_matrix(call, double(m) * double(n) * double(order), [&](const LapackLibrary& library, int64_t i) {
       LapackInt rows(m), columns(n), leading(order);
       T one(1);
-      lapack<T>(library, Routine::trsm, call.left ? 'L' : 'R', call.upper ? 'U' : 'L', call.trans, call.unit ? 'U' : 'N', rows, columns, &one,
-                nth<T>(call.a, i, order * order), leading, nth<T>(call.b, i, m * n), rows);
+      lapack<T>(library, Routine::trsm, call.left ? 'L' : 'R', call.upper ? 'U' : 'L', call.trans,
+                call.unit ? 'U' : 'N', rows, columns, &one, nth<T>(call.a, i, order * order), leading,
+                nth<T>(call.b, i, m * n), rows);
     });
   });
 }
@@ -139,7 +144,9 @@ void run_ldl_factor(const LapackCall& call) {
       T* a = nth<T>(call.a, i, n * n);
       LapackInt order(n), info;
       Pivots pivots(library, call.pivots + i * n, n);
-      const auto run = [&](T* work, LapackInt& size) { lapack<T>(library, routine, 'L', order, a, order, pivots.data(), work, size, info); };
+      const auto run = [&](T* work, LapackInt& size) {
+        lapack<T>(library, routine, 'L', order, a, order, pivots.data(), work, size, info);
+      };
       LapackInt size = asked_size<T>(run);
       run(memory<T>(size.value).template as<T>(), size);
       pivots.store();
@@ -156,7 +163,8 @@ void run_ldl_solve(const LapackCall& call) {
       LapackInt order(n), columns(k), info;
       Pivots pivots(library, call.pivots + i * n, n);
       pivots.load();
-      lapack<T>(library, routine, 'L', order, columns, nth<T>(call.a, i, n * n), order, pivots.data(), nth<T>(call.b, i, n * k), order, info);
+      lapack<T>(library, routine, 'L', order, columns, nth<T>(call.a, i, n * n), order, pivots.data(),
+                nth<T>(call.b, i, n * k), order, info);
     });
   });
 }
@@ -165,7 +173,8 @@ void run_pivot_order(const PivotCall& call) {
   std::vector<int64_t> order(size_t(call.rows));
   for (int64_t b = 0; b < call.batch; b++) {
     for (int64_t i = 0; i < call.rows; i++) order[size_t(i)] = i;
-    for (int64_t i = 0; i < call.count; i++) std::swap(order[size_t(i)], order[size_t(call.pivots[b * call.count + i] - 1)]);
+    for (int64_t i = 0; i < call.count; i++)
+      std::swap(order[size_t(i)], order[size_t(call.pivots[b * call.count + i] - 1)]);
     int64_t* const to = call.order + b * call.rows;
     for (int64_t i = 0; i < call.rows; i++) {
       const int64_t row = order[size_t(i)];

@@ -33,14 +33,17 @@ bool read(void* handle, const Naming& naming, LapackLibrary& library) {
     for (int letter = 0; letter < 4; letter++) {
       if (routine == int(Routine::hetrf) || routine == int(Routine::hetrs))
         if (letter < 2) continue;  // of a real matrix, Hermitian is symmetric
-      const std::string name = naming.prefix + std::string(1, "sdcz"[letter]) + kNames[routine][letter >= 2] + naming.suffix;
+      const std::string name =
+          naming.prefix + std::string(1, "sdcz"[letter]) + kNames[routine][letter >= 2] + naming.suffix;
       if (!(library.entry[routine][letter] = find(name))) return false;
     }
   }
   library.wide = naming.wide;
   const std::string end = naming.wide ? "64_" : "";
-  library.set_threads = reinterpret_cast<void (*)(int)>(find(naming.prefix + std::string("openblas_set_num_threads") + end));
-  library.get_threads = reinterpret_cast<int (*)()>(find(naming.prefix + std::string("openblas_get_num_threads") + end));
+  library.set_threads =
+      reinterpret_cast<void (*)(int)>(find(naming.prefix + std::string("openblas_set_num_threads") + end));
+  library.get_threads =
+      reinterpret_cast<int (*)()>(find(naming.prefix + std::string("openblas_get_num_threads") + end));
   return true;
 }
 
@@ -57,7 +60,8 @@ LapackLibrary open_library() {
     }
     dlclose(handle);
   }
-  fail(ErrorKind::Runtime, "Decompositions and solvers of matrices need LAPACK, which was not found: pip install scipy-openblas32");
+  fail(ErrorKind::Runtime,
+       "Decompositions and solvers of matrices need LAPACK, which was not found: pip install scipy-openblas32");
 }
 
 }  // namespace

@@ -10,9 +10,10 @@ namespace tabula::kernels {
 
 // X(name with real numbers, name with complex numbers)
 #define TABULA_LAPACK_ROUTINES(X)                                                                                   \
-  X(potrf, potrf) X(potri, potri) X(potrs, potrs) X(getrf, getrf) X(getri, getri) X(getrs, getrs) X(trsm, trsm) X(geqrf, geqrf)     \
-  X(orgqr, ungqr) X(ormqr, unmqr) X(syevd, heevd) X(geev, geev) X(gesdd, gesdd) X(sytrf, sytrf) X(hetrf, hetrf)     \
-  X(sytrs, sytrs) X(hetrs, hetrs) X(gels, gels) X(gelsy, gelsy) X(gelsd, gelsd) X(gelss, gelss)
+  X(potrf, potrf)                                                                                                   \
+  X(potri, potri) X(potrs, potrs) X(getrf, getrf) X(getri, getri) X(getrs, getrs) X(trsm, trsm) X(geqrf, geqrf)     \
+      X(orgqr, ungqr) X(ormqr, unmqr) X(syevd, heevd) X(geev, geev) X(gesdd, gesdd) X(sytrf, sytrf) X(hetrf, hetrf) \
+          X(sytrs, sytrs) X(hetrs, hetrs) X(gels, gels) X(gelsy, gelsy) X(gelsd, gelsd) X(gelss, gelss)
 
 enum class Routine : uint8_t {
 #define X(real, complex) real,
@@ -62,7 +63,10 @@ struct LapackInt {
 };
 
 template <class T>
-inline constexpr int kLapackLetter = std::is_same_v<T, float> ? 0 : std::is_same_v<T, double> ? 1 : std::is_same_v<T, std::complex<float>> ? 2 : 3;
+inline constexpr int kLapackLetter = std::is_same_v<T, float>                 ? 0
+                                     : std::is_same_v<T, double>              ? 1
+                                     : std::is_same_v<T, std::complex<float>> ? 2
+                                                                              : 3;
 
 namespace detail {
 inline const void* lapack_argument(const char& letter) { return &letter; }
