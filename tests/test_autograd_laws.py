@@ -32,7 +32,7 @@ x.gather(1, t); x.index_select(0, i); x.scatter(1, t, y); x.scatter_add(1, t, y)
 x.index_put((i,), y); x.take(t); torch.take_along_dim(x, t, 1); x.masked_select(k); x.scatter_reduce(1, t, y, "sum"); F.pad(x, (1, 1)); F.pad(seq, (1, 1), "reflect")
 x @ s; x @ v; v @ v; b @ d.mT; torch.addmm(x, x, s); torch.baddbmm(b @ d.mT, b, d.mT); torch.outer(v, v); torch.einsum("ij,kj->ik", x, y)
 torch.tensordot(x, s, 1); torch.cdist(x, y); torch.cross(x, y, dim=1); s.trace(); torch.linalg.multi_dot([x, s, s]); torch.addmv(v, s, v); torch.addr(s, v, v)
-torch.linalg.det(s); torch.linalg.inv(s); torch.linalg.solve(s, x.mT); torch.linalg.cholesky(s @ s.mT + torch.eye(3, dtype=s.dtype)); torch.logdet(s @ s.mT)
+torch.linalg.det(s); torch.linalg.inv(s); torch.linalg.solve(s, x.mT); torch.linalg.cholesky(s @ s.mH + torch.eye(3, dtype=s.dtype)); torch.logdet(s @ s.mT)
 torch.linalg.eigvalsh(s + s.mT); torch.linalg.svdvals(x); torch.linalg.qr(s).R; torch.linalg.matrix_exp(s); torch.linalg.slogdet(s).logabsdet
 F.linear(x, s); F.linear(x, s, v); F.bilinear(x, y, b[:, :, :].expand(3, 2, 2, 3)[:, 0].repeat(1, 2, 1)[:, :3]); F.embedding(i, x); F.cosine_similarity(x, y)
 F.conv1d(seq, b); F.conv2d(img, img[:, :, :2, :2], padding=1); F.conv2d(img, img[:, :, :2, :2], v[:1], stride=2); F.conv_transpose2d(img, img[0][:, None, :2, :2])

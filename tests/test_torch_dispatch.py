@@ -649,7 +649,7 @@ def _run(text, wrapped):
 @pytest.mark.filterwarnings("ignore")
 def test_wrappers_give_values_and_gradients_of_plain_tensors():
     for text in EVERY_CALL:
-        if "empty_like" in text:
+        if "empty_like" in text or "floor_divide" in text or "//" in text:  # no values, no derivative
             continue
         plain, wrapped = (torch.utils._pytree.tree_leaves(_run(text, kind)) for kind in (False, True))
         assert len(plain) == len(wrapped), text

@@ -15,8 +15,25 @@ if TYPE_CHECKING:
 
 
 # Modules that import each other are not safe to import by two threads that start at different ones: the lock of each
-# would wait for the other's, and Python then hands out a half-made module. So one thread at a time loads anything.
-LOADING = RLock()
+# would wait for the other's, and Python then hands out a half-made module. So one thread at a time loads anything. A
+# thread in the middle of an import statement may hold a module's lock that the loading one waits for; it must not wait
+# for ever in turn.
+_LOADING = RLock()
+_PATIENCE = 0.5  # seconds
+
+
+class loading:  # noqa: N801
+    """Inside the block no other thread loads parts of ``torch``, unless it has waited for long."""
+
+    __slots__ = ("held",)
+
+    def __enter__(self) -> None:
+        self.held = _LOADING.acquire(timeout=_PATIENCE)
+
+    def __exit__(self, *exc: Any) -> None:
+        if self.held:
+            _LOADING.release()
+
 
 # Composites that no tensor overrides.
 _NOT_OVERRIDABLE = frozenset({"broadcast_shapes", "eig", "lstsq", "matrix_rank", "solve", "symeig"})
@@ -24,7 +41,7 @@ _NOT_OVERRIDABLE = frozenset({"broadcast_shapes", "eig", "lstsq", "matrix_rank",
 
 def find(name: str) -> Any:
     """The public object of ``torch`` with this name; AttributeError if there is none."""
-    with LOADING:
+    with loading():
         return _find(name)
 
 

@@ -21,11 +21,11 @@ class _Later:
         from importlib import import_module
         from types import FunctionType
 
-        from torch._lazy import LOADING
+        from torch._lazy import loading
         from torch._overridable import overridable
 
         module, _, attribute = self.place.partition(":")
-        with LOADING:
+        with loading():
             source = import_module(f"torch.{module}")
             checked = import_module("torch.ops_py._arguments").checked
         function = getattr(source, attribute or self.name, None)
