@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ._common import into, scalar_type, wrap_dim
+from ._common import exactly_into, into, scalar_type, wrap_dim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def _clamped(input: Tensor, indices: Sequence[Tensor | None]) -> list[Tensor | N
     ]
 
 
-def _unsafe_masked_index(input: Tensor, mask: Tensor, indices: Sequence[Tensor | None], fill: float) -> Tensor:
+def _unsafe_masked_index(input: Tensor, mask: Tensor, indices: Sequence[Tensor | None], fill: complex) -> Tensor:
     """``input[indices]`` where ``mask`` holds and ``fill`` elsewhere, where indices may lie outside.
 
     >>> torch._unsafe_masked_index(torch.tensor([1, 2]), torch.tensor([True, False]), [torch.tensor([1, 9])], 7)
@@ -139,7 +139,4 @@ def _scaled_mm(
     if dtype == torch.float8_e4m3fn:  # has no infinity
         product = product.masked_fill(product.abs() > torch.finfo(dtype).max, torch.nan)
     result = product.to(dtype)
-    if out is None:
-        return result
-    out.copy_(result)
-    return out
+    return exactly_into(result, out)
