@@ -207,7 +207,7 @@ def test_first_uses_at_once():
     """Everything that is found, loaded or built at its first use, by threads that come together."""
     program = """
 import sys, threading
-sys.setswitchinterval(1e-4)
+sys.setswitchinterval(1e-6)
 import torch
 uses = [
     lambda: torch.nn.functional.relu(torch.ones(2)), lambda: torch.ones(3).numpy(),

@@ -35,10 +35,14 @@ std::vector<kernels::LapackPlace> places() {
 
 Tensor transform(const Tensor& x, const FftCall& call) {
   const HoldGil gil;
-  static PyObject* const function = [] {  // lives with the process
+  // It lives with the process. The GIL guards it: a guarded initialisation would be held while the import lets go of the
+  // GIL, and a thread that has the GIL would wait for it.
+  static constinit PyObject* function = nullptr;
+  if (!function) {
     PyRef module = checked(PyImport_ImportModule("torch._fft"));
-    return checked(PyObject_GetAttrString(module.get(), "transform")).release();
-  }();
+    PyRef found = checked(PyObject_GetAttrString(module.get(), "transform"));
+    if (!function) function = found.release();
+  }
   PyRef tensor = checked(wrap(x));
   PyRef result = checked(PyObject_CallFunction(function, "OiiiLL", tensor.get(), int(call.kind), int(call.scale),
                                                int(call.forward), static_cast<long long>(call.count),

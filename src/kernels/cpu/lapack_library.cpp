@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 
+#include <atomic>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -47,8 +49,8 @@ bool read(void* handle, const Naming& naming, LapackLibrary& library) {
   return true;
 }
 
-LapackLibrary open_library() {
-  for (const LapackPlace& place : lapack_places ? lapack_places() : std::vector<LapackPlace>()) {
+LapackLibrary open_library(const std::vector<LapackPlace>& places) {
+  for (const LapackPlace& place : places) {
     void* const handle = dlopen(place.path.c_str(), RTLD_NOW | RTLD_LOCAL);  // stays open with the process
     if (!handle) continue;
     for (const Naming& naming : kNamings) {
@@ -67,8 +69,16 @@ LapackLibrary open_library() {
 }  // namespace
 
 const LapackLibrary& lapack_library() {
-  static const LapackLibrary library = open_library();  // an exception leaves it to be tried again
-  return library;
+  static std::atomic<const LapackLibrary*> ready = nullptr;
+  if (const LapackLibrary* library = ready.load(std::memory_order_acquire)) return *library;
+  // Python is asked for the places, and may let other threads run meanwhile: nothing of ours may be locked.
+  const std::vector<LapackPlace> places = lapack_places ? lapack_places() : std::vector<LapackPlace>();
+  static std::mutex opening;
+  static std::unique_ptr<const LapackLibrary> opened;
+  const std::lock_guard lock(opening);
+  if (!opened) opened = std::make_unique<const LapackLibrary>(open_library(places));
+  ready.store(opened.get(), std::memory_order_release);
+  return *opened;
 }
 
 }  // namespace tabula::kernels
