@@ -72,7 +72,7 @@ def test_example(path, settings):
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append)
+        doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS).run(test, out=report.append)
     assert not report, "".join(report)
 
 

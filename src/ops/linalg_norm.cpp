@@ -145,16 +145,13 @@ void check_norm_dims(const Tensor& a, OptionalInts dim, bool ordered) {
     check(a.dim() == 1 || a.dim() == 2,
           "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got ", a.dim(), "D.");
 }
-Tensor vector_norm_of(const Tensor& a, const Scalar& ord, OptionalInts dim, bool keepdim, std::optional<DType> dtype) {
-  return linalg_vector_norm(a, ord, dim, keepdim, dtype);
-}
 Tensor norm_number(const Tensor& a, std::optional<Scalar> ord, OptionalInts dim, bool keepdim,
                    std::optional<DType> dtype) {
   check_norm_dims(a, dim, ord.has_value());
   const int64_t both[] = {0, 1};
   if (ord && ((dim && dim->size() == 2) || (!dim && a.dim() == 2)))
     return matrix_norm_number(a, *ord, dim.value_or(IntList(both, 2)), keepdim, dtype);
-  return vector_norm_of(a, ord.value_or(Scalar(2.0)), dim, keepdim, dtype);
+  return linalg_vector_norm(a, ord.value_or(Scalar(2.0)), dim, keepdim, dtype);
 }
 Tensor norm_name(const Tensor& a, std::string_view ord, OptionalInts dim, bool keepdim, std::optional<DType> dtype) {
   check_norm_dims(a, dim, true);
@@ -184,7 +181,7 @@ Tensor run_frobenius_norm(const Tensor& a, IntList dim, bool keepdim) {
   check(is_differentiable(a.dtype()), "norm(): input dtype should be either floating point or complex. Got ",
         dtype_title(a.dtype()), " instead.");
   check(dim.size() <= 2, "Expected at most 2 dimensions, but got ", int64_t(dim.size()), " dimensions instead.");
-  return vector_norm_of(a, Scalar(2.0), dim, keepdim, std::nullopt);
+  return linalg_vector_norm(a, Scalar(2.0), dim, keepdim, std::nullopt);
 }
 const Op frobenius_norm{OpDef{.schema = "frobenius_norm(Tensor input, int[1] dim, bool keepdim=False) -> Tensor",
                               .run = fn<run_frobenius_norm>,
