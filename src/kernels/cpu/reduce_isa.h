@@ -196,6 +196,15 @@ inline int64_t narrow_to_halves(const float*, int64_t, Half*) { return 0; }
   __builtin_prefetch(reinterpret_cast<const char*>(p) + kPrefetchAhead);
   return load(p);
 }
+// Twice as many elements at once: those at even places and those at odd ones, which is two instructions each where
+// widening neighbours takes a shuffle.
+[[gnu::always_inline]] inline void load_ahead(const BFloat16* p, V<float>& even, V<float>& odd) {
+  __builtin_prefetch(reinterpret_cast<const char*>(p) + kPrefetchAhead);
+  V<uint32_t> pairs;
+  std::memcpy(&pairs, p, sizeof pairs);
+  even = (V<float>)(pairs << 16);
+  odd = (V<float>)(pairs & 0xffff0000u);
+}
 [[gnu::always_inline]] inline V<float> load_part(const BFloat16* p, int64_t count, float fill) {
   V<float> v = splat(fill);
   for (int64_t i = 0; i < count; i++) v[i] = float(p[i]);

@@ -97,10 +97,17 @@ struct FoldOp {
       V<C> a = splat(fill), b = a, c = a, d = a;
       int64_t i = 0;
       for (; i + 4 * L <= m; i += 4 * L) {
-        a = f(a, Map::map(load_ahead(p + i)));
-        b = f(b, Map::map(load_ahead(p + i + L)));
-        c = f(c, Map::map(load_ahead(p + i + 2 * L)));
-        d = f(d, Map::map(load_ahead(p + i + 3 * L)));
+        V<C> x[4];
+        if constexpr (std::is_same_v<E, BFloat16>) {
+          load_ahead(p + i, x[0], x[1]);
+          load_ahead(p + i + 2 * L, x[2], x[3]);
+        } else {
+          for (int k = 0; k < 4; k++) x[k] = load_ahead(p + i + k * L);
+        }
+        a = f(a, Map::map(x[0]));
+        b = f(b, Map::map(x[1]));
+        c = f(c, Map::map(x[2]));
+        d = f(d, Map::map(x[3]));
       }
       for (; i + L <= m; i += L) a = f(a, Map::map(load(p + i)));
       if (i < m) b = f(b, Map::map(load_part(p + i, m - i, fill)));

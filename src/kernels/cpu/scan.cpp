@@ -8,6 +8,7 @@
 
 #include "core/parallel.h"
 #include "kernels/cpu/reduce_ops.h"
+#include "kernels/cpu/scan_isa.h"
 
 namespace tabula::kernels {
 namespace {
@@ -34,13 +35,22 @@ struct accumulate_type<int64_t> {
 template <class T>
 using accumulate_t = typename accumulate_type<T>::type;
 
+// A line starts at zero, which turns a leading -0 into 0.
 struct CumSum {
+  template <class A>
+  static A first(A x) {
+    return A{} + x;
+  }
   template <class A>
   static A step(A total, A x) {
     return total + x;
   }
 };
 struct CumProd {
+  template <class A>
+  static A first(A x) {
+    return x;
+  }
   template <class A>
   static A step(A total, A x) {
     if constexpr (is_complex_v<A>)
@@ -50,6 +60,10 @@ struct CumProd {
   }
 };
 struct LogCumSumExp {
+  template <class A>
+  static A first(A x) {
+    return A{} + x;
+  }
   template <class A>
   static A step(A total, A x) {
     if constexpr (is_complex_v<A>) {
@@ -120,6 +134,15 @@ void each_group(const ScanCall& call, F f) {
   });
 }
 
+void cumsum_lines(const ScanCall& call) {
+  const auto* in = reinterpret_cast<const float*>(call.in);
+  auto* out = reinterpret_cast<float*>(call.out);
+  const auto line = TABULA_PICK(cumsum_line);
+  parallel_for(call.outer, std::max<int64_t>(1, kPiece / call.dim), [&](int64_t begin, int64_t end) {
+    for (; begin < end; begin++) line(in + begin * call.dim, out + begin * call.dim, call.dim);
+  });
+}
+
 // Each addition of a line waits for the one before; several lines side by side keep the adder busy.
 template <class C, class Op>
 void accumulate_rows(const ScanCall& call) {
@@ -132,7 +155,7 @@ void accumulate_rows(const ScanCall& call) {
     for (; begin < end; begin += kLines) {
       const int64_t lines = std::min(kLines, end - begin);
       A totals[kLines];
-      for (int64_t j = 0; j < lines; j++) out[(begin + j) * n] = C(totals[j] = A(in[(begin + j) * n]));
+      for (int64_t j = 0; j < lines; j++) out[(begin + j) * n] = C(totals[j] = Op::first(A(in[(begin + j) * n])));
       for (int64_t i = 1; i < n; i++) {
         if (lines == kLines) {
           for (int64_t j = 0; j < kLines; j++) {
@@ -153,7 +176,12 @@ void accumulate_rows(const ScanCall& call) {
 template <class C, class Op>
 void accumulate(const ScanCall& call) {
   using A = accumulate_t<C>;
-  if (call.inner == 1 && call.in_dtype == dtype_of<C> && call.out_dtype == dtype_of<C>) return accumulate_rows<C, Op>(call);
+  if (call.inner == 1 && call.in_dtype == dtype_of<C> && call.out_dtype == dtype_of<C>) {
+    if constexpr (std::is_same_v<C, float> && std::is_same_v<Op, CumSum>)
+      return cumsum_lines(call);
+    else
+      return accumulate_rows<C, Op>(call);
+  }
   const Access<C> access(call);
   each_group(call, [&](int64_t first, int64_t lines) {
     C buffer[kBlock], results[kBlock];
@@ -163,7 +191,7 @@ void accumulate(const ScanCall& call) {
         const int64_t m = std::min(kBlock, call.dim - i);
         const C* x = access.read(first + i, m, buffer);
         for (int64_t k = 0; k < m; k++) {
-          total = i + k == 0 ? A(x[k]) : Op::step(total, A(x[k]));
+          total = i + k == 0 ? Op::first(A(x[k])) : Op::step(total, A(x[k]));
           results[k] = C(total);
         }
         access.write(first + i, m, results);
@@ -175,7 +203,7 @@ void accumulate(const ScanCall& call) {
       const int64_t at = first + d * call.inner;
       const C* x = access.read(at, lines, buffer);
       for (int64_t j = 0; j < lines; j++) {
-        totals[j] = d == 0 ? A(x[j]) : Op::step(totals[j], A(x[j]));
+        totals[j] = d == 0 ? Op::first(A(x[j])) : Op::step(totals[j], A(x[j]));
         results[j] = C(totals[j]);
       }
       access.write(at, lines, results);
