@@ -186,7 +186,7 @@ template <class T>
 inline constexpr bool is_complex_v = std::is_same_v<T, c64> || std::is_same_v<T, c128>;
 
 // Value conversion between any two element types, with PyTorch's rules: complex to real drops the imaginary part,
-// anything to bool tests for nonzero, float to a narrow integer goes by way of int64 so that it wraps.
+// anything to bool tests for nonzero, float to an integer of up to 32 bits goes by way of int32.
 template <class To, class From>
 inline To convert(From value) {
   if constexpr (std::is_same_v<To, From>) {
@@ -211,13 +211,16 @@ inline To convert(From value) {
   } else if constexpr (std::is_same_v<To, bool>) {
     return value != From(0);
   } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+    // out of range is undefined in C++; x86 gives the "indefinite" minimum, which PyTorch users see
+    constexpr From two31 = From(2147483648.0), two63 = From(9223372036854775808.0);
     if constexpr (std::is_same_v<To, uint64_t>)
-      return value < From(0) ? To(int64_t(value)) : value >= From(9223372036854775808.0) ? To(value) : To(int64_t(value));
-    else {
-      // out of range is undefined in C++; x86 gives the "indefinite" int64 minimum, which PyTorch users see
-      const bool inside = value >= From(-9223372036854775808.0) && value < From(9223372036854775808.0);
-      return To(inside ? int64_t(value) : INT64_MIN);
-    }
+      return value < From(0) ? To(int64_t(value)) : value >= two63 ? To(value) : To(int64_t(value));
+    else if constexpr (std::is_same_v<To, uint32_t>)
+      return value >= two31 ? To(convert<int32_t>(value - two31)) ^ To(INT32_MIN) : To(convert<int32_t>(value));
+    else if constexpr (sizeof(To) == 8)
+      return value >= -two63 && value < two63 ? To(value) : INT64_MIN;
+    else
+      return To(value >= -two31 && value < two31 ? int32_t(value) : INT32_MIN);
   } else {
     return To(value);
   }

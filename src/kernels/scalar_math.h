@@ -147,7 +147,17 @@ TABULA_SPECIAL(i1e)
   TABULA_INLINE Vec<T> name(Vec<T> x, Vec<T> y) {                                                          \
     return map_lanes([](T a, T b) { return T(kernels::name(double(a), double(b))); }, x, y);               \
   }
-TABULA_SPECIAL(polygamma)
+// At the poles of the trigamma function the reflection formula, in T, gives what PyTorch's does: its largest values.
+template <LaneFloat T>
+TABULA_INLINE T polygamma(T n, T x) {
+  if (n != 1 || x >= 0 || x != std::trunc(x)) return T(kernels::polygamma(double(n), double(x)));
+  const T sine = std::sin(T(3.14159265358979323846) * x);
+  return T(3.14159265358979323846 * 3.14159265358979323846) / (sine * sine);
+}
+template <LaneFloat T>
+TABULA_INLINE Vec<T> polygamma(Vec<T> n, Vec<T> x) {
+  return map_lanes([](T a, T b) { return polygamma(a, b); }, n, x);
+}
 TABULA_SPECIAL(zeta)
 TABULA_SPECIAL(igamma)
 TABULA_SPECIAL(igammac)

@@ -28,13 +28,13 @@ Tensor moved(const Tensor& t, int64_t from, int64_t to) {
 // (B, m, ...) to (B m, ...), and back.
 Tensor joined(const Tensor& t) {
   Dims sizes(t.sizes());
-  sizes[1] *= sizes[0];
+  sizes[1] = t.sizes()[0] * t.sizes()[1];
   sizes.erase(0);
   return shaped(t, sizes);
 }
 Tensor parted(const Batched& b, const Tensor& t) {
   Dims sizes(t.sizes());
-  sizes[0] /= b.size;
+  sizes[0] = t.sizes()[0] / b.size;
   sizes.insert(0, b.size);
   return shaped(t, sizes);
 }
@@ -42,13 +42,13 @@ Tensor parted(const Batched& b, const Tensor& t) {
 Tensor channels_joined(const Tensor& t) {
   const Tensor front = moved(t, 0, 1);
   Dims sizes(front.sizes());
-  sizes[1] *= sizes[2];
+  sizes[1] = front.sizes()[1] * front.sizes()[2];
   sizes.erase(2);
   return shaped(front, sizes);
 }
 Tensor channels_parted(const Batched& b, const Tensor& t) {
   Dims sizes(t.sizes());
-  sizes[1] /= b.size;
+  sizes[1] = t.sizes()[1] / b.size;
   sizes.insert(1, b.size);
   return moved(shaped(t, sizes), 1, 0);
 }
@@ -370,9 +370,10 @@ void nll(Batched& b) {
 }
 
 void nll_backward(Batched& b) {
-  Dims sizes(b.args[4].ints());
-  const int64_t rank = sizes.size(), dim = class_dim(rank), reduction = b.args[5].integer();
-  sizes.insert(0, b.size);
+  const IntList shape = b.args[4].ints();
+  const int64_t rank = int64_t(shape.size()), dim = class_dim(rank), reduction = b.args[5].integer();
+  Dims sizes{b.size};
+  for (const int64_t size : shape) sizes.push_back(size);
   Tensor grad = b.spread(0);
   const Classes classes(b, 1, 2, b.args[6].integer(), grad.dtype());
   Tensor index = classes.index, weight = classes.weight;

@@ -110,15 +110,17 @@ const Op range{OpDef{.schema = "range(Scalar start, Scalar end, Scalar step=1, *
 // ---- linspace and logspace ----
 
 // Both ends are exact: the second half counts down from the end.
-template <class C>
+// Values of C are rounded to those of T at each step.
+template <class C, class T = C>
 struct Line {
   C start, end, step;
   int64_t count;
-  Line(C a, C b, int64_t n) : start(a), end(b), step(n > 1 ? (b - a) / C(double(n - 1)) : C(0)), count(n) {}
+  Line(C a, C b, int64_t n) : start(round(a)), end(round(b)), step(n > 1 ? round(round(end - start) / C(double(n - 1))) : C(0)), count(n) {}
   C at(int64_t i) const {
-    const auto k = [](int64_t v) { return C(double(v)); };
-    return i < count / 2 || count == 1 ? start + step * k(i) : end - step * k(count - i - 1);
+    const auto steps = [&](int64_t v) { return round(step * C(double(v))); };
+    return i < count / 2 || count == 1 ? start + steps(i) : end - steps(count - i - 1);
   }
+  static C round(C v) { return convert<C>(convert<T>(v)); }
 };
 
 double to_real(const Scalar& s, double) { return s.to_double(); }
@@ -146,7 +148,7 @@ void spaced(const char* name, const Scalar& start, const Scalar& end, int64_t st
       const Line<double> line(double(T(start.to_int())), double(T(end.to_int())), steps);
       fill_sequence<T>(t, [&](int64_t i) { return convert<T>(finish(line.at(i))); });
     } else {
-      const Line<C> line{C(a), C(b), steps};
+      const Line<C, std::conditional_t<sizeof(T) == 2, T, C>> line{C(a), C(b), steps};
       fill_sequence<T>(t, [&](int64_t i) { return convert<T>(finish(line.at(i))); });
     }
   });

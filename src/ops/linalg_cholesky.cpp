@@ -32,17 +32,18 @@ std::tuple<Tensor, Tensor> run_cholesky_ex(const Tensor& a, bool upper, bool che
   return result;
 }
 
-// Half of the lower triangle, mirrored with conjugation to the upper one.
-Tensor symmetric_half(const Tensor& t) {
-  const Tensor low = tril(t, -1);
-  return (low + adjoint(low) + diagonal_matrix(conj_of(diagonal_of(t)))) * Scalar(0.5);
+// Half of the lower triangle, mirrored with conjugation to the upper one. Imaginary parts on the diagonal, which no
+// Hermitian matrix has, come out as in PyTorch.
+Tensor symmetric_half(const Tensor& t, bool upper) {
+  const Tensor low = tril(t, -1), diagonal = diagonal_of(t);
+  return (low + adjoint(low) + diagonal_matrix(upper ? conj_of(diagonal) : diagonal)) * Scalar(0.5);
 }
 
 // M. Giles, "Collected matrix derivative results for forward and reverse mode algorithmic differentiation" (2008),
 // extended to complex matrices.
 Tensor cholesky_gradient(const Tensor& g, const Tensor& result, bool upper) {
   const Tensor low = upper ? adjoint(result) : result, high = adjoint(low);
-  const Tensor middle = symmetric_half(matmul(high, upper ? adjoint(g) : g));
+  const Tensor middle = symmetric_half(matmul(high, upper ? adjoint(g) : g), upper);
   const Tensor gradient = linalg_solve_triangular(low, linalg_solve_triangular(high, middle, true, true, false), false, false, false);
   return upper ? adjoint(gradient) : gradient;
 }

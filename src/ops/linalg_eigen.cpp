@@ -65,6 +65,15 @@ void eigh_vjp(Backward& b) {
   if (b.has_g(0)) inner = inner + diagonal_matrix(b.g(0));
   b.set(0, matmul(vectors, matmul(inner, adjoint(vectors))));
 }
+// A tangent counts as it is, Hermitian or not, as in PyTorch.
+void eigh_jvp(Forward& f) {
+  const Tensor &values = f.out(0), &vectors = f.out(1);
+  check(f.flag(2), "linalg_eigh_jvp: torch.linalg.eigvalsh without eigenvectors is not differentiable");
+  const Tensor rotated = matmul(adjoint(vectors), matmul(f.tangent(0), vectors));
+  const Tensor slopes = diagonal_of(rotated);
+  f.set(0, is_complex(slopes.dtype()) ? real(slopes) : slopes);
+  f.set(1, matmul(vectors, off_diagonal(rotated) / gaps_of(values)));
+}
 
 #define EIGH_DOC                                                                                                   \
   "\n\nArgs: input (..., n, n), floating or complex; UPLO: which triangle is read. Raises RuntimeError for other " \
@@ -185,6 +194,7 @@ const Op linalg_eigh_raw{OpDef{
     .schema = "_linalg_eigh(Tensor A, str UPLO='L', bool compute_v=True) -> (Tensor eigenvalues, Tensor eigenvectors)",
     .run = fn_exact_out<run_eigh_raw>,
     .on = Function | OutForm | Internal,
+    .jvp = eigh_jvp,
     .vjp = eigh_vjp,
     .save = out(0) | out(1),
     .node = "LinalgEighBackward0",

@@ -27,8 +27,16 @@ void check_channels(const Tensor& t, int64_t channels, const char* name) {
 }
 
 // running = (1 - momentum) running + momentum new, as a write that autograd sees by the version only
-void update_running(const Tensor& running, const Tensor& value, double momentum) {
-  copy_into(running, running * Scalar(1 - momentum) + value * Scalar(momentum));
+void update_running(const Tensor& running, const Tensor& value, double momentum, DType input) {
+  double keep = 1 - momentum;
+  Tensor update = value;
+  if (input == DType::BFloat16 && running.dtype() == input) {
+    // PyTorch rounds every step to bfloat16
+    momentum = double(float(BFloat16(float(momentum))));
+    keep = double(float(BFloat16(float(keep))));
+    update = cast_raw(value, input);
+  }
+  copy_into(running, running * Scalar(keep) + update * Scalar(momentum));
   running.bump_version();
 }
 
@@ -74,8 +82,8 @@ std::tuple<Tensor, Tensor, Tensor> run_batch_norm(const Tensor& input, const Ten
     if (any) {
       kernels::batch_norm_statistics[input.device().kind](call);
       const double n = double(shape.batch * shape.inner);
-      if (running_mean.defined()) update_running(running_mean, mean, momentum);
-      if (running_var.defined()) update_running(running_var, variance * Scalar(n / (n - 1)), momentum);
+      if (running_mean.defined()) update_running(running_mean, mean, momentum, input.dtype());
+      if (running_var.defined()) update_running(running_var, variance * Scalar(n / (n - 1)), momentum, input.dtype());
     } else {
       fill_into(mean, Scalar(0));
       fill_into(rstd, Scalar(0));

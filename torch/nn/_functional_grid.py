@@ -161,10 +161,10 @@ def grid_sample(
     n = len(sizes)
     # The last axis of the grid is (x, y, z), that is, the spatial dimensions in reverse order.
     dtype = input.dtype
+    coordinates = [_unnormalise(grid[..., n - 1 - axis], sizes[axis], align_corners) for axis in range(n)]
     if mode == "bicubic" and dtype in (torch.float16, torch.bfloat16):
         # Half precision makes good weights of no cubic.
-        input, grid = input.float(), grid.float()
-    coordinates = [_unnormalise(grid[..., n - 1 - axis], sizes[axis], align_corners) for axis in range(n)]
+        input, coordinates = input.float(), [x.float() for x in coordinates]
     flat = input.reshape(input.shape[0], input.shape[1], -1)
     if mode == "bicubic":
         out = _bicubic(flat, coordinates, sizes, padding_mode, align_corners)

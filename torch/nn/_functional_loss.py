@@ -84,8 +84,8 @@ def hinge_embedding_loss(
     reduction = _reduction(size_average, reduce, reduction)
     get_enum(reduction)
     zero = torch.zeros((), dtype=input.dtype, device=input.device)
-    # the margin is added in the dtype of the input, as PyTorch does
-    apart = torch.where(target != 1, (margin - input).to(input.dtype).clamp_min(0), zero)
+    # the margin is rounded to the dtype of the input first, as in PyTorch
+    apart = torch.where(target != 1, (torch.full_like(zero, margin) - input).clamp_min(0), zero)
     alike = torch.where(target != -1, input, zero)
     return reduced(apart + alike, reduction)
 

@@ -203,6 +203,9 @@ void histc_cpu(DType dtype, const void* in, int64_t n, void* out, int64_t bins, 
       right += 1;
     }
     check(left < right, "torch.histc: max must be larger than min");
+    // each step is rounded to the tensor's dtype, as in PyTorch: it decides on which side of an edge a value falls
+    const auto in_steps = [](C v) { return convert<C>(convert<T>(v)); };
+    const C width = in_steps(right - left);
     // counts of pieces are added up as integers, so their order does not matter; they are kept apart per piece
     const int64_t piece = std::max<int64_t>(65536, (n + 31) / 32);
     const int64_t pieces = std::max<int64_t>(1, (n + piece - 1) / piece);
@@ -212,7 +215,7 @@ void histc_cpu(DType dtype, const void* in, int64_t n, void* out, int64_t bins, 
       for (int64_t i = begin; i < end; i++) {
         const C value = convert<C>(p[i]);
         if (!(value >= left && value <= right)) continue;
-        const int64_t bin = int64_t((value - left) * C(bins) / (right - left));
+        const int64_t bin = int64_t(in_steps(in_steps(in_steps(value - left) * in_steps(C(bins))) / width));
         count[std::min(bin, bins - 1)]++;
       }
     });
