@@ -95,10 +95,12 @@ class Attention:
             largest = highest.squeeze(-1)
         return self._grouped(weights, value).to(self.result_dtype), lse, largest
 
-    def nothing(self, count: int, want_lse: bool, want_max: bool) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """The result of ``count`` queries that see no block."""
-        out = self.query.new_zeros((self.batches, self.heads, count, self.value.shape[-1]), dtype=self.result_dtype)
-        low = self.query.new_full((self.batches, self.heads, count), -math.inf)
+    def nothing(self, queries: slice, want_lse: bool, want_max: bool) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The result of queries that see no block: a sum over no keys, whose gradients are zero."""
+        query = self.query[:, :, queries]
+        scores = self._grouped(query, self.key[:, :, :0].transpose(-2, -1))
+        out = self._grouped(scores, self.value[:, :, :0]).to(self.result_dtype)
+        low = self.query.new_full(out.shape[:3], -math.inf)
         return out, low if want_lse else None, low if want_max else None
 
 
@@ -109,8 +111,8 @@ def _matched(flags: Tensor, size: int, dim: int) -> Tensor:
     return flags.index_select(dim, torch.arange(size, device=flags.device) % flags.shape[dim])
 
 
-def _rows(block_mask: BlockMask, attention: Attention) -> Iterator[Row | int]:
-    """The rows of a mask, one after the other; for one without blocks, the number of its queries."""
+def _rows(block_mask: BlockMask, attention: Attention) -> Iterator[Row | slice]:
+    """The rows of a mask, one after the other; of one without blocks only the queries."""
     height, width = block_mask.BLOCK_SIZE
     some = ordered_to_dense(block_mask.kv_num_blocks, block_mask.kv_indices).bool()
     full = torch.zeros_like(some)
@@ -127,7 +129,7 @@ def _rows(block_mask: BlockMask, attention: Attention) -> Iterator[Row | int]:
         parts = [places[c * width : (c + 1) * width] for c in chosen]
         keys = torch.cat(parts) if parts else places[:0]
         if not keys.numel():
-            yield queries.stop - queries.start
+            yield queries
             continue
         everything = keys.numel() == attention.kv_len
         needs_mask = [c for c in chosen if not complete[index, c]]
@@ -144,11 +146,11 @@ def attend(
     if block_mask is None:
         return attention.row(Row(slice(None), None, None), want_lse, want_max)
     parts = [
-        attention.nothing(row, want_lse, want_max) if isinstance(row, int) else attention.row(row, want_lse, want_max)
+        attention.nothing(row, want_lse, want_max) if isinstance(row, slice) else attention.row(row, want_lse, want_max)
         for row in _rows(block_mask, attention)
     ]
     if not parts:
-        return attention.nothing(0, want_lse, want_max)
+        return attention.nothing(slice(0), want_lse, want_max)
     out, lse, largest = zip(*parts, strict=True)
     return torch.cat(out, 2), torch.cat(lse, 2) if want_lse else None, torch.cat(largest, 2) if want_max else None
 
