@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from torch import Tensor
+
 _state = {"flash": True, "math": True, "mem_efficient": True, "cudnn": True, "fp16_bf16_reduction": False}
 
 
@@ -86,17 +88,45 @@ def sdp_kernel(
 class SDPAParams:
     """The arguments of an attention call, as the ``can_use_`` functions take them."""
 
-    def __init__(self, *args: Any) -> None:
-        self.arguments = args
+    def __init__(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None,
+        dropout: float,
+        is_causal: bool,
+        enable_gqa: bool,
+        /,
+    ) -> None:
+        self.query = query
+        self.key = key
+        self.value = value
+        self.attn_mask = attn_mask
+        self.dropout = dropout
+        self.is_causal = is_causal
+        self.enable_gqa = enable_gqa
 
 
 def _no(name: str) -> Any:
     return constant(name, False, "Always False: there is no CUDA backend.")
 
 
-can_use_cudnn_attention = _no("can_use_cudnn_attention")
-can_use_efficient_attention = _no("can_use_efficient_attention")
-can_use_flash_attention = _no("can_use_flash_attention")
+def can_use_flash_attention(params: SDPAParams, debug: bool = False) -> bool:
+    """Always False: there is no CUDA backend."""
+    return False
+
+
+def can_use_efficient_attention(params: SDPAParams, debug: bool = False) -> bool:
+    """Always False: there is no CUDA backend."""
+    return False
+
+
+def can_use_cudnn_attention(params: SDPAParams, debug: bool = False) -> bool:
+    """Always False: there is no CUDA backend."""
+    return False
+
+
 is_ck_sdpa_available = _no("is_ck_sdpa_available")
 is_flash_attention_available = _no("is_flash_attention_available")
 

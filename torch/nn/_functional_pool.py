@@ -110,6 +110,18 @@ def _fractional(input: Tensor, n: int, kernel_size, output_size, output_ratio, s
     return (values, index) if batched else (values.squeeze(0), index.squeeze(0))
 
 
+def boolean_dispatch(arg_name: str, arg_index: int, default: bool, if_true, if_false, module_name: str, func_name: str):
+    """One function for two: ``if_true`` or ``if_false`` by a flag among the arguments."""
+
+    def function(*args, **kwargs):
+        flag = args[arg_index] if arg_index < len(args) else kwargs.get(arg_name, default)
+        return (if_true if flag else if_false)(*args, **kwargs)
+
+    function.__name__, function.__module__ = func_name or function.__name__, module_name or function.__module__
+    function.__doc__ = if_false.__doc__ or if_true.__doc__
+    return function
+
+
 def fractional_max_pool2d_with_indices(
     input: Tensor, kernel_size, output_size=None, output_ratio=None, return_indices: bool = False, _random_samples=None
 ):
@@ -124,20 +136,40 @@ def fractional_max_pool3d_with_indices(
     return _fractional(input, 3, kernel_size, output_size, output_ratio, _random_samples)
 
 
-def fractional_max_pool2d(
+def _fractional_max_pool2d(
     input: Tensor, kernel_size, output_size=None, output_ratio=None, return_indices: bool = False, _random_samples=None
 ):
     """Max pooling over windows at random places (Graham, 2014)."""
-    result = _fractional(input, 2, kernel_size, output_size, output_ratio, _random_samples)
-    return result if return_indices else result[0]
+    return _fractional(input, 2, kernel_size, output_size, output_ratio, _random_samples)[0]
 
 
-def fractional_max_pool3d(
+fractional_max_pool2d = boolean_dispatch(
+    arg_name="return_indices",
+    arg_index=4,
+    default=False,
+    if_true=fractional_max_pool2d_with_indices,
+    if_false=_fractional_max_pool2d,
+    module_name="torch.nn.functional",
+    func_name="fractional_max_pool2d",
+)
+
+
+def _fractional_max_pool3d(
     input: Tensor, kernel_size, output_size=None, output_ratio=None, return_indices: bool = False, _random_samples=None
 ):
     """Max pooling over windows at random places (Graham, 2014)."""
-    result = _fractional(input, 3, kernel_size, output_size, output_ratio, _random_samples)
-    return result if return_indices else result[0]
+    return _fractional(input, 3, kernel_size, output_size, output_ratio, _random_samples)[0]
+
+
+fractional_max_pool3d = boolean_dispatch(
+    arg_name="return_indices",
+    arg_index=4,
+    default=False,
+    if_true=fractional_max_pool3d_with_indices,
+    if_false=_fractional_max_pool3d,
+    module_name="torch.nn.functional",
+    func_name="fractional_max_pool3d",
+)
 
 
 def _unpool_size(input: Tensor, kernel: tuple, stride: tuple, padding: tuple, output_size, n: int) -> list[int]:

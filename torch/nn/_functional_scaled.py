@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["ScalingType", "SwizzleType", "boolean_dispatch", "scaled_grouped_mm", "scaled_mm"]
+__all__ = ["ScalingType", "SwizzleType", "scaled_grouped_mm", "scaled_mm"]
 
 
 class ScalingType(enum.Enum):
@@ -105,20 +105,6 @@ def scaled_grouped_mm(
         "scales first: "
         "torch.nn.functional.grouped_mm(mat_a.float() * scale_a, mat_b.float() * scale_b, offs=offs)"
     )
-
-
-def boolean_dispatch(
-    arg_name: str, arg_index: int, default: bool, if_true: Any, if_false: Any, module_name: str, func_name: str
-) -> Any:
-    """One function for two: ``if_true`` or ``if_false`` by a flag among the arguments."""
-
-    def function(*args: Any, **kwargs: Any) -> Any:
-        flag = args[arg_index] if arg_index < len(args) else kwargs.get(arg_name, default)
-        return (if_true if flag else if_false)(*args, **kwargs)
-
-    function.__name__, function.__module__ = func_name or function.__name__, module_name or function.__module__
-    function.__doc__ = if_true.__doc__ or if_false.__doc__
-    return function
 
 
 class _Broadcasting:

@@ -123,6 +123,9 @@ from ._functional_loss import (
     triplet_margin_with_distance_loss,
 )
 from ._functional_pool import (
+    boolean_dispatch as boolean_dispatch,
+)
+from ._functional_pool import (
     fractional_max_pool2d,
     fractional_max_pool2d_with_indices,
     fractional_max_pool3d,
@@ -290,7 +293,7 @@ make_overridable(globals(), __all__)
 
 _SCALED = (
     "BroadcastingList1", "BroadcastingList2", "BroadcastingList3", "DType", "ScalingType", "SwizzleType",
-    "boolean_dispatch", "scaled_grouped_mm", "scaled_mm",
+    "scaled_grouped_mm", "scaled_mm",
 )  # fmt: skip
 _OVERRIDES = ("handle_torch_function", "has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 

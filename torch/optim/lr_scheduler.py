@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf as inf
+
+from torch import Tensor as Tensor
+
+from ._lr_base import EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING
 from ._lr_base import (
     ChainedScheduler,
     ConstantLR,
@@ -17,6 +22,7 @@ from ._lr_base import (
     StepLR,
 )
 from ._lr_cyclic import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR, ReduceLROnPlateau
+from .optimizer import Optimizer as Optimizer
 
 __all__ = [
     "LambdaLR",

@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import enum
 
+from torch.backends.cuda import SDPAParams as SDPAParams
+from torch.backends.cuda import can_use_efficient_attention as can_use_efficient_attention
+from torch.backends.cuda import can_use_flash_attention as can_use_flash_attention
+
 __all__ = [
     "SDPBackend",
     "sdpa_kernel",

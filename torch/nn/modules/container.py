@@ -16,15 +16,17 @@ __all__ = ["Container", "Sequential", "ModuleList", "ModuleDict", "ParameterList
 class Container(Module):
     """A module with named submodules; the older way to write one."""
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, *args, **kwargs) -> None:
         import warnings
 
         warnings.warn(
-            "nn.Container is deprecated. All of it's functionality is now implemented in nn.Module. Subclass that "
+            "`nn.Container` is deprecated. All of its functionality is now implemented in `nn.Module`. Subclass that "
             "instead.",
             FutureWarning,
             stacklevel=2,
         )
+        if args:
+            raise TypeError(f"Container.__init__() takes 1 positional argument but {len(args) + 1} were given")
         super().__init__()
         for key, value in kwargs.items():
             self.add_module(key, value)

@@ -79,9 +79,7 @@ class NLLLoss(_WeightedLoss):
 class NLLLoss2d(NLLLoss):
     """The older name of ``NLLLoss`` for images."""
 
-    def __init__(
-        self, weight=None, size_average=None, ignore_index: int = -100, reduce=None, reduction: str = "mean"
-    ) -> None:
+    def __init__(self, *args, **kwargs) -> None:
         import warnings
 
         warnings.warn(
@@ -90,7 +88,7 @@ class NLLLoss2d(NLLLoss):
             FutureWarning,
             stacklevel=2,
         )
-        super().__init__(weight, size_average, ignore_index, reduce, reduction)
+        super().__init__(*args, **kwargs)
 
 
 class PoissonNLLLoss(_Loss):

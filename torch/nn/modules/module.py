@@ -54,6 +54,16 @@ def _addindent(text: str, spaces: int) -> str:
     return "\n".join([first, *(" " * spaces + line for line in rest)])
 
 
+def _note_place(error: Exception, module: Module, args: tuple, kwargs: dict) -> None:
+    try:
+        from ._module_error import locate
+
+        locate(error, module, args, kwargs)
+    except Exception:
+        # Whatever fails here (a repr of the user's, the depth of the stack), the error itself is what has to be seen.
+        return
+
+
 def _forward_unimplemented(self, *input) -> None:
     """Define the computation performed at every call; for subclasses to define."""
     raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
@@ -94,9 +104,13 @@ class Module(ModuleTree, ModuleState, ModuleCall, _Base):
     forward = _forward_unimplemented
 
     def __call__(self, *args, **kwargs):
-        if self._hooked:
-            return self._call_hooked(args, kwargs)
-        return self.forward(*args, **kwargs)
+        try:
+            if self._hooked:
+                return self._call_hooked(args, kwargs)
+            return self.forward(*args, **kwargs)
+        except Exception as error:
+            _note_place(error, self, args, kwargs)
+            raise
 
     def _call_impl(self, *args, **kwargs):
         if self._hooked:

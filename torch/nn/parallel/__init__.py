@@ -1,15 +1,37 @@
-"""Running a module on several devices."""
+"""Running a module on several devices or in several processes."""
 
 from __future__ import annotations
 
+from . import comm as comm
+from . import distributed as distributed
+from . import scatter_gather as scatter_gather
 from .data_parallel import DataParallel, data_parallel
+from .distributed import DistributedDataParallel
+from .parallel_apply import parallel_apply
+from .replicate import replicate
+from .scatter_gather import gather, scatter
 
-__all__ = ["DataParallel", "data_parallel", "replicate", "scatter", "gather"]
+__all__ = [
+    "replicate",
+    "scatter",
+    "parallel_apply",
+    "gather",
+    "data_parallel",
+    "DataParallel",
+    "DistributedDataParallel",
+]
 
 
-def __getattr__(name: str):
-    if name in ("replicate", "scatter", "gather", "parallel_apply"):
-        from . import _steps
+class DistributedDataParallelCPU(DistributedDataParallel):
+    """The older name of ``DistributedDataParallel`` for modules on the CPU."""
 
-        return getattr(_steps, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __init__(self, *args, **kwargs) -> None:
+        import warnings
+
+        warnings.warn(
+            "`torch.nn.parallel.DistributedDataParallelCPU` is deprecated, please use "
+            "`torch.nn.parallel.DistributedDataParallel` instead.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        super().__init__(*args, **kwargs)

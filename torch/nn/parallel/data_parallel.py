@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 
 from ..modules.module import Module
+from .parallel_apply import parallel_apply
+from .replicate import replicate
+from .scatter_gather import gather, scatter_kwargs
 
 __all__ = ["DataParallel", "data_parallel"]
 
@@ -23,7 +26,9 @@ class DataParallel(Module):
 
     def __init__(self, module, device_ids=None, output_device=None, dim: int = 0) -> None:
         super().__init__()
-        devices = _all_devices() if device_ids is None else list(device_ids)
+        available = _all_devices()
+        # Without a GPU it is the module itself, whatever devices are named.
+        devices = available if device_ids is None or not available else list(device_ids)
         self.module = module
         self.dim = dim
         self.device_ids = [_index(device) for device in devices]
@@ -41,23 +46,18 @@ class DataParallel(Module):
 
 def data_parallel(module, inputs, device_ids=None, output_device=None, dim: int = 0, module_kwargs=None):
     """Run a module on a batch that is split among devices."""
-    from . import _steps
-
     if not isinstance(inputs, tuple):
         inputs = (inputs,) if inputs is not None else ()
     module_kwargs = module_kwargs or {}
     devices = [torch.device("cuda", _index(d)) for d in (_all_devices() if device_ids is None else device_ids)]
     if not devices:
         return module(*inputs, **module_kwargs)
-    args = _steps.scatter(inputs, devices, dim) if inputs else []
-    kwargs = _steps.scatter(module_kwargs, devices, dim) if module_kwargs else []
-    count = max(len(args), len(kwargs), 1)
-    args = list(args) + [()] * (count - len(args))
-    kwargs = list(kwargs) + [{}] * (count - len(kwargs))
+    args, kwargs = scatter_kwargs(inputs, module_kwargs, devices, dim)
+    if not args:
+        args, kwargs = ((),), ({},)
+    count = len(args)
     if count == 1:
         return module(*args[0], **kwargs[0])
-    replicas = _steps.replicate(module, devices[:count], not torch.is_grad_enabled())
-    outputs = _steps.parallel_apply(replicas, args, kwargs)
-    return _steps.gather(
-        outputs, devices[0] if output_device is None else torch.device("cuda", _index(output_device)), dim
-    )
+    replicas = replicate(module, devices[:count], not torch.is_grad_enabled())
+    outputs = parallel_apply(replicas, args, kwargs)
+    return gather(outputs, devices[0] if output_device is None else torch.device("cuda", _index(output_device)), dim)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import Enum, auto
 
 import torch
+from torch import Tensor as Tensor
 
-from ..functional import normalize
+from .. import functional as F  # noqa: N812
 from ..modules.module import Module
 from . import parametrize
 from ._norm_math import norm_except_dim, weight_normed
@@ -180,8 +181,8 @@ class _SpectralNorm(Module):
             h, w = matrix.size()
             u = matrix.new_empty(h).normal_(0, 1)
             v = matrix.new_empty(w).normal_(0, 1)
-            self.register_buffer("_u", normalize(u, dim=0, eps=eps))
-            self.register_buffer("_v", normalize(v, dim=0, eps=eps))
+            self.register_buffer("_u", F.normalize(u, dim=0, eps=eps))
+            self.register_buffer("_v", F.normalize(v, dim=0, eps=eps))
             # The estimate starts good enough for evaluation without training.
             self._power_method(matrix, 15)
 
@@ -193,12 +194,12 @@ class _SpectralNorm(Module):
     @torch.autograd.no_grad()
     def _power_method(self, weight_mat, n_power_iterations: int) -> None:
         for _ in range(n_power_iterations):
-            self._u.copy_(normalize(torch.mv(weight_mat, self._v), dim=0, eps=self.eps))
-            self._v.copy_(normalize(torch.mv(weight_mat.H, self._u), dim=0, eps=self.eps))
+            self._u.copy_(F.normalize(torch.mv(weight_mat, self._v), dim=0, eps=self.eps))
+            self._v.copy_(F.normalize(torch.mv(weight_mat.H, self._u), dim=0, eps=self.eps))
 
     def forward(self, weight):
         if weight.ndim == 1:
-            return normalize(weight, dim=0, eps=self.eps)
+            return F.normalize(weight, dim=0, eps=self.eps)
         matrix = self._reshape_weight_to_matrix(weight)
         if self.training:
             self._power_method(matrix, self.n_power_iterations)

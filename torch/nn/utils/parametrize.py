@@ -7,8 +7,12 @@ from contextlib import contextmanager
 from copy import deepcopy
 
 import torch
+from torch.__future__ import get_swap_module_params_on_conversion as get_swap_module_params_on_conversion
+from torch._library.opaque_object import is_opaque_reference_type as is_opaque_reference_type
+from torch._opaque_base import OpaqueBase as OpaqueBase
 
 from ..modules.container import ModuleDict, ModuleList
+from ..modules.module import Module as Module
 from ..parameter import Parameter
 
 __all__ = [
@@ -22,6 +26,14 @@ __all__ = [
 ]
 
 Tensor = torch.Tensor
+
+
+def __getattr__(name: str):
+    if name == "is_traceable_wrapper_subclass":
+        from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+        return is_traceable_wrapper_subclass
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class _Cache:

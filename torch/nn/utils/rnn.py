@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import namedtuple
 
 import torch
+from torch import Tensor as Tensor
+from torch.utils._typing_utils import copy_method_params as copy_method_params
 
 __all__ = [
     "PackedSequence",
@@ -37,8 +39,8 @@ class PackedSequence(PackedSequence_):
         return type(self)(
             self.data.pin_memory(),
             self.batch_sizes,
-            _map(self.sorted_indices, lambda t: t.pin_memory()),
-            _map(self.unsorted_indices, lambda t: t.pin_memory()),
+            bind(self.sorted_indices, lambda t: t.pin_memory()),
+            bind(self.unsorted_indices, lambda t: t.pin_memory()),
         )
 
     def to(self, *args, **kwargs):
@@ -50,8 +52,8 @@ class PackedSequence(PackedSequence_):
         return type(self)(
             data,
             self.batch_sizes,
-            _map(self.sorted_indices, lambda t: t.to(data.device, **kwargs)),
-            _map(self.unsorted_indices, lambda t: t.to(data.device, **kwargs)),
+            bind(self.sorted_indices, lambda t: t.to(data.device, **kwargs)),
+            bind(self.unsorted_indices, lambda t: t.to(data.device, **kwargs)),
         )
 
     def cuda(self, *args, **kwargs):
@@ -110,8 +112,9 @@ class PackedSequence(PackedSequence_):
         return self.data.is_pinned()
 
 
-def _map(value, fn):
-    return None if value is None else fn(value)
+def bind(optional, fn):
+    """``fn(optional)``, or None for None."""
+    return None if optional is None else fn(optional)
 
 
 def _packed_sequence_init_args(data, batch_sizes=None, sorted_indices=None, unsorted_indices=None):

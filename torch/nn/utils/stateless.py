@@ -6,6 +6,9 @@ import contextlib
 import warnings
 
 import torch
+from torch import Tensor as Tensor
+
+from ._named_member_accessor import NamedMemberAccessor as NamedMemberAccessor
 
 __all__ = ["functional_call"]
 
