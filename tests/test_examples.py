@@ -28,10 +28,12 @@ def load(name):
 
 @pytest.fixture(scope="module")
 def frame():
-    """examples/_frame.py, where the examples find it when they run as scripts."""
-    module = sys.modules["_frame"] = load("_frame")
-    yield module
-    del sys.modules["_frame"]
+    """examples/_frame.py; it and its neighbour are where the examples find them when they run as scripts."""
+    for shared in ("_frame", "_data"):
+        sys.modules[shared] = load(shared)
+    yield sys.modules["_frame"]
+    for shared in ("_frame", "_data"):
+        del sys.modules[shared]
 
 
 @pytest.fixture(scope="module", autouse=True)
