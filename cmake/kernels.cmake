@@ -6,7 +6,8 @@ tabula_isa_sources(
     src/kernels/cpu/pointwise_activation.cpp
     src/kernels/cpu/pointwise_arith.cpp
     src/kernels/cpu/pointwise_integer.cpp
-    src/kernels/cpu/pointwise_math.cpp)
+    src/kernels/cpu/pointwise_math.cpp
+    src/kernels/cpu/recurrent_step.cpp)
 
 # Their loops are written for the vectoriser, which -O2 holds back.
 set_source_files_properties(

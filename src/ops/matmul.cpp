@@ -367,8 +367,8 @@ static Tensor run_matmul(const Tensor& a, const Tensor& b) {
   if (na == 1 && nb == 1) return dot(a, b);
   if (na == 2 && nb == 1) return mv(a, b);
   if (na == 1 && nb == 2) return squeeze_dims(mm(unsqueeze(a, 0), b), list({0}));
-  if (nb <= 2 && na > 2 && (a.is_contiguous() || nb == 1)) {
-    // the leading dimensions of a are just more rows
+  if (nb <= 2 && na > 2 && (nb == 1 || a.strides().back() == 1 || a.is_contiguous())) {
+    // the leading dimensions of a are just more rows; copying those that do not lie so costs less than many products
     const int64_t k = a.sizes().back();
     int64_t rows = 1;
     for (int64_t d = 0; d < na - 1; d++) rows *= a.sizes()[size_t(d)];
@@ -407,7 +407,7 @@ const Op matmul{OpDef{.schema = "matmul(Tensor input, Tensor other) -> Tensor", 
 static Tensor run_linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   check(input.dim() > 0 && weight.dim() > 0, "both arguments to linear need to be at least 1D, but they are ", input.dim(), "D and ", weight.dim(), "D");
   if (input.dim() == 2 && bias.defined() && weight.dim() == 2 && bias.dim() == 1) return addmm(bias, input, t(weight));
-  if (input.dim() > 2 && bias.defined() && weight.dim() == 2 && bias.dim() == 1 && input.is_contiguous()) {
+  if (input.dim() > 2 && bias.defined() && weight.dim() == 2 && bias.dim() == 1 && (input.strides().back() == 1 || input.is_contiguous())) {
     const Dims leading(input.sizes().data(), input.sizes().data() + input.dim() - 1);
     const Tensor flat = reshape(input, list({count_elements(leading), input.size(-1)}));
     Dims sizes(leading);

@@ -99,9 +99,6 @@ void multiply_blocked(const GemmCall& call, const TileType<T>& type, const Stora
   // sums of other types wait in a buffer of the compute type, which bounds the rows done at a time
   const int64_t m_chunk = direct ? m : std::min(m, std::max<int64_t>(8 * kBlockRows, (4 << 20) / n_chunk));
   const Scratch packed(size_t(k_chunk * n_chunk * element));
-  // a is packed once as well where it is small; otherwise each piece packs its own rows, pass by pass
-  const bool shares_a = m_chunk * k_chunk * element <= kPackedBytes;
-  const Scratch packed_rows(shares_a ? size_t(m_chunk * k_chunk * element) : 0);
   const Scratch sums(direct ? 0 : size_t(m_chunk * n_chunk * element));
   T* const packed_b = packed.as<T>();
 
@@ -118,6 +115,11 @@ void multiply_blocked(const GemmCall& call, const TileType<T>& type, const Stora
       break;
   }
 
+  // a is packed once as well where it is small and several pieces read its rows; otherwise each piece packs its own rows,
+  // pass by pass, which stay in its cache
+  const bool shares_a = cols < n_chunk && m_chunk * k_chunk * element <= kPackedBytes;
+  const Scratch packed_rows(shares_a ? size_t(m_chunk * k_chunk * element) : 0);
+
   for (int64_t j0 = 0; j0 < n; j0 += n_chunk) {
     const int64_t nc = std::min(n_chunk, n - j0), padded = round_up(nc, panel);
     for (int64_t i0 = 0; i0 < m; i0 += m_chunk) {
@@ -125,15 +127,25 @@ void multiply_blocked(const GemmCall& call, const TileType<T>& type, const Stora
       for (int64_t k0 = 0; k0 < k; k0 += k_chunk) {
         const int64_t kc = std::min(k_chunk, k - k0);
         const int64_t panels = padded / panel;
-        parallel_for(panels, std::max<int64_t>(1, 65536 / (kc * panel)), [&](int64_t begin, int64_t end) {
-          for (int64_t q = begin; q < end; q++)
-            for (int64_t p = 0; p < kc; p += kPassLength) {
-              const int64_t pass = std::min(kPassLength, kc - p);
-              storage.pack(call.b + ((k0 + p) * call.b_row + (j0 + q * panel) * call.b_col) * item, call.b_col,
-                           call.b_row, std::min(panel, nc - q * panel), panel, pass,
-                           packed_b + (p * padded + q * panel * pass) * parts, call.conj_b);
-            }
-        });
+        // rows [p, p + run) of k, all in one pass, of panel q
+        auto pack_b = [&](int64_t q, int64_t p, int64_t run) {
+          const int64_t start = p / kPassLength * kPassLength, pass = std::min(kPassLength, kc - start);
+          storage.pack(call.b + ((k0 + p) * call.b_row + (j0 + q * panel) * call.b_col) * item, call.b_col, call.b_row,
+                       std::min(panel, nc - q * panel), panel, run,
+                       packed_b + (start * padded + q * panel * pass + (p - start) * panel) * parts, call.conj_b);
+        };
+        if (call.b_col == 1) {
+          const int64_t runs = (kc + kRowsTogether - 1) / kRowsTogether;
+          parallel_for(runs, std::max<int64_t>(1, 65536 / (kRowsTogether * padded)), [&](int64_t begin, int64_t end) {
+            for (int64_t p = begin * kRowsTogether; p < std::min(kc, end * kRowsTogether); p += kRowsTogether)
+              for (int64_t q = 0; q < panels; q++) pack_b(q, p, std::min(kRowsTogether, kc - p));
+          });
+        } else {
+          parallel_for(panels, std::max<int64_t>(1, 65536 / (kc * panel)), [&](int64_t begin, int64_t end) {
+            for (int64_t q = begin; q < end; q++)
+              for (int64_t p = 0; p < kc; p += kPassLength) pack_b(q, p, std::min(kPassLength, kc - p));
+          });
+        }
         const int64_t across = (nc + cols - 1) / cols, down = (mc + rows - 1) / rows;
         auto pack_a = [&](int64_t i, int64_t p, T* to) {
           pack_rows(storage, type, call.a + ((i0 + i) * call.a_row + (k0 + p) * call.a_col) * item, item, call.a_row,

@@ -47,14 +47,22 @@ inline bool stored_as_computed(DType dtype) {
   return !is_complex(dtype) && !is_reduced_float(dtype) && item_size(dtype) > 1;
 }
 
+// Rows of k that are packed together where lines lie side by side: neighbouring panels then share cache lines while
+// they are at hand, also where the rows lie a page apart and fall into one set of the cache.
+inline constexpr int64_t kRowsTogether = 8;
+
 // A whole block of a, packed as TileKernels::packed reads it.
 template <class T>
 void pack_rows(const StorageKernels& storage, const TileType<T>& type, const char* a, int64_t item, int64_t row,
                int64_t col, int64_t m, int64_t k, bool conj, T* to) {
-  for (int64_t i = 0; i < m;) {
-    const int64_t height = panel_rows(m - i, type.tiles.rows);
-    storage.pack(a + i * row * item, row, col, height, height, k, to + i * k * type.parts, conj);
-    i += height;
+  const int64_t run = row == 1 ? kRowsTogether : k;
+  for (int64_t p = 0; p < k; p += run) {
+    for (int64_t i = 0; i < m;) {
+      const int64_t height = panel_rows(m - i, type.tiles.rows);
+      storage.pack(a + (i * row + p * col) * item, row, col, height, height, std::min(run, k - p),
+                   to + (i * k + p * height) * type.parts, conj);
+      i += height;
+    }
   }
 }
 

@@ -107,6 +107,12 @@ template <class T>
       for (int64_t l = from; l < width; l++) panel[p * width + l] = T(0);
 }
 
+// panel[p][l] = rows[p][l]: a width that the compiler knows is a few moves.
+template <class T, int width>
+[[gnu::always_inline]] inline void copy_rows(const T* row, int64_t stride, int64_t k, T* panel) {
+  for (int64_t p = 0; p < k; p++) __builtin_memcpy(panel + p * width, row + p * stride, width * sizeof(T));
+}
+
 template <class S>
 void pack_real(const char* source, int64_t line_stride, int64_t k_stride, int64_t lines, int64_t width, int64_t k,
                void* target, bool) {
@@ -116,13 +122,9 @@ void pack_real(const char* source, int64_t line_stride, int64_t k_stride, int64_
   clear_lines(lines, width, k, panel);
   if (line_stride == 1) {
     if (kSameType<S> && lines == kTileCols<T> && width == lines) {
-      using V = Vector<T>;
-      const T* row = reinterpret_cast<const T*>(from);
-      for (int64_t p = 0; p < k; p++, row += k_stride) {
-        const V low = load_vector<V>(row), high = load_vector<V>(row + kLanes<T>);
-        store_vector(panel + p * width, low);
-        store_vector(panel + p * width + kLanes<T>, high);
-      }
+      copy_rows<T, kTileCols<T>>(reinterpret_cast<const T*>(from), k_stride, k, panel);
+    } else if (kSameType<S> && lines == kTileRows<T> && width == lines) {
+      copy_rows<T, kTileRows<T>>(reinterpret_cast<const T*>(from), k_stride, k, panel);
     } else {
       for (int64_t p = 0; p < k; p++) widen_run(from + p * k_stride, 1, lines, panel + p * width);
     }

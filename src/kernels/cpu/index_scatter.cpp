@@ -8,12 +8,21 @@ namespace tabula::kernels {
 
 namespace {
 
+// How many lines a piece takes. Each line goes through all indices in order, so that the cut changes no result: there
+// are as many pieces as threads, and neighbours stay together, as long as a cache line has more than one of them.
+int64_t lines_of_piece(const ScatterPlan& plan) {
+  constexpr int64_t together = 16;
+  const int64_t lines = plan.others.numel(), share = (lines + num_threads() - 1) / num_threads();
+  const int64_t least = std::max<int64_t>(1, kIndexGrain / plan.length);
+  if (least >= share || plan.others.inner() == 1) return least;
+  return (share + together - 1) / together * together;
+}
+
 // Straight into self, one element after the other.
 template <class T, class F>
 void direct(const ScatterCall& call, const ScatterPlan& plan, F&& combine_into) {
   const int64_t so = plan.others.stride(0), io = plan.others.stride(1), ro = plan.others.stride(2);
-  const int64_t grain = std::max<int64_t>(1, kIndexGrain / plan.length);
-  parallel_for(plan.others.numel(), grain, [&](int64_t begin, int64_t end) {
+  parallel_for(plan.others.numel(), lines_of_piece(plan), [&](int64_t begin, int64_t end) {
     plan.others.range(begin, end, [&](const Walk<3>::Offsets& at, int64_t n) {
       T* const self = static_cast<T*>(call.self) + at[0];
       const int64_t* const index = call.index + at[1];

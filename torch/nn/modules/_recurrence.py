@@ -42,6 +42,11 @@ def run_direction(mode: str, x, batch_sizes, state, weights, reverse: bool):
     """Run over (time, batch, features), or over packed rows if ``batch_sizes`` is a list. Return (output, state)."""
     step = STEPS[mode]
     w_ih, w_hh, b_ih, b_hh, w_hr = weights
+    if mode == "LSTM" and batch_sizes is None and w_hr is None and len(x) > 0:
+        # Both biases are added to the same sums: with the inputs', for all steps at once.
+        gates = F.linear(x, w_ih, None if b_ih is None else b_ih + b_hh)
+        output, *last = torch._C._ops._lstm_layer(gates, *state, w_hh, reverse)
+        return output, tuple(last)
     gates = F.linear(x, w_ih, b_ih)
     if batch_sizes is None:
         chunks = gates.unbind(0)
