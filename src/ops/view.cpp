@@ -294,8 +294,16 @@ static void as_strided_scatter_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, as_strided_replace(zeros_like_raw(b.g()), base, view, part));
   if (b.needs(1)) b.set(1, part);
 }
+// The tangent, unlike the gradient, is that of the result.
+static void as_strided_scatter_jvp(Forward& f) {
+  const Dims sizes(f.out().sizes());
+  const Geometry base{sizes, contiguous_strides(sizes), 0}, view{Dims(f.arg(2).ints()), Dims(f.arg(3).ints()), f.arg(4).is_none() ? 0 : f.integer(4)};
+  const Tensor kept = f.tangent(0).defined() ? contiguous(f.tangent(0)) : zeros_like_raw(f.out());
+  const Tensor part = f.tangent(1).defined() ? f.tangent(1) : zeros_raw(view.sizes, kept.dtype(), kept.device());
+  f.set(0, as_strided_replace(kept, base, view, part));
+}
 static const Op as_strided_scatter{OpDef{.schema = "as_strided_scatter(Tensor input, Tensor src, int[] size, int[] stride, int? storage_offset=None) -> Tensor",
-                                         .run = fn<run_as_strided_scatter>, .on = Usual, .vjp = as_strided_scatter_vjp, .batch = batch::as_strided_scatter,
+                                         .run = fn<run_as_strided_scatter>, .on = Usual, .jvp = as_strided_scatter_jvp, .vjp = as_strided_scatter_vjp, .batch = batch::as_strided_scatter,
     .doc =
         "A copy of the input with src in place of the view of its memory with this shape, these strides and this offset. "
         "As in PyTorch, the input gets the gradient of that view, and 0 elsewhere. A RuntimeError unless src has the shape size."
