@@ -71,7 +71,7 @@ static void gather_vjp(Backward& b) {
   b.set(0, scatter_add(zeros, b.arg(1), b.in(2), b.g()));
 }
 const Op gather{OpDef{.schema = "gather(Tensor input, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor",
-                      .run = boxed(run_gather),
+                      .run = boxed_exact_out<run_gather>,
                       .on = Usual,
                       .linear = Linear::Joint, .vjp = gather_vjp,
                       .save = in(2) | shape(0),
@@ -129,8 +129,11 @@ static void take_vjp(Backward& b) {
   const Tensor zeros = zeros_raw(b.sizes(0), b.g().dtype(), b.g().device());
   b.set(0, put(zeros, b.in(1), b.g(), true));
 }
+static void refuse_take_out(DType result, DType given) {
+  fail(ErrorKind::Runtime, "take(): self and out expected to have the same dtype, but got self.dtype = ", dtype_title(result), " and out.dtype = ", dtype_title(given));
+}
 const Op take{OpDef{.schema = "take(Tensor input, Tensor index) -> Tensor",
-                    .run = fn<run_take>,
+                    .run = fn_exact_out_as<run_take, refuse_take_out>,
                     .on = Usual,
                     .linear = Linear::Joint, .vjp = take_vjp,
                     .save = in(1) | shape(0),
@@ -204,7 +207,7 @@ static void index_select_vjp(Backward& b) {
   b.set(0, b.sizes(0).empty() ? b.g() : index_add(zeros, b.arg(1), index.dim() ? index : reshape(index, IntList(flat)), b.g()));
 }
 const Op index_select{OpDef{.schema = "index_select(Tensor input, int dim, Tensor index) -> Tensor",
-                            .run = boxed(run_index_select),
+                            .run = boxed_exact_out<run_index_select>,
                             .on = Usual,
                             .linear = Linear::Joint, .vjp = index_select_vjp,
                             .save = in(2) | shape(0),

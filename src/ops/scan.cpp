@@ -8,6 +8,7 @@
 #include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
+#include "ops/exact_out.h"
 #include "ops/factory.h"
 #include "ops/index_basic.h"
 #include "ops/lines.h"
@@ -93,11 +94,11 @@ static std::tuple<Tensor, Tensor> run_cumulative_extremum(const Tensor& input, i
   return {values, indices};
 }
 static void cumulative_extremum_vjp(Backward& b) { b.set(0, place_along(b.g(), b.integer(1), b.out(1), b.sizes(0))); }
-const Op cummax{OpDef{.schema = "cummax(Tensor input, int dim) -> (Tensor values, Tensor indices)", .run = fn<run_cumulative_extremum<Scan::cummax>>, .on = Usual, .vjp = cumulative_extremum_vjp,
+const Op cummax{OpDef{.schema = "cummax(Tensor input, int dim) -> (Tensor values, Tensor indices)", .run = fn_exact_out_as<run_cumulative_extremum<Scan::cummax>, refuse_scan_out>, .on = Usual, .vjp = cumulative_extremum_vjp,
                       .save = shape() | out(1), .nondiff = 2,
                       .batch = batch::dims, .doc = "Greatest element so far along `dim`, and its index (the last of equals), as a named tuple (values, indices).\n\n"
                              "Example::\n\n    >>> torch.cummax(torch.tensor([1., 3., 2.]), 0).values\n    tensor([1., 3., 3.])\n"}};
-const Op cummin{OpDef{.schema = "cummin(Tensor input, int dim) -> (Tensor values, Tensor indices)", .run = fn<run_cumulative_extremum<Scan::cummin>>, .on = Usual, .vjp = cumulative_extremum_vjp,
+const Op cummin{OpDef{.schema = "cummin(Tensor input, int dim) -> (Tensor values, Tensor indices)", .run = fn_exact_out_as<run_cumulative_extremum<Scan::cummin>, refuse_scan_out>, .on = Usual, .vjp = cumulative_extremum_vjp,
                       .save = shape() | out(1), .nondiff = 2,
                       .batch = batch::dims, .doc = "Least element so far along `dim`, and its index (the last of equals), as a named tuple (values, indices).\n\n"
                              "Example::\n\n    >>> torch.cummin(torch.tensor([2., 3., 1.]), 0).values\n    tensor([2., 2., 1.])\n"}};
@@ -128,7 +129,7 @@ static void logcumsumexp_jvp(Forward& f) {
   const Tensor weight = exp(is_complex(x.dtype()) ? x : x - amax(x, IntList(&dim, 1), true));
   f.set(0, cumsum(weight * f.tangent(0), dim) / (cumsum(weight, dim) + Scalar(1e-13)));
 }
-const Op logcumsumexp{OpDef{.schema = "logcumsumexp(Tensor input, int dim) -> Tensor", .run = fn<run_logcumsumexp>, .on = Usual, .jvp = logcumsumexp_jvp, .vjp = logcumsumexp_vjp, .save = in(0) | out(),
+const Op logcumsumexp{OpDef{.schema = "logcumsumexp(Tensor input, int dim) -> Tensor", .run = fn_exact_out_as<run_logcumsumexp, refuse_scan_out>, .on = Usual, .jvp = logcumsumexp_jvp, .vjp = logcumsumexp_vjp, .save = in(0) | out(),
                             .batch = batch::dims, .doc = "log of the cumulative sum of exp(x) along `dim`, computed without overflow. Floating and complex dtypes.\n\n"
                                    "Example::\n\n    >>> torch.logcumsumexp(torch.tensor([0., 0.]), 0)\n    tensor([0.0000, 0.6931])\n"}};
 

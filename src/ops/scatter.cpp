@@ -6,6 +6,7 @@
 #include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
+#include "ops/exact_out.h"
 #include "ops/factory.h"
 #include "ops/gather.h"
 #include "ops/scalar_range.h"
@@ -81,11 +82,11 @@ static void scatter_number(const Value* args, Out& out, ScatterOp op) {
 static void run_scatter_reduce_op(const Op&, const Value* args, Out& out) { scatter_tensor(args, out, named_reduction(args[4].str())); }
 static void run_scatter_value_reduce(const Op&, const Value* args, Out& out) { scatter_number(args, out, named_reduction(args[4].str())); }
 static const Op scatter_reduce_op{OpDef{.schema = "scatter.reduce(Tensor input, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor",
-                                        .run = boxed(run_scatter_reduce_op),
+                                        .run = boxed_exact_out<run_scatter_reduce_op>,
                                         .on = Pointwise_,
                                         .vjp = not_differentiable, .batch = batch::dims}};
 static const Op scatter_value_reduce{OpDef{.schema = "scatter.value_reduce(Tensor input, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor",
-                                           .run = boxed(run_scatter_value_reduce),
+                                           .run = boxed_exact_out<run_scatter_value_reduce>,
                                            .on = Pointwise_,
                                            .vjp = not_differentiable, .batch = batch::dims}};
 
@@ -95,7 +96,7 @@ static void scatter_vjp(Backward& b) {
   if (b.needs(3)) b.set(3, gather(b.g(), b.arg(1), b.in(2)));
 }
 const Op scatter{OpDef{.schema = "scatter.src(Tensor input, int dim, Tensor index, Tensor src) -> Tensor",
-                       .run = boxed(run_scatter),
+                       .run = boxed_exact_out<run_scatter>,
                        .on = Pointwise_,
                        .linear = Linear::Joint, .vjp = scatter_vjp,
                        .save = in(2),
@@ -108,7 +109,7 @@ static void scatter_value_vjp(Backward& b) {
   if (b.needs(0)) b.set(0, scatter_value(b.g(), b.arg(1), b.in(2), Scalar(0)));
 }
 const Op scatter_value{OpDef{.schema = "scatter.value(Tensor input, int dim, Tensor index, Scalar value) -> Tensor",
-                             .run = boxed(run_scatter_value),
+                             .run = boxed_exact_out<run_scatter_value>,
                              .on = Pointwise_,
                              .vjp = scatter_value_vjp,
                              .save = in(2),
@@ -120,7 +121,7 @@ static void scatter_add_vjp(Backward& b) {
   if (b.needs(3)) b.set(3, gather(b.g(), b.arg(1), b.in(2)));
 }
 const Op scatter_add{OpDef{.schema = "scatter_add(Tensor input, int dim, Tensor index, Tensor src) -> Tensor",
-                           .run = boxed(run_scatter_add),
+                           .run = boxed_exact_out<run_scatter_add>,
                            .on = Pointwise_,
                            .linear = Linear::Joint, .vjp = scatter_add_vjp,
                            .save = in(2),
@@ -156,7 +157,7 @@ static void scatter_reduce_vjp(Backward& b) {
                    .clear = [&](const Tensor& t) { return scatter_value(t, dim, index, Scalar(0)); }});
 }
 const Op scatter_reduce{OpDef{.schema = "scatter_reduce(Tensor input, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor",
-                              .run = boxed(run_scatter_reduce),
+                              .run = boxed_exact_out<run_scatter_reduce>,
                               .on = Pointwise_,
                               .vjp = scatter_reduce_vjp,
                               .save = in(0) | in(2) | in(3) | out(),
@@ -226,7 +227,7 @@ static void index_add_vjp(Backward& b) {
   b.set(3, alpha.equals(1) ? grad : grad * conj_of(alpha));
 }
 const Op index_add{OpDef{.schema = "index_add(Tensor input, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor",
-                         .run = boxed(run_index_add),
+                         .run = boxed_exact_out<run_index_add>,
                          .on = Pointwise_,
                          .linear = Linear::Joint, .vjp = index_add_vjp,
                          .save = in(2) | shape(3),
@@ -268,7 +269,7 @@ static void index_copy_vjp(Backward& b) {
   if (b.needs(3)) b.set(3, slices_of(b, 3));
 }
 const Op index_copy{OpDef{.schema = "index_copy(Tensor input, int dim, Tensor index, Tensor source) -> Tensor",
-                          .run = boxed(run_index_copy),
+                          .run = boxed_exact_out<run_index_copy>,
                           .on = Pointwise_,
                           .linear = Linear::Joint, .vjp = index_copy_vjp,
                           .save = in(2) | shape(3),
@@ -339,7 +340,7 @@ static void index_reduce_vjp(Backward& b) {
                    .clear = [&](const Tensor& t) { return index_fill(t, dim, index, Scalar(0)); }});
 }
 const Op index_reduce{OpDef{.schema = "index_reduce(Tensor input, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor",
-                            .run = boxed(run_index_reduce),
+                            .run = boxed_exact_out<run_index_reduce>,
                             .on = Pointwise_,
                             .vjp = index_reduce_vjp,
                             .save = in(0) | in(2) | in(3) | out(),

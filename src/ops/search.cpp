@@ -6,9 +6,11 @@
 #include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
+#include "ops/exact_out.h"
 #include "ops/factory.h"
 #include "ops/gather.h"
 #include "ops/promote.h"
+#include "ops/scalar_range.h"
 
 namespace tabula {
 
@@ -65,12 +67,14 @@ static Tensor checked_search(const Tensor& bounds, const Tensor& values, bool in
         shape_text(bounds.sizes()), " and input value tensor ", shape_text(values.sizes()));
   return search(bounds, values, int32, right, sorter);
 }
+static void check_place_dtype(const Out& out, bool int32) {
+  if (!out.into) return;
+  const DType have = out.into->dtype();
+  check(have == (int32 ? DType::Int32 : DType::Int64), "torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64) "
+        "depending on whether out_int32 flag is True, but we got output tensor's dtype ", dtype_title(have), " and out_int32 flag is ", int32 ? "True" : "False");
+}
 static void run_searchsorted(const Op&, const Value* args, Out& out) {
-  if (out.into) {
-    const DType have = out.into->dtype();
-    check(have == (args[2].flag() ? DType::Int32 : DType::Int64), "torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64) "
-          "depending on whether out_int32 flag is True, but we got output tensor's dtype ", dtype_title(have), " and out_int32 flag is ", args[2].flag() ? "True" : "False");
-  }
+  check_place_dtype(out, args[2].flag());
   // a number is looked up in the boundaries' own dtype
   const Tensor& bounds = args[0].tensor();
   const Tensor values = args[1].is_tensor() ? args[1].tensor() : full_raw({}, args[1].scalar(), bounds.dtype(), bounds.device());
@@ -86,6 +90,7 @@ static const Op searchsorted{
 static void run_bucketize(const Op&, const Value* args, Out& out) {
   const Tensor& bounds = args[1].tensor();
   check(bounds.dim() == 1, "boundaries tensor must be 1 dimension, but got dim(", bounds.dim(), ")");
+  check_place_dtype(out, args[2].flag());
   const Tensor values = args[0].is_tensor() ? args[0].tensor() : full_raw({}, args[0].scalar(), bounds.dtype(), bounds.device());
   detail::box(out, checked_search(bounds, values, args[2].flag(), args[3].flag(), std::nullopt, Tensor()));
 }
@@ -136,8 +141,11 @@ static Tensor run_histc(const Tensor& input, int64_t bins, const Scalar& low, co
   if (input.numel()) kernels::histc[input.device().kind](input.dtype(), dense.data(), dense.numel(), result.data(), bins, low.to_double(), high.to_double());
   return result;
 }
+static void refuse_histc_out(DType result, DType given) {
+  fail(ErrorKind::Runtime, "torch.histogram: input tensor and hist tensor should have the same dtype, but got input ", c_type_name(result), " and hist ", c_type_name(given));
+}
 static const Op histc{OpDef{.schema = "histc(Tensor input, int bins=100, Scalar min=0, Scalar max=0) -> Tensor",
-                            .run = fn<run_histc>,
+                            .run = fn_exact_out_as<run_histc, refuse_histc_out>,
                             .on = Usual,
                             .batch = batch::each, .doc = "Counts of the elements in equal bins between min and max (both 0: the range of the data); others are left out."
         TABULA_EXAMPLE("torch.histc(torch.tensor([1., 2., 1.]), bins=2, min=1, max=2)", "tensor([2., 1.])")}};

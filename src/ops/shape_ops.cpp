@@ -5,6 +5,7 @@
 #include "ops/batch.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
+#include "ops/exact_out.h"
 #include "ops/gather.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
@@ -29,13 +30,13 @@ static void run_triangle(const Op& op, const Value* args, Out& out) {
 static void tril_vjp(Backward& b) { b.set(0, tril(b.g(), b.arg(1))); }
 static void triu_vjp(Backward& b) { b.set(0, triu(b.g(), b.arg(1))); }
 const Op tril{OpDef{.schema = "tril(Tensor input, int diagonal=0) -> Tensor",
-                    .run = boxed(run_triangle<false>),
+                    .run = boxed_exact_out<run_triangle<false>>,
                     .on = Pointwise_,
                     .linear = Linear::Joint, .vjp = tril_vjp,
                     .batch = batch::strict, .doc = "The lower triangle of matrices [..., m, n], up to the given diagonal, with zeros above it.\n\n"
                            "Example::\n\n    >>> torch.tril(torch.ones(2, 2))\n    tensor([[1., 0.],\n            [1., 1.]])\n"}};
 const Op triu{OpDef{.schema = "triu(Tensor input, int diagonal=0) -> Tensor",
-                    .run = boxed(run_triangle<true>),
+                    .run = boxed_exact_out<run_triangle<true>>,
                     .on = Pointwise_,
                     .vjp = triu_vjp,
                     .batch = batch::strict, .doc = "The upper triangle of matrices [..., m, n], from the given diagonal on, with zeros below it.\n\n"

@@ -148,8 +148,9 @@ static Pair run_kthvalue(const Tensor& input, int64_t k, int64_t dim, bool keepd
   return without_dim(std::move(result), dim, keepdim);
 }
 static void kthvalue_vjp(Backward& b) { b.set(0, put_back_reduced(b, b.integer(2), b.flag(3))); }
+static void refuse_kthvalue_out(DType, DType) { fail(ErrorKind::Runtime, "output values must be of same type as input"); }
 const Op kthvalue{OpDef{.schema = "kthvalue(Tensor input, int k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)",
-                        .run = fn<run_kthvalue>,
+                        .run = fn_exact_out_as<run_kthvalue, refuse_kthvalue_out>,
                         .on = Usual,
                         .vjp = kthvalue_vjp,
                         .save = out(1) | shape(0),
@@ -222,8 +223,11 @@ static Pair run_mode(const Tensor& input, int64_t dim, bool keepdim) {
   if (std::get<0>(result).numel()) kernels::mode[input.device().kind](sort_call(input, dim, result));
   return without_dim(std::move(result), dim, keepdim);
 }
+static void refuse_mode_out(DType result, DType given) {
+  fail(ErrorKind::Runtime, "expected scalar type '", dtype_title(result), "' but got '", dtype_title(given), "' for values output");
+}
 const Op mode{OpDef{.schema = "mode(Tensor input, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)",
-                    .run = fn<run_mode>,
+                    .run = fn_exact_out_as<run_mode, refuse_mode_out>,
                     .on = Usual,
                     .vjp = median_dim_vjp,
                     .save = out(1) | shape(0),

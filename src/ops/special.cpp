@@ -9,9 +9,11 @@
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/doc.h"
+#include "ops/exact_out.h"
 #include "ops/factory.h"
 #include "ops/pointwise.h"
 #include "ops/reduce.h"
+#include "ops/scalar_range.h"
 #include "ops/transcendental.h"
 #include "ops/view.h"
 
@@ -217,7 +219,10 @@ static std::tuple<Tensor, Tensor> run_frexp(const Tensor& input) {
   return {mantissa, exponent};
 }
 static void frexp_vjp(Backward& b) { b.set(0, b.g(0) / exp2(to_dtype(b.out(1), b.dtype(0)))); }
-static const Op frexp{OpDef{.schema = "frexp(Tensor input) -> (Tensor mantissa, Tensor exponent)", .run = fn<run_frexp>, .on = Usual, .vjp = frexp_vjp, .save = shape() | out(1), .nondiff = 2,
+static void refuse_frexp_out(DType result, DType given) {
+  fail(ErrorKind::Runtime, "torch.frexp() expects mantissa to have dtype ", c_type_name(result), " but got ", c_type_name(given));
+}
+static const Op frexp{OpDef{.schema = "frexp(Tensor input) -> (Tensor mantissa, Tensor exponent)", .run = fn_exact_out_as<run_frexp, refuse_frexp_out>, .on = Usual, .vjp = frexp_vjp, .save = shape() | out(1), .nondiff = 2,
                             .batch = batch::same, .doc = "Splits x into mantissa times 2^exponent, 0.5 <= |mantissa| < 1, as a named tuple; exponents are int32." EXAMPLE("frexp(torch.tensor([8.])).exponent",
                                                                                                                                                    "tensor([4], dtype=torch.int32)")}};
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ._common import into, scalar_type, wrap_dim
+from ._common import exactly_into, scalar_type, wrap_dim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def isin(
     if not any(tensors):
         raise TypeError("isin() received an invalid combination of arguments: at least one must be a Tensor")
     if not tensors[1]:
-        return into((elements != test_elements) if invert else (elements == test_elements), out)
+        return exactly_into((elements != test_elements) if invert else (elements == test_elements), out)
     if not tensors[0]:
         elements = torch.tensor(elements, device=test_elements.device)
     dtype = torch.promote_types(elements.dtype, test_elements.dtype)
@@ -51,7 +51,7 @@ def isin(
         pool = pool.sort().values
         place = torch.searchsorted(pool, values.contiguous()).clamp_max(pool.numel() - 1)
         found = pool[place] == values
-    return into(~found if invert else found, out)
+    return exactly_into(~found if invert else found, out)
 
 
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | None = None) -> Tensor:
@@ -74,7 +74,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | N
     wide = input.dtype in (torch.float16, torch.bfloat16)
     norms = torch.linalg.vector_norm(input, p, others, keepdim=True, dtype=torch.float32 if wide else None)
     factor = torch.where(norms > maxnorm, maxnorm / (norms + 1e-7), torch.ones_like(norms))
-    return into(input * factor.to(input.real.dtype if input.is_complex() else input.dtype), out)
+    return exactly_into(input * factor.to(input.real.dtype if input.is_complex() else input.dtype), out)
 
 
 class _EuclideanDistances(torch.autograd.function.TransposedFunction):

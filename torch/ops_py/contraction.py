@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ._common import into, require_tensors, sizes, wrap_dim
+from ._common import into, require_tensors, scalar_type, sizes, wrap_dim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -264,6 +264,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
         raise RuntimeError("both dimension lists should have same length")
     if a.dtype != b.dtype:
         raise RuntimeError("both inputs should have same dtype")
+    if out is not None and out.dtype != a.dtype:
+        raise RuntimeError(
+            f"tensordot: Expected the output tensor to have dtype {scalar_type(a.dtype)}, but got an output tensor with "
+            f"dtype {scalar_type(out.dtype)}"
+        )
     first, second = [wrap_dim(d, a.dim()) for d in first], [wrap_dim(d, b.dim()) for d in second]
     for d, e in zip(first, second, strict=True):
         x, y = a.shape[d], b.shape[e]

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from ._common import flat_arguments, into, may_look, promote, sizes, wrap_dim
+from ._common import exactly_into, flat_arguments, into, may_look, promote, sizes, wrap_dim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -427,9 +427,9 @@ def diag(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tens
     tensor([1, 4])
     """
     if input.dim() == 1:
-        return into(diag_embed(input, diagonal), out)
+        return exactly_into(diag_embed(input, diagonal), out)
     if input.dim() == 2:
-        return into(input.diagonal(diagonal).clone(), out)
+        return exactly_into(input.diagonal(diagonal).clone(), out)
     raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.dim()}D")
 
 

@@ -91,6 +91,8 @@ def quantile(
     >>> torch.quantile(torch.tensor([1., 2., 3., 4.]), 0.5)
     tensor(2.5000)
     """
+    if out is not None and out.dtype != input.dtype:
+        raise RuntimeError("quantile() out tensor must be same dtype as the input tensor")
     return into(_quantile("quantile", input, q, dim, keepdim, interpolation, False), out)
 
 
@@ -108,6 +110,8 @@ def nanquantile(
     >>> torch.nanquantile(torch.tensor([1., float("nan"), 3.]), 0.5)
     tensor(2.)
     """
+    if out is not None and out.dtype != input.dtype:
+        raise RuntimeError("quantile() out tensor must be same dtype as the input tensor")
     return into(_quantile("nanquantile", input, q, dim, keepdim, interpolation, True), out)
 
 
