@@ -266,8 +266,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
         raise RuntimeError("both inputs should have same dtype")
     if out is not None and out.dtype != a.dtype:
         raise RuntimeError(
-            f"tensordot: Expected the output tensor to have dtype {scalar_type(a.dtype)}, but got an output tensor with "
-            f"dtype {scalar_type(out.dtype)}"
+            f"tensordot: Expected the output tensor to have dtype {scalar_type(a.dtype)}, but got an output tensor "
+            f"with dtype {scalar_type(out.dtype)}"
         )
     first, second = [wrap_dim(d, a.dim()) for d in first], [wrap_dim(d, b.dim()) for d in second]
     for d, e in zip(first, second, strict=True):
