@@ -137,7 +137,7 @@ def chunked_loss(
         input, target = input.unsqueeze(0), target.unsqueeze(0)
     sizes = _Sizes(input, linear_weight.shape[0], options)
     # Inside a forward-mode derivative any input may have a tangent.
-    forward_mode = bool(torch._C._dual_levels())
+    forward_mode = torch._C._dual_levels((input, linear_weight, linear_bias)) is not None
     backward_mode = torch.is_grad_enabled()
     needs = tuple(
         t is not None and (forward_mode or (backward_mode and t.requires_grad))
