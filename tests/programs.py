@@ -1,6 +1,6 @@
 """Small programs whose shown lines are compared with what the reference shows.
 
-A program is a Python file that calls ``show(value, ...)`` and ``attempt(function, *args, **kwargs)``: the latter shows
+A program is a Python file that imports and calls ``show(value, ...)`` and ``attempt(function, *args, **kwargs)``: the latter shows
 the result, or the exception's type and message, after the warnings that came before it.
 """
 
@@ -52,33 +52,36 @@ def plain(text):
     return re.sub(r"<ipython.*?>|/[\w/.\-]*/", "", text)
 
 
-class Lines(list):
-    """What a program has shown so far."""
+_shown: list[str] = []
 
-    def show(self, *values):
-        self.append(" ".join(value if isinstance(value, str) else render(value) for value in values))
 
-    def attempt(self, function, *args, **kwargs):
-        try:
-            outcome = render(function(*args, **kwargs))
-        except Exception as error:
-            outcome = f"{type(error).__name__}: {plain(str(error))}"
-        self.append(outcome)
+def show(*values):
+    """Add a line with the values: texts as they are, the rest as ``render`` writes it."""
+    _shown.append(" ".join(value if isinstance(value, str) else render(value) for value in values))
+
+
+def attempt(function, *args, **kwargs):
+    """Call a function and add a line with its result, or with the exception that it raises."""
+    try:
+        outcome = render(function(*args, **kwargs))
+    except Exception as error:
+        outcome = f"{type(error).__name__}: {plain(str(error))}"
+    _shown.append(outcome)
 
 
 def run(name):
     """The lines that a program shows."""
-    lines = Lines()
+    _shown.clear()
 
     def warned(message, category, filename, lineno, file=None, line=None):
-        lines.append(f"  {category.__name__}: {plain(str(message))}")
+        _shown.append(f"  {category.__name__}: {plain(str(message))}")
 
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.showwarning = warned
         try:
-            runpy.run_path(str(HERE / f"{name}.py"), {"show": lines.show, "attempt": lines.attempt})
+            runpy.run_path(str(HERE / f"{name}.py"))
         except Exception as error:
-            lines.append(f"ends with {type(error).__name__}: {plain(str(error))}")
-    return list(lines)
+            _shown.append(f"ends with {type(error).__name__}: {plain(str(error))}")
+    return list(_shown)

@@ -1,5 +1,7 @@
 """Hooks of modules, of every kind."""
 
+from programs import attempt, show
+
 import torch
 from torch import nn
 from torch.nn.modules import module as M

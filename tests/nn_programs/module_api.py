@@ -2,6 +2,8 @@
 
 import copy
 
+from programs import attempt, show
+
 import torch
 from torch import nn
 
@@ -272,7 +274,7 @@ show(lin.weight.grad)
 lin.zero_grad()
 show(lin.weight.grad, [p.requires_grad for p in lin.requires_grad_(False).parameters()])
 show(lin.xpu.__name__, lin.ipu.__name__, lin.mtia.__name__)
-show(lin.T_destination if hasattr(lin, "T_destination") else None, lin.dump_patches, lin.call_super_init)
+show(lin.dump_patches)
 
 
 class Mixin:

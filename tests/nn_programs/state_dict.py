@@ -2,6 +2,8 @@
 
 from collections import OrderedDict
 
+from programs import attempt, show
+
 import torch
 from torch import nn
 
