@@ -4,7 +4,8 @@
     REFERENCE/bin/python tools/record.py [NAME ...]
 
 Writes tests/data/NAME.json for each tests/data/NAME.txt (see tests/support.py), seed.json from
-examples/seed_programs.py, and programs.json from the programs of tests/nn_programs/ (see tests/programs.py). Without names everything is recorded anew.
+examples/seed_programs.py, and programs.json from tests/nn_programs/ (see tests/programs.py). Without names everything
+is recorded anew.
 """
 
 import json
