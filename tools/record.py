@@ -3,8 +3,9 @@
 
     REFERENCE/bin/python tools/record.py [NAME ...]
 
-Writes tests/data/NAME.json for each tests/data/NAME.txt (see tests/support.py), and seed.json from
-examples/seed_programs.py. Without names everything is recorded anew.
+Writes tests/data/NAME.json for each tests/data/NAME.txt (see tests/support.py), seed.json from
+examples/seed_programs.py, and programs.json from tests/nn_programs/ (see tests/programs.py). Without names everything
+is recorded anew.
 """
 
 import json
@@ -16,6 +17,7 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples")]
 
+import programs  # noqa: E402  found by the line above
 import seed_programs  # noqa: E402  found by the line above
 import support  # noqa: E402
 
@@ -51,10 +53,20 @@ def record_seed(name: str) -> dict:
     return {program: seed_programs.run(program) for program in seed_programs.PROGRAMS}
 
 
+def record_programs(name: str) -> dict:
+    """Return {program: the lines that it shows}; none may end with an exception of its own."""
+    cases = {program: programs.run(program) for program in programs.names()}
+    for program, lines in cases.items():
+        if lines[-1].startswith("ends with"):
+            sys.exit(f"{program}: {lines[-1]}")
+    return cases
+
+
 RECORDERS = {
     "bad_input": record_errors,
     **dict.fromkeys(("sparse_errors", "linalg_errors", "fft_errors"), record_first_lines),
     "seed": record_seed,
+    "programs": record_programs,
 }
 
 

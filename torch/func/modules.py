@@ -29,61 +29,24 @@ def functional_call(
     """
     if isinstance(parameter_and_buffer_dicts, dict):
         values = parameter_and_buffer_dicts
+    elif isinstance(parameter_and_buffer_dicts, (list, tuple)):
+        if not all(isinstance(part, dict) for part in parameter_and_buffer_dicts):
+            raise ValueError("Expected all elements of parameter_and_buffer_dicts to be dictionaries")
+        names = [name for part in parameter_and_buffer_dicts for name in part]
+        repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        if repeated:
+            raise ValueError(
+                f"{repeated} appeared in multiple dictionaries; behavior of functional call is ambiguous"
+            )
+        values = {name: value for part in parameter_and_buffer_dicts for name, value in part.items()}
     else:
-        values = {}
-        for part in parameter_and_buffer_dicts:
-            for name in part:
-                if name in values:
-                    raise ValueError(
-                        f"{name} appears in multiple dictionaries; behavior of functional call is ambiguous"
-                    )
-            values.update(part)
-    if tie_weights:
-        values = _tied(module, values)
-    own = {name for name, _ in module.named_parameters(remove_duplicate=False)}
-    own |= {name for name, _ in module.named_buffers(remove_duplicate=False)}
-    unexpected = [name for name in values if name not in own]
-    if strict and (unexpected or own - values.keys()):
-        missing = sorted(own - values.keys())
-        raise RuntimeError(
-            "Error(s) in reparametrizing:"
-            + (f"\n\tUnexpected key(s): {', '.join(unexpected)}." if unexpected else "")
-            + (f"\n\tMissing key(s): {', '.join(missing)}." if missing else "")
+        raise ValueError(
+            "Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, but got "
+            f"{type(parameter_and_buffer_dicts)}"
         )
-    arguments = () if args is None else args if isinstance(args, tuple) else (args,)
-    swapped: list[tuple[dict[str, Any], str, Any]] = []
-    try:
-        for name, value in values.items():
-            path, _, last = name.rpartition(".")
-            owner = module.get_submodule(path)
-            table = next((t for t in (owner._parameters, owner._buffers) if last in t), None)
-            if table is None:
-                continue
-            swapped.append((table, last, table[last]))
-            table[last] = value
-        return module(*arguments, **(kwargs or {}))
-    finally:
-        for table, last, before in reversed(swapped):
-            table[last] = before
+    from torch.nn.utils.stateless import _functional_call
 
-
-def _tied(module: Any, values: dict[str, Any]) -> dict[str, Any]:
-    """Values for all names of a parameter where one of its names is given."""
-    names: dict[int, list[str]] = {}
-    for name, value in (
-        *module.named_parameters(remove_duplicate=False),
-        *module.named_buffers(remove_duplicate=False),
-    ):
-        names.setdefault(id(value), []).append(name)
-    result = dict(values)
-    for group in names.values():
-        given = [name for name in group if name in values]
-        if len(given) > 1 and any(values[name] is not values[given[0]] for name in given):
-            raise ValueError(f"functional_call got multiple values for keys {given}, which are tied. Consider using "
-                             "tie_weights=False")  # fmt: skip
-        if given:
-            result.update(dict.fromkeys(group, values[given[0]]))
-    return result
+    return _functional_call(module, values, args, kwargs, tie_weights=tie_weights, strict=strict)
 
 
 def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -153,6 +153,28 @@ def _bag_max(taken: Tensor, lengths: Tensor, kept: Tensor | None) -> Tensor:
     return padded.max(1)[0].masked_fill(~inside.any(1, keepdim=True), 0)
 
 
+def _chunked_fits(input, linear_weight, linear_bias, target, weight, reduction, label_smoothing) -> bool:
+    """Whether the loss can go piece by piece. Arguments that are wrong anyway get their error from the plain way."""
+    space = tuple(linear_weight.shape[1:-1])
+    known = reduction in ("mean", "sum", "none")
+    if not known or label_smoothing != 0 or target.dtype != torch.int64 or space:
+        shape = None if linear_bias is None else tuple(linear_bias.shape)
+        warnings.warn(
+            "linear_cross_entropy: ``options`` ignored; chunked path needs reduction in {'mean','sum','none'}, "
+            f"label_smoothing == 0, target.dtype == int64, out_features == (). Got {reduction=}, {label_smoothing=}, "
+            f"target.dtype={target.dtype}, out_features={space}, tracing=False, linear_bias.shape={shape}.",
+            stacklevel=4,
+        )
+        return False
+    classes = linear_weight.shape[0]
+    return (
+        reduction != "none"
+        and target.shape == input.shape[:-1]
+        and input.dtype == linear_weight.dtype
+        and (weight is None or tuple(weight.shape) == (classes,))
+    )
+
+
 def linear_cross_entropy(
     input: Tensor,
     linear_weight: Tensor,
@@ -165,7 +187,11 @@ def linear_cross_entropy(
     label_smoothing: float = 0.0,
     options=None,
 ) -> Tensor:
-    """Cross entropy of the logits ``linear(input, linear_weight, linear_bias)``."""
+    """Cross entropy of the logits ``linear(input, linear_weight, linear_bias)``.
+
+    With ``options`` (a ``torch.nn.LinearCrossEntropyOptions``) a mean or sum over class indices is computed piece by
+    piece, its gradients along with it: less memory, but no second derivatives by the inputs.
+    """
     if linear_weight.dim() < 2:
         raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.dim()}")
     if input.dim() not in (1, 2):
@@ -185,6 +211,13 @@ def linear_cross_entropy(
         raise RuntimeError(f"expected linear_bias shape {(classes, *space)}, got {tuple(linear_bias.shape)}")
     if ignore_index is not None and target.is_floating_point():
         raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    if options is not None and _chunked_fits(
+        input, linear_weight, linear_bias, target, weight, reduction, label_smoothing
+    ):
+        from ._functional_chunked import chunked_loss
+
+        ignored = -100 if ignore_index is None else ignore_index
+        return chunked_loss(input, linear_weight, linear_bias, target, weight, reduction, ignored, options)
     if space:
         flat = linear_weight.reshape(-1, linear_weight.shape[-1])
         logits = linear(input, flat, None if linear_bias is None else linear_bias.reshape(-1))

@@ -241,8 +241,6 @@ class BackwardHook:
                 out = user_hook(self.module, result, self.grad_outputs)
                 if out is None:
                     continue
-                if not isinstance(out, tuple):
-                    out = (out,)
                 if len(out) != len(result):
                     raise RuntimeError(
                         f"Backward hook returned an invalid number of grad_input, got {len(out)}, "
@@ -286,7 +284,7 @@ class BackwardHook:
         """Catch the gradients of the outputs; return the outputs to use."""
 
         def fn(grad_fn):
-            def hook(_, grad_output):
+            def hook(grad_output):
                 self.grad_outputs = self._pack_with_none(self.output_tensors_index, grad_output, self.n_outputs)
                 if self.user_pre_hooks:
                     expected = len(self.grad_outputs)
@@ -294,8 +292,6 @@ class BackwardHook:
                         out = user_pre_hook(self.module, self.grad_outputs)
                         if out is None:
                             continue
-                        if not isinstance(out, tuple):
-                            out = (out,)
                         if len(out) != expected:
                             raise RuntimeError(
                                 f"Backward pre hook returned an invalid number of grad_output, got {len(out)}, "
@@ -304,6 +300,15 @@ class BackwardHook:
                         self.grad_outputs = out
                 local = tuple(self.grad_outputs[i] for i in self.output_tensors_index)
                 if self.input_tensors_index is None:
+                    import warnings
+
+                    warnings.warn(
+                        "Full backward hook is firing when gradients are computed with respect to module outputs since "
+                        "no inputs require gradients. See "
+                        "https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
+                        "#torch.nn.Module.register_full_backward_hook for more details.",
+                        stacklevel=5,
+                    )
                     inputs = self._pack_with_none([], [], self.n_inputs)
                     for user_hook in self.user_hooks:
                         result = user_hook(self.module, inputs, self.grad_outputs)
@@ -315,7 +320,7 @@ class BackwardHook:
                     self.grad_outputs = None
                 return local
 
-            grad_fn.register_prehook(lambda grads: hook(None, grads))
+            grad_fn.register_prehook(hook)
 
         is_tuple = isinstance(args, tuple)
         if not is_tuple:

@@ -222,7 +222,8 @@ def kaiming_normal_(
     """Fill normally, keeping the variance through rectifiers (He et al., 2015)."""
     if _no_elements(tensor):
         return tensor
-    std = calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode))
+    fan = _calculate_correct_fan(tensor, mode)
+    std = calculate_gain(nonlinearity, a) / math.sqrt(fan)
     with torch.no_grad():
         return tensor.normal_(0, std, generator=generator)
 

@@ -37,6 +37,8 @@ class Parameter(torch.Tensor, metaclass=_ParameterMeta):
             data = torch.empty(0)
         kind = type(data)
         if kind is _Tensor or kind is Parameter:
+            if requires_grad and not (data.is_floating_point() or data.is_complex()):
+                raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
             return _make_subclass(cls, data, requires_grad)
         alias = data.detach().requires_grad_(requires_grad)
         if type(alias) is not kind:

@@ -12,6 +12,8 @@ __all__ = ["Adafactor"]
 class Adafactor(SingleTensor):
     """Adam whose second moments are kept as row and column means."""
 
+    _not_filled_in = ("lr", "differentiable")
+
     def __init__(
         self,
         params,

@@ -205,7 +205,7 @@ class OneCycleLR(LRScheduler):
         self._warn_outside_step()
         step = self.last_epoch
         if step > self.total_steps:
-            raise ValueError(f"Tried to step {step} times. The total number of steps specified is {self.total_steps}")
+            raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
         phase, pct, start = None, 0.0, 0.0
         for number, phase in enumerate(self._schedule_phases):
             end = phase["end_step"]
@@ -369,8 +369,6 @@ class ReduceLROnPlateau(LRScheduler):
             return a < bound
         bound = best * (self.threshold + 1.0) if self.threshold_mode == "rel" else best + self.threshold
         return a > bound
-
-    is_better = _is_better
 
     def _init_is_better(self, mode: str, threshold: float, threshold_mode: str) -> None:
         if mode not in ("min", "max"):

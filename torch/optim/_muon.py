@@ -44,6 +44,8 @@ def _adjusted_lr(lr: float, how: str | None, shape) -> float:
 class Muon(SingleTensor):
     """For matrices only: the update is the momentum with its singular values made equal."""
 
+    _not_filled_in = ("lr", "differentiable")
+
     def __init__(
         self,
         params,

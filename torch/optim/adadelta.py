@@ -10,6 +10,8 @@ __all__ = ["Adadelta"]
 class Adadelta(SingleTensor):
     """Scales steps by the ratio of the running means of updates and of gradients."""
 
+    _captured_by_xla = (False, False)
+
     def __init__(
         self,
         params,

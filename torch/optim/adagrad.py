@@ -31,6 +31,10 @@ class Adagrad(SingleTensor):
         _check("weight_decay value", weight_decay, 0.0 <= weight_decay)
         _check("initial_accumulator_value value", initial_accumulator_value, 0.0 <= initial_accumulator_value)
         _check("epsilon value", eps, 0.0 <= eps)
+        if fused and differentiable:
+            raise RuntimeError("`fused` does not support `differentiable`")
+        if fused and foreach:
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
         defaults = {
             "lr": lr,
             "lr_decay": lr_decay,
@@ -45,11 +49,13 @@ class Adagrad(SingleTensor):
         super().__init__(params, defaults)
         for group in self.param_groups:
             for p in group["params"]:
-                state = self.state[p]
-                state["step"] = _step_tensor(p, fused=bool(group["fused"]))
-                start = initial_accumulator_value
-                value = complex(start, start) if torch.is_complex(p) else start
-                state["sum"] = torch.full_like(p, value, memory_format=torch.preserve_format)
+                self._start(p, self.state[p], group)
+
+    def _start(self, p: torch.Tensor, state: dict, group: dict) -> None:
+        state["step"] = _step_tensor(p, fused=bool(group["fused"]))
+        start = group["initial_accumulator_value"]
+        value = complex(start, start) if torch.is_complex(p) else start
+        state["sum"] = torch.full_like(p, value, memory_format=torch.preserve_format)
 
     def share_memory(self) -> None:
         """Move the state to shared memory."""
@@ -58,6 +64,8 @@ class Adagrad(SingleTensor):
                 self.state[p]["sum"].share_memory_()
 
     def _update(self, p, grad, state, group) -> None:
+        if not state:
+            self._start(p, state, group)
         state["step"] += 1
         if group["weight_decay"] != 0:
             if grad.is_sparse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch._C import _optim_adam
 
-from .optimizer import Optimizer, _check, _check_lr, _real, _scalar_dtype, _step_tensor, _zeros
+from .optimizer import Optimizer, _check, _check_betas, _check_lr, _real, _scalar_dtype, _step_tensor, _zeros
 
 __all__ = ["Adam", "adam"]
 
@@ -33,9 +33,7 @@ class Adam(Optimizer):
     ) -> None:
         _check_lr(lr, foreach, capturable)
         _check("epsilon value", eps, 0.0 <= eps)
-        for index, beta in enumerate(betas):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+        _check_betas(betas)
         _check("weight_decay value", weight_decay, 0.0 <= weight_decay)
         tensors = [isinstance(beta, Tensor) for beta in betas]
         if any(tensors) and not all(tensors) or not all(isinstance(beta, (float, Tensor)) for beta in betas):
@@ -95,6 +93,7 @@ class Adam(Optimizer):
         loss = None if closure is None else self._closure_loss(closure)
         states = self.state
         for group in self.param_groups:
+            self._check_capturable(group)
             params, grads, means, squares, peaks, steps = [], [], [], [], [], []
             amsgrad = group["amsgrad"]
             for p in group["params"]:
@@ -198,4 +197,5 @@ def adam(
             (peak,) = _real(max_exp_avg_sqs[i])
             peak.copy_(torch.maximum(peak.clone(), square))
             square = peak
-        target.add_(-(lr / correction1) * mean / (square.sqrt() / correction2.sqrt() + eps))
+        # The mean goes on changing in place; what this step's derivative needs is how it is now.
+        target.add_(-(lr / correction1) * mean.clone() / (square.sqrt() / correction2.sqrt() + eps))

@@ -12,6 +12,8 @@ __all__ = ["ASGD"]
 class ASGD(SingleTensor):
     """Gradient descent that also keeps the average of the parameters."""
 
+    _captured = ("params, mus, etas, and state_steps",) * 2
+
     def __init__(
         self,
         params,

@@ -22,6 +22,8 @@ __all__ = ["NAdam"]
 class NAdam(SingleTensor):
     """Adam that looks ahead by its momentum."""
 
+    _captured = ("params, mu_products and state_steps", "params, mu_products, and state_steps")
+
     def __init__(
         self,
         params,
@@ -79,6 +81,6 @@ class NAdam(SingleTensor):
         mu_product = _get_value(state["mu_product"])
         mean.lerp_(grad, 1 - beta1)
         square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-        denominator = square.div(1 - beta2**step).sqrt().add_(group["eps"])
+        denominator = square.div(1 - beta2**step).sqrt().add(group["eps"])
         p.addcdiv_(grad, denominator, value=-lr * (1.0 - mu) / (1.0 - mu_product))
         p.addcdiv_(mean, denominator, value=-lr * mu_next / (1.0 - mu_product * mu_next))

@@ -53,7 +53,10 @@ def _get_value(x):
 
 
 def _with_hooks(step):
-    """Wrap a step so that hooks run around it; without hooks that costs one check."""
+    """Wrap a step so that hooks run around it; without hooks that costs one check.
+
+    The arguments that hooks see, and may replace, begin with the optimizer.
+    """
 
     def wrapper(self, *args, **kwargs):
         if not (
@@ -63,16 +66,17 @@ def _with_hooks(step):
             or _global_optimizer_post_hooks
         ):
             return step(self, *args, **kwargs)
+        args = (self, *args)
         for hook in [*_global_optimizer_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()]:
             result = hook(self, args, kwargs)
             if result is not None:
                 if not (isinstance(result, tuple) and len(result) == 2):
                     raise RuntimeError(
-                        f"{type(self).__name__}.step must return None or a tuple of (new_args, new_kwargs), "
-                        f"but got {result}."
+                        f"<function {type(self).__name__}.step at {id(step):#x}> must return None or a tuple of "
+                        f"(new_args, new_kwargs), but got {result}."
                     )
                 args, kwargs = result
-        out = step(self, *args, **kwargs)
+        out = step(args[0], *args[1:], **kwargs)
         for hook in [*self._optimizer_step_post_hooks.values(), *_global_optimizer_post_hooks.values()]:
             hook(self, args, kwargs)
         return out
@@ -277,6 +281,20 @@ class Optimizer:
         with torch.enable_grad():
             return closure()
 
+    # What has to lie on a device that captures, and whether XLA is one: for single steps, and with foreach=True.
+    _captured = ("params and state_steps", "params and state_steps")
+    _captured_by_xla = (True, False)
+
+    def _check_capturable(self, group: dict) -> None:
+        if not group.get("capturable", False):
+            return
+        foreach = bool(group.get("foreach"))
+        devices = ["cuda", "xpu", "hpu", "privateuseone", *["xla"] * self._captured_by_xla[foreach]]
+        if any(p.grad is not None and p.device.type not in devices for p in group["params"]):
+            raise AssertionError(
+                f"If capturable=True, {self._captured[foreach]} must be on supported devices: {devices}."
+            )
+
     def add_param_group(self, param_group: dict) -> None:
         """Add a group of parameters with options of its own."""
         if not isinstance(param_group, dict):
@@ -349,7 +367,8 @@ def _check(name: str, value, ok: bool) -> None:
 
 
 def _check_betas(betas) -> None:
-    for index, beta in enumerate(betas):
+    for index in (0, 1):
+        beta = betas[index]
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
 
@@ -375,10 +394,14 @@ def _real(*tensors):
 class SingleTensor(Optimizer):
     """An optimizer that updates one parameter at a time, by ``_update(p, grad, state, group)``."""
 
+    # Options that a loaded group doesn't get from the defaults when it lacks them.
+    _not_filled_in: tuple[str, ...] = ("lr",)
+
     def step(self, closure=None):
         """Update every parameter that has a gradient; return the closure's loss."""
         loss = self._closure_loss(closure)
         for group in self.param_groups:
+            self._check_capturable(group)
             # With differentiable=True the update itself is part of the graph.
             with torch.set_grad_enabled(bool(group.get("differentiable", False)) and torch.is_grad_enabled()):
                 for p in group["params"]:
@@ -391,7 +414,7 @@ class SingleTensor(Optimizer):
         super().__setstate__(state)
         for group in self.param_groups:
             for key, default in self.defaults.items():
-                if key not in ("lr",):
+                if key not in self._not_filled_in:
                     group.setdefault(key, default)
 
     def _update(self, p, grad, state, group) -> None:

@@ -50,7 +50,8 @@ class RAdam(SingleTensor):
             state["exp_avg_sq"] = _zeros(p)
         state["step"] += 1
         step = _get_value(state["step"])
-        lr, (beta1, beta2) = _get_value(group["lr"]), group["betas"]
+        lr = group["lr"] if group["differentiable"] else _get_value(group["lr"])
+        beta1, beta2 = group["betas"]
         if group["weight_decay"] != 0:
             if group["decoupled_weight_decay"]:
                 p.mul_(1 - lr * group["weight_decay"])

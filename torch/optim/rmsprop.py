@@ -10,6 +10,8 @@ __all__ = ["RMSprop"]
 class RMSprop(SingleTensor):
     """Divides by the root of the running mean of squares."""
 
+    _captured_by_xla = (True, True)
+
     def __init__(
         self,
         params,

@@ -12,6 +12,8 @@ __all__ = ["Rprop"]
 class Rprop(SingleTensor):
     """Steps by the sign of the gradient; the step grows while the sign stays."""
 
+    _captured_by_xla = (True, True)
+
     def __init__(
         self,
         params,

@@ -12,6 +12,8 @@ __all__ = ["SparseAdam"]
 class SparseAdam(SingleTensor):
     """``Adam`` that touches only the entries that have a gradient."""
 
+    _not_filled_in = ("lr", "differentiable")
+
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps: float = 1e-8, maximize: bool = False) -> None:
         if isinstance(lr, torch.Tensor) and lr.numel() != 1:
             raise ValueError("Tensor lr must be 1-element")

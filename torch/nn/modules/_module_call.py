@@ -90,10 +90,10 @@ class ModuleCall:
         grad_fn = tensor.grad_fn
         if grad_fn is None:
             return
-        from functools import partial
+        from functools import partial, update_wrapper
 
         for hook in hooks:
-            grad_fn.register_hook(partial(hook, self))
+            grad_fn.register_hook(update_wrapper(partial(hook, self), hook))
         self._maybe_warn_non_full_backward_hook(args, output, grad_fn)
 
     def _run_always_called(self, args, kwargs, done) -> None:
@@ -165,7 +165,7 @@ class ModuleCall:
             )
         else:
             nodes = {i.grad_fn for i in inputs if i.grad_fn is not None}
-            if nodes and {fn[0] for fn in grad_fn.next_functions} - nodes:
+            if nodes != {fn[0] for fn in grad_fn.next_functions}:
                 text = (
                     "Using a non-full backward hook when the forward contains multiple autograd Nodes is deprecated "
                     "and will be removed in future versions. This hook will be missing some grad_input. Please use "

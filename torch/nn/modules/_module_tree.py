@@ -14,37 +14,70 @@ def _overwrites_parameters() -> bool:
     return future is not None and future.get_overwrite_module_params_on_conversion()
 
 
+_TAIL = "bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)"
+_FORMS = (
+    f"(torch.device device = None, torch.dtype dtype = None, {_TAIL}",
+    f"(torch.dtype dtype, {_TAIL}",
+    f"(Tensor tensor, {_TAIL}",
+)
+
+
+# Python's types stand for dtypes.
+_PYTHON_TYPES = {float: torch.float64, int: torch.int64, bool: torch.bool, complex: torch.complex128}
+
+
+def _kind(value) -> str:
+    return {torch.dtype: "torch.dtype", torch.device: "torch.device"}.get(type(value), type(value).__name__)
+
+
+def _bound(names: tuple[str, ...], args: tuple, kwargs: dict) -> dict | None:
+    """The arguments by their names, if there are places for all of them."""
+    if len(args) > len(names):
+        return None
+    given = dict(zip(names, args, strict=False))
+    if given.keys() & kwargs.keys() or not kwargs.keys() <= {*names, "memory_format"}:
+        return None
+    return given | kwargs
+
+
+def _fits(given: dict) -> bool:
+    kinds = {
+        "device": (type(None), str, int, torch.device),
+        "dtype": (type(None), torch.dtype, type),
+        "tensor": torch.Tensor,
+        "non_blocking": bool,
+        "copy": bool,
+        "memory_format": (type(None), torch.memory_format),
+    }
+    types = [value for value in given.values() if isinstance(value, type)]
+    return all(isinstance(value, kinds[name]) for name, value in given.items()) and all(
+        value in _PYTHON_TYPES for value in types
+    )
+
+
 def _parse_to(args: tuple, kwargs: dict):
     """Read the overloads of ``to``: a device (and a dtype), a dtype, a tensor, or a memory format."""
-    kwargs = dict(kwargs)
-    memory_format = kwargs.pop("memory_format", None)
-    device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)
-    non_blocking = kwargs.pop("non_blocking", False)
-    other = kwargs.pop("tensor", kwargs.pop("other", None))
-    kwargs.pop("copy", None)
-    if kwargs:
-        raise TypeError(f"to() got an unexpected keyword argument '{next(iter(kwargs))}'")
-    rest = list(args)
-    if rest and isinstance(rest[0], torch.Tensor):
-        other = rest.pop(0)
-    elif rest and isinstance(rest[0], torch.dtype):
-        dtype = rest.pop(0)
-    elif rest and (rest[0] is None or isinstance(rest[0], (str, int, torch.device))):
-        device = rest.pop(0)
-        if rest and (rest[0] is None or isinstance(rest[0], torch.dtype)):
-            dtype = rest.pop(0)
-    if rest and isinstance(rest[0], bool):
-        non_blocking = rest.pop(0)
-        if rest and isinstance(rest[0], bool):
-            rest.pop(0)
-    if rest or (other is None and device is None and dtype is None and memory_format is None and not args):
-        shown = ", ".join(type(arg).__name__ for arg in args)
-        raise TypeError(f"to() received an invalid combination of arguments - got ({shown})")
-    if other is not None:
-        device, dtype = other.device, other.dtype
+    for first in (("device", "dtype"), ("dtype",), ("tensor",)):
+        given = _bound((*first, "non_blocking", "copy"), args, kwargs)
+        required = () if len(first) == 2 else first
+        if given is not None and _fits(given) and all(given.get(name) is not None for name in required):
+            break
+    else:
+        shown = [_kind(value) for value in args] + [f"{name}={_kind(value)}" for name, value in kwargs.items()]
+        listed = ", ".join(shown) + (", " if kwargs and not args else "")
+        forms = "".join(f" * {form}\n" for form in _FORMS)
+        raise TypeError(
+            f"to() received an invalid combination of arguments - got ({listed}), but expected one of:\n{forms}"
+        )
+    if given.get("copy"):
+        raise RuntimeError(".to() does not accept copy argument")
+    device, dtype = given.get("device"), given.get("dtype")
+    dtype = _PYTHON_TYPES.get(dtype, dtype)
+    if "tensor" in given:
+        device, dtype = given["tensor"].device, given["tensor"].dtype
     if device is not None:
         device = torch.device(device)
-    return device, dtype, non_blocking, memory_format
+    return device, dtype, given.get("non_blocking", False), given.get("memory_format")
 
 
 class ModuleTree:
@@ -142,17 +175,18 @@ class ModuleTree:
 
             warnings.warn(
                 "Complex modules are a new feature under active development whose design may change, and some modules "
-                "might not work as expected when using complex tensors as parameters or buffers.",
+                "might not work as expected when using complex tensors as parameters or buffers. Please file an issue "
+                "at https://github.com/pytorch/pytorch/issues/new?template=bug-report.yml if a complex module does not "
+                "work as expected.",
                 stacklevel=2,
             )
 
         def convert(t):
             cast = dtype if t.is_floating_point() or t.is_complex() else None
+            places = {name: value for name, value in (("device", device), ("dtype", cast)) if value is not None}
             if memory_format is not None and t.dim() in (4, 5):
-                return t.to(device, cast, non_blocking, memory_format=memory_format)
-            if device is None:
-                return t if cast is None else t.to(cast, non_blocking)
-            return t.to(device, cast, non_blocking)
+                places["memory_format"] = memory_format
+            return t.to(**places, non_blocking=non_blocking) if places else t
 
         return self._apply(convert)
 

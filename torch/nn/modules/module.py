@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections import OrderedDict
 
 import torch
@@ -193,6 +194,8 @@ class Module(ModuleTree, ModuleState, ModuleCall, _Base):
             modules[name] = value
             return
         buffers = values.get("_buffers")
+        if buffers is None and isinstance(value, Buffer):
+            raise AttributeError("cannot assign buffer before Module.__init__() call")
         if buffers is not None and (name in buffers or isinstance(value, Buffer)):
             self._assign_buffer(buffers, name, value)
             return
@@ -433,6 +436,11 @@ class Module(ModuleTree, ModuleState, ModuleCall, _Base):
         return sorted(name for name in names if not name[0].isdigit())
 
 
+# Messages name a method by its class, which is one for all that use it.
+for _part in (ModuleTree, ModuleState, ModuleCall):
+    for _name, _value in vars(_part).items():
+        if isinstance(_value, types.FunctionType):
+            _value.__qualname__ = f"Module.{_name}"
 for _name in CALL_TABLES:
     setattr(Module, _name, HookTable(_name, True))
 for _name in STATE_TABLES:

@@ -172,9 +172,9 @@ class NamedMemberAccessor:
                 before[name] = self.swap_tensor(name, tensor, allow_missing=True)
                 if before[name] is _MISSING:
                     missing.append(name)
-        except Exception as error:
+        except Exception:
             self._restore(before)
-            raise RuntimeError(f"Failed to swap tensors: {error}.") from error
+            raise
         if missing and not allow_missing:
             self._restore(before)
             raise RuntimeError(f"Missing key(s): {', '.join(map(repr, missing))}.")

@@ -317,7 +317,9 @@ class CustomFromMask(BasePruningMethod):
     def compute_mask(self, t, default_mask):
         """Return what both masks keep."""
         if default_mask.shape != self.mask.shape:
-            raise AssertionError("default_mask and self.mask must have the same shape")
+            raise AssertionError(
+                f"default_mask shape {default_mask.shape} must match self.mask shape {self.mask.shape}"
+            )
         return default_mask * self.mask.to(dtype=default_mask.dtype)
 
     @classmethod

@@ -13,79 +13,50 @@ from ._named_member_accessor import NamedMemberAccessor as NamedMemberAccessor
 __all__ = ["functional_call"]
 
 
-_ABSENT = object()
-
-
-def _owner(module, name: str):
-    path, _, last = name.rpartition(".")
-    return module.get_submodule(path), last
-
-
-def _tied_names(module) -> dict:
-    """Return the names under which each tensor is registered."""
-    names: dict = {}
-    for name, tensor in module.named_parameters(remove_duplicate=False):
-        names.setdefault(tensor, set()).add(name)
-    for name, tensor in module.named_buffers(remove_duplicate=False):
-        names.setdefault(tensor, set()).add(name)
-    by_name = {}
+def _with_tied_names(module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The given tensors under all the names of the parameters and buffers that they replace."""
+    names: dict[int, list[str]] = {}
+    for name, tensor in NamedMemberAccessor(module).named_tensors(remove_duplicate=False):
+        names.setdefault(id(tensor), []).append(name)
+    result = dict(tensors)
     for group in names.values():
-        for name in group:
-            by_name[name] = group
-    return by_name
+        given = [name for name in group if name in tensors]
+        if len(given) > 1 and any(tensors[name] is not tensors[given[0]] for name in given):
+            raise ValueError(
+                f"functional_call got multiple values for keys {given}, which are tied. "
+                "Consider using tie_weights=False"
+            )
+        if given:
+            result.update(dict.fromkeys(group, tensors[given[0]]))
+    return result
 
 
 @contextlib.contextmanager
 def _reparametrize_module(
     module, parameters_and_buffers, tie_weights: bool = False, strict: bool = False, stack_weights: bool = False
 ):
-    wanted = dict(parameters_and_buffers)
-    by_name = _tied_names(module)
-    if tie_weights:
-        for name, tensor in parameters_and_buffers.items():
-            for other in by_name.get(name, ()):
-                if wanted.setdefault(other, tensor) is not tensor:
-                    raise ValueError(
-                        f"functional_call got multiple values for keys {sorted(by_name[name])}, "
-                        "which are tied. Consider using tie_weights=False"
-                    )
+    """Inside the block the module has other parameters and buffers.
+
+    Tensors that ``forward`` puts in their place are found in ``parameters_and_buffers`` afterwards.
+    """
+    tensors = _with_tied_names(module, parameters_and_buffers) if tie_weights else parameters_and_buffers
+    accessor = NamedMemberAccessor(module)
     if strict:
-        missing = sorted(by_name.keys() - wanted.keys())
-        unexpected = sorted(wanted.keys() - by_name.keys())
-        if missing or unexpected:
-            lines = []
-            if unexpected:
-                lines.append(f"Unexpected key(s): {', '.join(map(repr, unexpected))}.")
-            if missing:
-                lines.append(f"Missing key(s): {', '.join(map(repr, missing))}.")
+        missing, unexpected = accessor.check_keys(tensors)
+        lines = [
+            f"{word} key(s): {', '.join(map(repr, keys))}."
+            for word, keys in (("Unexpected", unexpected), ("Missing", missing))
+            if keys
+        ]
+        if lines:
             raise RuntimeError(f"Error(s) in reparametrizing for {module._get_name()}:\n\t" + "\n\t".join(lines))
-    swapped = []
+    before = {}
     try:
-        for name, tensor in wanted.items():
-            owner, last = _owner(module, name)
-            for table in (owner._parameters, owner._buffers):
-                if last in table:
-                    swapped.append((table, last, table[last], tensor))
-                    table[last] = tensor
-                    break
-            else:
-                swapped.append((owner, last, getattr(owner, last, _ABSENT), tensor))
-                setattr(owner, last, tensor)
+        before, _ = accessor.swap_tensors_dict(tensors, allow_missing=True)
         yield
     finally:
-        for table, last, before, given in reversed(swapped):
-            if isinstance(table, dict):
-                # A forward that replaced its own buffer shall be seen by the caller's dictionary.
-                now = table.get(last)
-                if now is not given and isinstance(parameters_and_buffers, dict):
-                    for key, value in parameters_and_buffers.items():
-                        if value is given:
-                            parameters_and_buffers[key] = now
-                table[last] = before
-            elif before is _ABSENT:
-                delattr(table, last)
-            else:
-                setattr(table, last, before)
+        after, _ = accessor.swap_tensors_dict(before, allow_missing=True)
+        parameters_and_buffers.update((name, after[name]) for name in parameters_and_buffers if name in after)
 
 
 def _functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, tie_weights=True, strict=False):
@@ -93,8 +64,9 @@ def _functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, 
         args = ()
     elif not isinstance(args, tuple):
         args = (args,)
+    kwargs = {} if kwargs is None else kwargs
     with _reparametrize_module(module, parameters_and_buffers, tie_weights=tie_weights, strict=strict):
-        return module(*args, **(kwargs or {}))
+        return module(*args, **kwargs)
 
 
 def functional_call(
@@ -102,8 +74,8 @@ def functional_call(
 ):
     """Call a module with other parameters and buffers; the older place of ``torch.func.functional_call``."""
     warnings.warn(
-        "This API is deprecated as of PyTorch 2.0 and will be removed in a future version of PyTorch. Please use "
-        "torch.func.functional_call instead which is a drop-in replacement for this API.",
+        "`torch.nn.utils.stateless.functional_call` is deprecated as of PyTorch 2.0 and will be removed in a future "
+        "version of PyTorch. Please use `torch.func.functional_call` instead which is a drop-in replacement.",
         FutureWarning,
         stacklevel=2,
     )
