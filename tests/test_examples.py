@@ -28,12 +28,13 @@ def load(name):
 
 @pytest.fixture(scope="module")
 def frame():
-    """examples/_frame.py; it and its neighbour are where the examples find them when they run as scripts."""
-    for shared in ("_frame", "_data"):
-        sys.modules[shared] = load(shared)
+    """examples/_frame.py; what the examples share is where they find it when they run as scripts."""
+    shared = [path.stem for path in EXAMPLES.glob("_*.py")]
+    for name in shared:
+        sys.modules[name] = load(name)
     yield sys.modules["_frame"]
-    for shared in ("_frame", "_data"):
-        del sys.modules[shared]
+    for name in shared:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="module", autouse=True)
