@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _TORCHSCRIPT = "TorchScript has no part in Tabula; run the Python function itself, or use torch.compile"
-_QUANTIZED = "quantised tensors are not supported"
+_QUANTIZED = "it takes weights packed for FBGEMM; use torch.ops.quantized or torch.ao.nn.quantized"
 _BACKEND = "it belongs to a library that Tabula does not use; call the operation's public form"
 _INTERNAL = "it is an internal helper of PyTorch"
 
@@ -17,13 +17,9 @@ _FUNCTIONS = {
         parse_type_comment unify_type_list while_loop
     """,
     _QUANTIZED: """
-        choose_qparams_optimized dequantize empty_quantized fake_quantize_per_channel_affine
-        fake_quantize_per_tensor_affine fbgemm_linear_fp16_weight fbgemm_linear_fp16_weight_fp32_activation
-        fbgemm_linear_int8_weight fbgemm_linear_int8_weight_fp32_activation fbgemm_linear_quantize_weight
-        fbgemm_pack_gemm_matrix_fp16 fbgemm_pack_quantized_matrix fused_moving_avg_obs_fake_quant int_repr
-        q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point quantize_per_channel
-        quantize_per_tensor quantize_per_tensor_dynamic quantized_batch_norm quantized_gru quantized_gru_cell
-        quantized_lstm quantized_lstm_cell quantized_max_pool1d quantized_max_pool2d quantized_max_pool3d
+        fbgemm_linear_fp16_weight fbgemm_linear_fp16_weight_fp32_activation fbgemm_linear_int8_weight
+        fbgemm_linear_int8_weight_fp32_activation fbgemm_linear_quantize_weight fbgemm_pack_gemm_matrix_fp16
+        fbgemm_pack_quantized_matrix quantized_gru quantized_gru_cell quantized_lstm quantized_lstm_cell
         quantized_rnn_relu_cell quantized_rnn_tanh_cell
     """,
     _BACKEND: """
@@ -56,8 +52,7 @@ _CLASSES = {
         StreamObjType StringType SymBoolType SymIntType TensorType ThroughputBenchmark TracingState TupleType Type
         UnionType Use Value
     """,
-    _QUANTIZED: "QInt32Storage QInt8Storage QUInt2x4Storage QUInt4x2Storage QUInt8Storage",
-    _INTERNAL: "AggregationType DispatchKey DispatchKeySet ExcludeDispatchKeyGuard qscheme",
+    _INTERNAL: "AggregationType DispatchKey DispatchKeySet ExcludeDispatchKeyGuard",
 }
 
 _reasons = {name: (reason, kind) for kind, table in (("function", _FUNCTIONS), ("class", _CLASSES))

@@ -41,8 +41,14 @@ NAMES = {
         is_warn_always_enabled prepare_multiprocessing_environment set_default_device set_default_dtype
         set_default_tensor_type set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal
         set_num_interop_threads set_warn_always use_deterministic_algorithms PRIVATE_OPS USE_GLOBAL_DEPS
-        USE_RTLD_GLOBAL_WITH_LIBTORCH AVG SUM classes cpp per_tensor_affine per_tensor_symmetric per_channel_affine
-        per_channel_symmetric per_channel_affine_float_qparams
+        USE_RTLD_GLOBAL_WITH_LIBTORCH AVG SUM classes cpp
+        """,
+    ),
+    **_at(
+        "_quantized.qscheme",
+        """
+        per_channel_affine per_channel_affine_float_qparams per_channel_symmetric per_tensor_affine per_tensor_symmetric
+        qscheme
         """,
     ),
     **_at(
@@ -70,6 +76,22 @@ NAMES = {
         sparse_csr_tensor
         """,
     ),
+    **_at(
+        "_quantized.make",
+        """
+        _choose_qparams_per_tensor _empty_affine_quantized _empty_per_channel_affine_quantized
+        _make_per_channel_quantized_tensor _make_per_tensor_quantized_tensor choose_qparams_optimized dequantize
+        empty_quantized int_repr q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point
+        quantize_per_channel quantize_per_tensor quantize_per_tensor_dynamic
+        """,
+    ),
+    **_at(
+        "_quantized.fake",
+        "fake_quantize_per_channel_affine fake_quantize_per_tensor_affine fused_moving_avg_obs_fake_quant",
+    ),
+    **_at("_quantized.arithmetic:max_pool1d", "quantized_max_pool1d"),
+    **_at("_quantized.arithmetic:max_pool2d", "quantized_max_pool2d"),
+    **_at("_quantized.arithmetic:max_pool3d", "quantized_max_pool3d"),
     **_at("_streams", "AcceleratorError Event FatalError Stream"),
     **_at(
         "amp._state",

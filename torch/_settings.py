@@ -20,9 +20,6 @@ USE_RTLD_GLOBAL_WITH_LIBTORCH = False
 has_lapack = has_spectral = True
 has_mkl = has_openmp = False
 AVG, SUM = "avg", "sum"
-per_tensor_affine, per_tensor_symmetric = "per_tensor_affine", "per_tensor_symmetric"
-per_channel_affine, per_channel_symmetric = "per_channel_affine", "per_channel_symmetric"
-per_channel_affine_float_qparams = "per_channel_affine_float_qparams"
 
 
 class _Classes(types.ModuleType):

@@ -97,6 +97,18 @@ def _rebuild_parameter_with_state(data: Any, requires_grad: bool, backward_hooks
     return _set_obj_state(_rebuild_parameter(data, requires_grad, backward_hooks), state)
 
 
+def _rebuild_qtensor(
+    storage: Any, storage_offset: int, size: Any, stride: Any, quantizer_params: Any, requires_grad: bool,
+    backward_hooks: Any,
+) -> Any:  # fmt: skip
+    from ._quantized.quantizer import stored
+    from ._quantized.tensor import rebuilt
+
+    dtype = storage.dtype
+    integers = _over_storage(storage._untyped_storage, stored(dtype)[0], storage_offset, size, stride)
+    return rebuilt(integers, quantizer_params, dtype)
+
+
 def _rebuild_sparse_tensor(layout: Any, data: Any) -> Any:
     if layout is torch.sparse_coo:
         indices, values, size, *coalesced = data

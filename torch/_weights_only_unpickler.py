@@ -21,6 +21,11 @@ _BLOCKED_MODULES = frozenset({"sys", "os", "posix", "nt"})
 _PY2_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 _PY2_NAMES = {("builtins", "unicode"): "str", ("builtins", "xrange"): "range", ("builtins", "long"): "int"}
 
+_QSCHEMES = (
+    "per_channel_affine", "per_channel_affine_float_qparams", "per_channel_symmetric", "per_tensor_affine",
+    "per_tensor_symmetric",
+)  # fmt: skip
+
 _user_globals: list[Any] = []
 _allowed: dict[str, Any] = {}
 
@@ -133,6 +138,8 @@ def _get_allowed_globals() -> dict[str, Any]:
     for name, value in vars(torch).items():
         if isinstance(value, (torch.dtype, torch.memory_format)):
             names[f"torch.{name}"] = value
+    for name in _QSCHEMES:
+        names[f"torch.{name}"] = getattr(torch, name)
     for name, value in storage._LEGACY_CLASSES.items():
         names[f"torch.{name}"] = value
         names[f"torch.cuda.{name}"] = value

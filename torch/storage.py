@@ -82,6 +82,11 @@ def _swap_size(dtype: Any) -> int:
     return size // 2 if dtype.is_complex else size
 
 
+def _quantized_dtypes() -> tuple[Any, ...]:
+    """Dtypes whose elements are stored as plain integers."""
+    return (torch.quint8, torch.qint8, torch.qint32, torch.quint4x2, torch.quint2x4)
+
+
 class TypedStorage:
     """A storage seen as elements of one dtype. It only wraps an ``UntypedStorage``."""
 
@@ -120,7 +125,12 @@ class TypedStorage:
         return torch.tensor(list(args[0]), dtype=dtype, device=device).untyped_storage()
 
     def _tensor(self) -> Any:
-        return torch._C._tensor_from_storage(self._untyped_storage, self.dtype, 0, (self._size(),), (1,))
+        dtype = self.dtype
+        if dtype in _quantized_dtypes():
+            from ._quantized.quantizer import stored
+
+            dtype = stored(dtype)[0]
+        return torch._C._tensor_from_storage(self._untyped_storage, dtype, 0, (self._size(),), (1,))
 
     def _size(self) -> int:
         return int(self._untyped_storage.nbytes() // self.dtype.itemsize)

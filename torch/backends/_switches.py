@@ -75,5 +75,7 @@ MODULES = {
     "mps": Switches("mps", is_built=is_built, is_macos_or_newer=lambda major, minor: False),
     "nnpack": Switches("nnpack", enabled=False),
     "python_native": Switches("python_native"),
-    "quantized": Switches("quantized", engine="none", supported_engines=["none"]),
+    "quantized": Switches(
+        "quantized", engine="x86", supported_engines=["qnnpack", "onednn", "x86", "fbgemm"],
+    ),
 }  # fmt: skip

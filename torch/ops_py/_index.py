@@ -58,11 +58,16 @@ METHOD_ONLY = {
     **dict.fromkeys(
         """
         __complex__ __idiv__ __long__ __nonzero__ apply_ const_data_ptr dequantize fill_diagonal_ index
-        int_repr ipu is_distributed is_set_to map2_ map_ mtia pin_memory q_per_channel_axis q_per_channel_scales
-        q_per_channel_zero_points q_scale q_zero_point qscheme record_stream resize resize_as slice_inverse storage_type
-        to_mkldnn to_padded_tensor xpu
+        ipu is_distributed is_set_to map2_ map_ mtia pin_memory record_stream resize resize_as slice_inverse
+        storage_type to_mkldnn to_padded_tensor xpu
         """.split(),
         "ops_py.tensor_methods",
+    ),
+    **dict.fromkeys(
+        """
+        int_repr q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qscheme
+        """.split(),
+        "_quantized.make",
     ),
 }
 IN_PLACE = ("renorm",)

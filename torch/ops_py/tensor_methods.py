@@ -93,7 +93,7 @@ def storage_type(self: Tensor) -> Any:
 
 
 def dequantize(self: Tensor) -> Tensor:
-    """The elements as float32; there are no quantised ones."""
+    """The elements as float32."""
     return self.to(torch.float32)
 
 
@@ -162,11 +162,6 @@ def _refusing(name: str, message: str, error: type[Exception] = RuntimeError) ->
     return method
 
 
-for _name in (
-    "int_repr", "q_per_channel_axis", "q_per_channel_scales", "q_per_channel_zero_points", "q_scale", "q_zero_point",
-    "qscheme",
-):  # fmt: skip
-    globals()[_name] = _refusing(_name, f"Tensor.{_name}: quantised tensors are not supported", NotImplementedError)
 slice_inverse = _refusing("slice_inverse", "Tensor.slice_inverse is not part of Tabula yet", NotImplementedError)
 to_padded_tensor = _refusing(
     "to_padded_tensor", "Tensor.to_padded_tensor: nested tensors are not supported", NotImplementedError

@@ -1,0 +1,1 @@
+"""Quantised tensors: integers together with the affine map that says which real numbers they stand for."""
