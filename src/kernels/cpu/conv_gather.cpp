@@ -61,19 +61,10 @@ std::vector<Gather> backward_gathers(const ConvCall& call) {
   return all;
 }
 
-// Runs cut at the ends of rows, and again where they are too long.
-static int64_t most_runs(const Gather& g, int64_t count, int64_t longest) {
-  if (count == 0) return 0;
-  const int64_t rows = (count - 1) / g.grid[2] + 2;
-  return g.taps() * (rows + count / longest);
-}
-
 Columns::Columns(const Gather& g, int64_t pixel, int64_t count, int64_t ld, int64_t longest)
-    : plane_(volume(g.size)),
-      row_(g.taps() * ld),
-      step_(g.step[2]),
-      memory_(size_t(most_runs(g, count, longest)) * sizeof(ColumnRun)),
-      runs_(memory_.as<ColumnRun>()) {
+    : plane_(volume(g.size)), row_(g.taps() * ld), step_(g.step[2]) {
+  if (count == 0) return;
+  runs_.reserve(size_t(g.taps() * ((count - 1) / g.grid[2] + 2 + count / longest)));
   for (int64_t tap = 0; tap < g.taps(); tap++) {
     const Grid& offset = g.offsets[size_t(tap)];
     int64_t to = tap * ld;
@@ -89,7 +80,7 @@ Columns::Columns(const Gather& g, int64_t pixel, int64_t count, int64_t ld, int6
           high = std::clamp<int64_t>(floor_div(g.size[2] - 1 - x, step_) + 1, low, length);
         }
         const int64_t from = low < high ? (z * g.size[1] + y) * g.size[2] + x : 0;
-        runs_[count_++] = {from, to, int32_t(low), int32_t(high), int32_t(length)};
+        runs_.push_back({from, int32_t(to), int32_t(low), int32_t(high), int32_t(length)});
         to += length;
         x += length * step_;
         run -= length;

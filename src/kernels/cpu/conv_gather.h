@@ -7,7 +7,6 @@
 
 #include "kernels/conv.h"
 #include "kernels/cpu/gemm_isa.h"
-#include "kernels/cpu/scratch.h"
 
 namespace tabula::kernels {
 
@@ -56,13 +55,12 @@ class Columns {
   template <class T>
   void gather(const TileKernels<T>& tiles, const T* source, int64_t channels, T* to) const {
     for (int64_t c = 0; c < channels; c++, source += plane_, to += row_)
-      tiles.columns(runs_, count_, source, step_, to);
+      tiles.columns(runs_.data(), int64_t(runs_.size()), source, step_, to);
   }
 
  private:
-  int64_t plane_, row_, step_, count_ = 0;
-  Scratch memory_;
-  ColumnRun* runs_;
+  int64_t plane_, row_, step_;
+  std::vector<ColumnRun> runs_;
 };
 
 }  // namespace tabula::kernels

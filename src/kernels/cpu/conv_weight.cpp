@@ -11,8 +11,15 @@ namespace {
 
 constexpr int64_t kRowsAtOnce = 128;
 constexpr int64_t kEnoughPieces = 24;
+constexpr int64_t kKeptColumns = 1 << 20;
+constexpr int64_t kTurned = 32;               // a square of the result that is turned at a time
 constexpr int64_t kPackedElements = 2 << 20;  // of the output's gradient, packed at a time
 constexpr int64_t kFewOutputs = 8;            // fewer columns than this waste a vector tile: inner products instead
+
+template <class T>
+void add_to(T* __restrict sums, const T* __restrict more, int64_t n) {
+  for (int64_t i = 0; i < n; i++) sums[i] = T(sums[i] + more[i]);
+}
 
 template <class T>
 void weight_gradient(const ConvCall& call, const TileType<T>& type) {
@@ -36,6 +43,14 @@ void weight_gradient(const ConvCall& call, const TileType<T>& type) {
   const int64_t joined = std::clamp<int64_t>(kPassLength / std::max<int64_t>(1, pixels), 1, slice);
   const int64_t width = joined > 1 ? joined * pixels : std::min<int64_t>(round_up(pixels, panel), kPassLength);
   const int64_t row = round_up(width, panel) + panel / 2;  // rows of the columns must not compete for the same sets
+  // which elements the columns take: found once, unless that is too much to keep
+  const auto columns_at = [&](int64_t pixel) {
+    return Columns(g, pixel, std::min(width, pixels - pixel), row, type.tiles.longest_run);
+  };
+  std::vector<Columns> kept;
+  const bool keeps = round_up(pixels, width) * taps <= kKeptColumns;
+  for (int64_t pixel = 0; pixel < pixels && keeps; pixel += width) kept.push_back(columns_at(pixel));
+
   const Scratch memory(size_t(slices * slice_size) * sizeof(T)), packed(size_t(span * image_size) * sizeof(T));
   T* const partials = memory.as<T>();
   if (call.batch == 0 || pixels == 0) std::memset(partials, 0, size_t(slices * slice_size) * sizeof(T));
@@ -94,11 +109,13 @@ void weight_gradient(const ConvCall& call, const TileType<T>& type) {
           storage.load(source(n + i), 1, some * in_plane, widened.as<T>() + i * some * in_plane);
         for (int64_t pixel = 0; pixel < pixels; pixel += width) {
           const int64_t count = std::min(width, pixels - pixel), all = joined > 1 ? together * pixels : count;
-          const Columns taken(g, pixel, count, row, type.tiles.longest_run);
-          for (int64_t i = 0; i < together; i++)
-            taken.gather(type.tiles,
-                         in_place ? reinterpret_cast<const T*>(source(n + i)) : widened.as<T>() + i * some * in_plane,
-                         some, columns.as<T>() + i * pixels);
+          const auto gather = [&](const Columns& taken) {
+            for (int64_t i = 0; i < together; i++)
+              taken.gather(type.tiles,
+                           in_place ? reinterpret_cast<const T*>(source(n + i)) : widened.as<T>() + i * some * in_plane,
+                           some, columns.as<T>() + i * pixels);
+          };
+          keeps ? gather(kept[size_t(pixel / width)]) : gather(columns_at(pixel));
           if (few) {
             type.tiles.dots(rows, outputs, all, columns.as<T>(), row, place_of(n, group) + pixel, together * pixels,
                             products.as<T>(), outputs);
@@ -112,17 +129,26 @@ void weight_gradient(const ConvCall& call, const TileType<T>& type) {
     });
   }
 
-  GemmCall place;
-  place.dtype = call.dtype;
-  place.c_row = 1;
-  place.c_col = depth;
-  parallel_for(call.groups, 1, [&](int64_t group, int64_t) {
-    T* total = partials + group * depth * ld;
-    for (int64_t part = 1; part < slices; part++)
-      for (int64_t i = 0; i < depth * ld; i++) total[i] = T(total[i] + total[part * slice_size + i]);
-    GemmCall one = place;
-    one.c = call.out + group * outputs * depth * item;
-    storage.write(total, ld, 0, depth, 0, outputs, one);
+  // the slices are added up, and turned from [tap][output] to [output][tap] by tiles
+  const StorageKernels& plain = gemm_isa().storage[int(dtype_of<T>)];
+  const int64_t tiles = (depth + kTurned - 1) / kTurned;
+  parallel_for(call.groups * tiles, std::max<int64_t>(1, 32768 / (kTurned * ld)), [&](int64_t begin, int64_t end) {
+    const Scratch turned(size_t(kTurned * kTurned) * sizeof(T));
+    for (int64_t index = begin; index < end; index++) {
+      const int64_t group = index / tiles, first = index % tiles * kTurned, rows = std::min(kTurned, depth - first);
+      T* const total = partials + (group * depth + first) * ld;
+      for (int64_t part = 1; part < slices; part++) add_to(total, total + part * slice_size, rows * ld);
+      GemmCall place;
+      place.dtype = call.dtype;
+      place.c_row = depth;
+      place.c_col = 1;
+      place.c = call.out + (group * outputs * depth + first) * item;
+      for (int64_t o = 0; o < outputs; o += kTurned) {
+        const int64_t some = std::min(kTurned, outputs - o);
+        plain.pack(reinterpret_cast<const char*>(total + o), ld, 1, rows, rows, some, turned.as<T>(), false);
+        storage.write(turned.as<T>(), rows, o, some, 0, rows, place);
+      }
+    }
   });
 }
 

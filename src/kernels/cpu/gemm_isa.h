@@ -19,8 +19,8 @@ struct Finish {
 // A stretch of a convolution's columns along one row of pixels: elements [low, high) of `length` are source[from + i *
 // step], the others zero.
 struct ColumnRun {
-  int64_t from, to;
-  int32_t low, high, length;
+  int64_t from;
+  int32_t to, low, high, length;
 };
 
 // Products of blocks that are in the cache. Packed a: panels of panel_rows() rows, each [k][rows]; the panel of row i
