@@ -7,6 +7,7 @@
 #endif
 
 #include "kernels/cpu/gemm_isa.h"
+#include "kernels/cpu/square.h"
 
 namespace tabula::kernels {
 namespace {
