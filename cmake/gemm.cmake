@@ -10,7 +10,7 @@ set(TABULA_GEMM_SOURCES
   src/kernels/cpu/gemm_baseline.cpp
   src/kernels/cpu/gemm_isa.cpp
   src/kernels/cpu/scratch.cpp)
-set_source_files_properties(src/kernels/cpu/conv_gather.cpp PROPERTIES COMPILE_OPTIONS "-O3")
+set_source_files_properties(src/kernels/cpu/conv_weight.cpp PROPERTIES COMPILE_OPTIONS "-O3")
 set_source_files_properties(src/kernels/cpu/gemm_baseline.cpp PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=fast")
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")

@@ -1,10 +1,6 @@
 // Columns of memory into the rows of a block, by squares that fit the registers. Compiled once per instruction set.
-//
-// A square of L x L elements is transposed in log2(L) steps: step k exchanges the off-diagonal parts of each 2k x 2k
-// square (Eklundh, IEEE Transactions on Computers C-21, 1972).
-#include <utility>
-
 #include "kernels/cpu/block_transpose.h"
+#include "kernels/cpu/square.h"
 #include "kernels/simd.h"
 
 namespace tabula::kernels {
@@ -15,25 +11,6 @@ template <class T>
 struct Register {
   typedef T Lanes __attribute__((vector_size(TABULA_VECTOR_BYTES)));
 };
-
-// Lanes with bit `step` clear keep a's element and the others get b's from `step` lanes before; and the reverse.
-template <int step, class V, int... lane>
-TABULA_INLINE void exchange(V& a, V& b, std::integer_sequence<int, lane...>) {
-  constexpr int L = int(sizeof...(lane));
-  const V low = __builtin_shufflevector(a, b, (lane & step ? L + lane - step : lane)...);
-  const V high = __builtin_shufflevector(a, b, (lane & step ? L + lane : lane + step)...);
-  a = low;
-  b = high;
-}
-template <int step, int L, class V>
-TABULA_INLINE void exchange_rows(V (&rows)[L]) {
-  if constexpr (step < L) {
-#pragma GCC unroll 16
-    for (int i = 0; i < L; i++)
-      if (!(i & step)) exchange<step>(rows[i], rows[i + step], std::make_integer_sequence<int, L>());
-    exchange_rows<2 * step>(rows);
-  }
-}
 
 template <class T>
 void transpose(void* to, const void* from, const Rectangle& r) {
@@ -51,7 +28,7 @@ void transpose(void* to, const void* from, const Rectangle& r) {
         __builtin_prefetch(ahead + k * r.col_stride + i);
         std::memcpy(&rows[k], column + k * r.col_stride + i, sizeof rows[k]);
       }
-      exchange_rows<1>(rows);
+      transpose_square(rows);
 #pragma GCC unroll 16
       for (int k = 0; k < L; k++) std::memcpy(block + (i + k) * r.cols + j, &rows[k], sizeof rows[k]);
     }

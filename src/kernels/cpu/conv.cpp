@@ -16,15 +16,29 @@ template <class T>
 void transpose_weights(const ConvCall& call, const Gather& gather, const T* weight, T* matrix) {
   const int64_t in = call.in_channels / call.groups, out = call.out_channels / call.groups, taps = gather.taps();
   const int64_t kernel = call.kernel[0] * call.kernel[1] * call.kernel[2];
+  bool in_order = true;  // all taps, as they lie: those of stride one
+  for (int64_t t = 0; t < taps; t++) in_order = in_order && gather.weights[size_t(t)] == t;
+  constexpr int64_t kAhead = 8;  // the weights lie further apart than the hardware looks ahead
+  const int64_t step = in * kernel;
+  const auto turn = [&](const T* from, T* to, auto copy) {
+    for (int64_t o = 0; o < out; o++, from += step, to += taps) {
+      if (o + kAhead < out) __builtin_prefetch(from + kAhead * step);
+      copy(from, to);
+    }
+  };
   parallel_for(call.groups * in, std::max<int64_t>(1, 16384 / std::max<int64_t>(1, out * taps)),
                [&](int64_t begin, int64_t end) {
                  for (int64_t index = begin; index < end; index++) {
-                   const int64_t group = index / in, row = index % in;
-                   T* to = matrix + index * out * taps;
-                   for (int64_t o = 0; o < out; o++) {
-                     const T* from = weight + ((group * out + o) * in + row) * kernel;
-                     for (int64_t t = 0; t < taps; t++) *to++ = from[gather.weights[size_t(t)]];
-                   }
+                   const T* const from = weight + (index / in * out * in + index % in) * kernel;
+                   T* const to = matrix + index * out * taps;
+                   if (in_order && taps == 9)
+                     turn(from, to, [](const T* x, T* y) { std::memcpy(y, x, 9 * sizeof(T)); });
+                   else if (in_order)
+                     turn(from, to, [&](const T* x, T* y) { std::copy_n(x, taps, y); });
+                   else
+                     turn(from, to, [&](const T* x, T* y) {
+                       for (int64_t t = 0; t < taps; t++) y[t] = x[gather.weights[size_t(t)]];
+                     });
                  }
                });
 }

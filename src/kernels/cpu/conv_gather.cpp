@@ -7,16 +7,6 @@ namespace {
 
 constexpr int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
 
-template <class T>
-inline void copy_run(const T* from, int64_t step, int64_t n, T* to) {
-  if (step == 1)
-    for (int64_t i = 0; i < n; i++) to[i] = from[i];
-  else if (step == 2)
-    for (int64_t i = 0; i < n; i++) to[i] = from[2 * i];
-  else
-    for (int64_t i = 0; i < n; i++) to[i] = from[i * step];
-}
-
 }  // namespace
 
 Gather forward_gather(const ConvCall& call) {
@@ -71,40 +61,32 @@ std::vector<Gather> backward_gathers(const ConvCall& call) {
   return all;
 }
 
-template <class T>
-void gather_columns(const Gather& g, const T* source, int64_t channel, int64_t count, int64_t pixel, int64_t width,
-                    T* to, int64_t ld) {
-  const int64_t plane = volume(g.size), taps = g.taps(), filled = std::min(width, g.pixels() - pixel);
-  source += channel * plane;
-  int64_t done = 0;
-  for_runs(g.grid, pixel, filled, [&](const Grid& at, int64_t length) {
-    for (int64_t tap = 0; tap < taps; tap++) {
-      const Grid& offset = g.offsets[size_t(tap)];
-      const int64_t z = at[0] * g.step[0] + offset[0], y = at[1] * g.step[1] + offset[1],
-                    x = at[2] * g.step[2] + offset[2];
-      int64_t low = 0, high = 0;
-      if (z >= 0 && z < g.size[0] && y >= 0 && y < g.size[1]) {
-        low = std::clamp<int64_t>(-floor_div(x, g.step[2]), 0, length);
-        high = std::clamp<int64_t>(floor_div(g.size[2] - 1 - x, g.step[2]) + 1, low, length);
+Columns::Columns(const Gather& g, int64_t pixel, int64_t count, int64_t ld, int64_t longest)
+    : plane_(volume(g.size)), row_(g.taps() * ld), step_(g.step[2]) {
+  if (count == 0) return;
+  runs_.reserve(size_t(g.taps() * ((count - 1) / g.grid[2] + 2 + count / longest)));
+  for (int64_t tap = 0; tap < g.taps(); tap++) {
+    const Grid& offset = g.offsets[size_t(tap)];
+    int64_t to = tap * ld;
+    for_runs(g.grid, pixel, count, [&](const Grid& at, int64_t run) {
+      const int64_t z = at[0] * g.step[0] + offset[0], y = at[1] * g.step[1] + offset[1];
+      int64_t x = at[2] * g.step[2] + offset[2];
+      const bool inside = z >= 0 && z < g.size[0] && y >= 0 && y < g.size[1];
+      while (run > 0) {
+        const int64_t length = std::min(run, longest);
+        int64_t low = 0, high = 0;
+        if (inside) {
+          low = std::clamp<int64_t>(-floor_div(x, step_), 0, length);
+          high = std::clamp<int64_t>(floor_div(g.size[2] - 1 - x, step_) + 1, low, length);
+        }
+        const int64_t from = low < high ? (z * g.size[1] + y) * g.size[2] + x : 0;
+        runs_.push_back({from, int32_t(to), int32_t(low), int32_t(high), int32_t(length)});
+        to += length;
+        x += length * step_;
+        run -= length;
       }
-      T* out = to + tap * ld + done;
-      const T* from = source + (z * g.size[1] + y) * g.size[2] + x;
-      for (int64_t c = 0; c < count; c++, out += taps * ld, from += plane) {
-        for (int64_t i = 0; i < low; i++) out[i] = T(0);
-        if (low < high) copy_run(from + low * g.step[2], g.step[2], high - low, out + low);
-        for (int64_t i = high; i < length; i++) out[i] = T(0);
-      }
-    }
-    done += length;
-  });
-  if (filled < width)
-    for (int64_t row = 0; row < count * taps; row++) std::fill(to + row * ld + filled, to + row * ld + width, T(0));
+    });
+  }
 }
-
-template void gather_columns(const Gather&, const float*, int64_t, int64_t, int64_t, int64_t, float*, int64_t);
-template void gather_columns(const Gather&, const double*, int64_t, int64_t, int64_t, int64_t, double*, int64_t);
-template void gather_columns(const Gather&, const uint16_t*, int64_t, int64_t, int64_t, int64_t, uint16_t*, int64_t);
-template void gather_columns(const Gather&, const uint32_t*, int64_t, int64_t, int64_t, int64_t, uint32_t*, int64_t);
-template void gather_columns(const Gather&, const uint64_t*, int64_t, int64_t, int64_t, int64_t, uint64_t*, int64_t);
 
 }  // namespace tabula::kernels

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/conv.h"
+#include "kernels/cpu/gemm_isa.h"
 
 namespace tabula::kernels {
 
@@ -31,12 +32,6 @@ Gather forward_gather(const ConvCall& call);
 // stride: each residue meets its own subset of the taps.
 std::vector<Gather> backward_gathers(const ConvCall& call);
 
-// Rows (channel, tap) of channels [channel, channel + count) for pixels [pixel, pixel + width): to[row * ld + i].
-// Columns past the last pixel are zero. `source` is one image of the group, in the compute type.
-template <class T>
-void gather_columns(const Gather& gather, const T* source, int64_t channel, int64_t count, int64_t pixel, int64_t width,
-                    T* to, int64_t ld);
-
 // Calls f(first, at, length) for each stretch of pixels [pixel, pixel + count) that is one run along the last
 // dimension.
 template <class F>
@@ -49,5 +44,23 @@ void for_runs(const Grid& grid, int64_t pixel, int64_t count, F&& f) {
     count -= length;
   }
 }
+
+// Which elements the columns of pixels [pixel, pixel + count) take, found once for all channels and images.
+class Columns {
+ public:
+  // `ld` lies between the rows of the columns; no run is longer than `longest`.
+  Columns(const Gather& gather, int64_t pixel, int64_t count, int64_t ld, int64_t longest);
+
+  // Rows (channel, tap) of `channels` channels from `source` on, in the compute type: to[row * ld + i].
+  template <class T>
+  void gather(const TileKernels<T>& tiles, const T* source, int64_t channels, T* to) const {
+    for (int64_t c = 0; c < channels; c++, source += plane_, to += row_)
+      tiles.columns(runs_.data(), int64_t(runs_.size()), source, step_, to);
+  }
+
+ private:
+  int64_t plane_, row_, step_;
+  std::vector<ColumnRun> runs_;
+};
 
 }  // namespace tabula::kernels

@@ -11,7 +11,15 @@ namespace {
 
 constexpr int64_t kRowsAtOnce = 128;
 constexpr int64_t kEnoughPieces = 24;
-constexpr int64_t kFewOutputs = 8;  // fewer columns than this waste a vector tile: inner products instead
+constexpr int64_t kKeptColumns = 1 << 20;
+constexpr int64_t kTurned = 32;               // a square of the result that is turned at a time
+constexpr int64_t kPackedElements = 2 << 20;  // of the output's gradient, packed at a time
+constexpr int64_t kFewOutputs = 8;            // fewer columns than this waste a vector tile: inner products instead
+
+template <class T>
+void add_to(T* __restrict sums, const T* __restrict more, int64_t n) {
+  for (int64_t i = 0; i < n; i++) sums[i] = T(sums[i] + more[i]);
+}
 
 template <class T>
 void weight_gradient(const ConvCall& call, const TileType<T>& type) {
@@ -24,63 +32,123 @@ void weight_gradient(const ConvCall& call, const TileType<T>& type) {
 
   const int64_t channels = std::clamp<int64_t>(kRowsAtOnce / taps, 1, g.channels);
   const int64_t blocks = (g.channels + channels - 1) / channels;
-  const int64_t slices =
-      std::clamp<int64_t>(kEnoughPieces / (blocks * call.groups), 1, std::max<int64_t>(1, call.batch));
-  const int64_t slice = (call.batch + slices - 1) / slices;
   const int64_t ld = few ? outputs : round_up(outputs, panel), slice_size = call.groups * depth * ld;
-  const int64_t width = std::min<int64_t>(round_up(std::max<int64_t>(pixels, 1), panel), kPassLength);
-  const int64_t row = width + panel / 2;  // rows of the columns must not compete for the same sets of the cache
-  const Scratch memory(size_t(slices * slice_size) * sizeof(T));
-  T* const partials = memory.as<T>();
+  // the images whose gradients are packed at a time, and their slices
+  const int64_t image_size = call.groups * ld * pixels;
+  const int64_t span =
+      std::clamp<int64_t>(kPackedElements / std::max<int64_t>(1, image_size), 1, std::max<int64_t>(1, call.batch));
+  const int64_t wanted = std::clamp<int64_t>(kEnoughPieces / (blocks * call.groups), 1, span);
+  const int64_t slice = (span + wanted - 1) / wanted, slices = (span + slice - 1) / slice;
+  // pixels that are multiplied at a time: a run of one image's, or all of several small images
+  const int64_t joined = std::clamp<int64_t>(kPassLength / std::max<int64_t>(1, pixels), 1, slice);
+  const int64_t width = joined > 1 ? joined * pixels : std::min<int64_t>(round_up(pixels, panel), kPassLength);
+  const int64_t row = round_up(width, panel) + panel / 2;  // rows of the columns must not compete for the same sets
+  // which elements the columns take: found once, unless that is too much to keep
+  const auto columns_at = [&](int64_t pixel) {
+    return Columns(g, pixel, std::min(width, pixels - pixel), row, type.tiles.longest_run);
+  };
+  std::vector<Columns> kept;
+  const bool keeps = round_up(pixels, width) * taps <= kKeptColumns;
+  for (int64_t pixel = 0; pixel < pixels && keeps; pixel += width) kept.push_back(columns_at(pixel));
 
-  parallel_for(slices * call.groups * blocks, 1, [&](int64_t index, int64_t) {
-    const int64_t block = index % blocks, group = index / blocks % call.groups, part = index / blocks / call.groups;
-    const int64_t channel = block * channels, some = std::min(channels, g.channels - channel), rows = some * taps;
-    T* const sums = partials + part * slice_size + (group * depth + channel * taps) * ld;
-    std::memset(sums, 0, size_t(rows * ld) * sizeof(T));
-    const Scratch columns(size_t(rows * row) * sizeof(T)), right(size_t(width * ld) * sizeof(T));
-    const Scratch products(few ? size_t(rows * outputs) * sizeof(T) : 0);
-    const Scratch widened(in_place ? 0 : size_t(some * in_plane) * sizeof(T));
-    Finish<T> accumulate;
-    accumulate.beta = T(1);
-    for (int64_t n = part * slice; n < std::min(call.batch, (part + 1) * slice); n++) {
-      const char* input = call.input_data + ((n * call.groups + group) * g.channels + channel) * in_plane * item;
-      const T* from = reinterpret_cast<const T*>(input);
-      if (!in_place) {
-        storage.load(input, 1, some * in_plane, widened.as<T>());
-        from = widened.as<T>();
-      }
-      const char* grad = call.grad_output + (n * call.groups + group) * outputs * pixels * item;
-      for (int64_t pixel = 0; pixel < pixels; pixel += width) {
-        const int64_t count = std::min(width, pixels - pixel);
-        gather_columns(g, from, 0, some, pixel, count, columns.as<T>(), row);
+  const Scratch memory(size_t(slices * slice_size) * sizeof(T)), packed(size_t(span * image_size) * sizeof(T));
+  T* const partials = memory.as<T>();
+  if (call.batch == 0 || pixels == 0) std::memset(partials, 0, size_t(slices * slice_size) * sizeof(T));
+
+  for (int64_t begin = 0; begin < call.batch && pixels > 0; begin += span) {
+    const int64_t end = std::min(call.batch, begin + span);
+    // the gradients of each image and group: [pixel][output] in panels of outputs that reach over all pixels of the
+    // images that are multiplied together; or as they are
+    const auto place_of = [&](int64_t image, int64_t group) {
+      return packed.as<T>() + (group * (end - begin) + image - begin) * pixels * ld;
+    };
+    const auto together_at = [&](int64_t image) {
+      const int64_t part_begin = begin + (image - begin) / slice * slice;
+      const int64_t first = part_begin + (image - part_begin) / joined * joined;
+      return std::pair(first, std::min({joined, end - first, part_begin + slice - first}));
+    };
+    const int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(1, image_size));
+    parallel_for((end - begin) * call.groups, grain, [&](int64_t from, int64_t to) {
+      for (int64_t slot = from; slot < to; slot++) {
+        const int64_t n = begin + slot / call.groups, group = slot % call.groups;
+        const char* grad = call.grad_output + (n * call.groups + group) * outputs * pixels * item;
+        const auto [first, together] = together_at(n);
         if (few) {
           for (int64_t o = 0; o < outputs; o++)
-            storage.load(grad + (o * pixels + pixel) * item, 1, count, right.as<T>() + o * width);
-          type.tiles.dots(rows, outputs, count, columns.as<T>(), row, right.as<T>(), width, products.as<T>(), outputs);
-          for (int64_t i = 0; i < rows * outputs; i++) sums[i] = T(sums[i] + products.as<T>()[i]);
-        } else {
+            storage.load(grad + o * pixels * item, 1, pixels,
+                         place_of(first, group) + (o * together + n - first) * pixels);
+          continue;
+        }
+        for (int64_t pixel = 0; pixel < pixels; pixel += width) {
+          const int64_t count = std::min(width, pixels - pixel), all = joined > 1 ? together * pixels : count;
           for (int64_t o = 0; o < outputs; o += panel)
             storage.pack(grad + (o * pixels + pixel) * item, pixels, 1, std::min(panel, outputs - o), panel, count,
-                         right.as<T>() + o * count, false);
-          type.tiles.direct(rows, outputs, count, columns.as<T>(), row, 1, right.as<T>(), panel * count, panel, sums,
-                            ld, accumulate);
+                         place_of(first, group) + pixel * ld + o * all + (n - first) * pixels * panel, false);
         }
       }
-    }
-  });
+    });
 
-  GemmCall place;
-  place.dtype = call.dtype;
-  place.c_row = 1;
-  place.c_col = depth;
-  parallel_for(call.groups, 1, [&](int64_t group, int64_t) {
-    T* total = partials + group * depth * ld;
-    for (int64_t part = 1; part < slices; part++)
-      for (int64_t i = 0; i < depth * ld; i++) total[i] = T(total[i] + total[part * slice_size + i]);
-    GemmCall one = place;
-    one.c = call.out + group * outputs * depth * item;
-    storage.write(total, ld, 0, depth, 0, outputs, one);
+    parallel_for(slices * call.groups * blocks, 1, [&](int64_t index, int64_t) {
+      const int64_t block = index % blocks, group = index / blocks % call.groups, part = index / blocks / call.groups;
+      const int64_t channel = block * channels, some = std::min(channels, g.channels - channel), rows = some * taps;
+      T* const sums = partials + part * slice_size + (group * depth + channel * taps) * ld;
+      if (begin == 0) std::memset(sums, 0, size_t(rows * ld) * sizeof(T));
+      const Scratch columns(size_t(rows * row) * sizeof(T));
+      const Scratch products(few ? size_t(rows * outputs) * sizeof(T) : 0);
+      const Scratch widened(in_place ? 0 : size_t(joined * some * in_plane) * sizeof(T));
+      Finish<T> accumulate;
+      accumulate.beta = T(1);
+      const int64_t last = std::min(end, begin + (part + 1) * slice);
+      int64_t together;
+      for (int64_t n = begin + part * slice; n < last; n += together) {
+        together = std::min(joined, last - n);
+        const auto source = [&](int64_t image) {
+          return call.input_data + ((image * call.groups + group) * g.channels + channel) * in_plane * item;
+        };
+        for (int64_t i = 0; i < together && !in_place; i++)
+          storage.load(source(n + i), 1, some * in_plane, widened.as<T>() + i * some * in_plane);
+        for (int64_t pixel = 0; pixel < pixels; pixel += width) {
+          const int64_t count = std::min(width, pixels - pixel), all = joined > 1 ? together * pixels : count;
+          const auto gather = [&](const Columns& taken) {
+            for (int64_t i = 0; i < together; i++)
+              taken.gather(type.tiles,
+                           in_place ? reinterpret_cast<const T*>(source(n + i)) : widened.as<T>() + i * some * in_plane,
+                           some, columns.as<T>() + i * pixels);
+          };
+          keeps ? gather(kept[size_t(pixel / width)]) : gather(columns_at(pixel));
+          if (few) {
+            type.tiles.dots(rows, outputs, all, columns.as<T>(), row, place_of(n, group) + pixel, together * pixels,
+                            products.as<T>(), outputs);
+            for (int64_t i = 0; i < rows * outputs; i++) sums[i] = T(sums[i] + products.as<T>()[i]);
+          } else {
+            type.tiles.direct(rows, outputs, all, columns.as<T>(), row, 1, place_of(n, group) + pixel * ld, panel * all,
+                              panel, sums, ld, accumulate);
+          }
+        }
+      }
+    });
+  }
+
+  // the slices are added up, and turned from [tap][output] to [output][tap] by tiles
+  const StorageKernels& plain = gemm_isa().storage[int(dtype_of<T>)];
+  const int64_t tiles = (depth + kTurned - 1) / kTurned;
+  parallel_for(call.groups * tiles, std::max<int64_t>(1, 32768 / (kTurned * ld)), [&](int64_t begin, int64_t end) {
+    const Scratch turned(size_t(kTurned * kTurned) * sizeof(T));
+    for (int64_t index = begin; index < end; index++) {
+      const int64_t group = index / tiles, first = index % tiles * kTurned, rows = std::min(kTurned, depth - first);
+      T* const total = partials + (group * depth + first) * ld;
+      for (int64_t part = 1; part < slices; part++) add_to(total, total + part * slice_size, rows * ld);
+      GemmCall place;
+      place.dtype = call.dtype;
+      place.c_row = depth;
+      place.c_col = 1;
+      place.c = call.out + (group * outputs * depth + first) * item;
+      for (int64_t o = 0; o < outputs; o += kTurned) {
+        const int64_t some = std::min(kTurned, outputs - o);
+        plain.pack(reinterpret_cast<const char*>(total + o), ld, 1, rows, rows, some, turned.as<T>(), false);
+        storage.write(turned.as<T>(), rows, o, some, 0, rows, place);
+      }
+    }
   });
 }
 

@@ -12,11 +12,12 @@
 namespace tabula::kernels {
 namespace {
 
-constexpr int64_t kBlockRows = 112;             // of a, packed: 112 KiB in float32, for the L2 cache
-constexpr int64_t kPackedBytes = 8 << 20;       // of b, packed at a time
-constexpr int64_t kLongestK = 8192;             // beyond it, k is cut so that packed b keeps enough columns
-constexpr int64_t kPieceProducts = 512 * 1024;  // multiplications that are worth a piece of their own
-constexpr int64_t kFewRows = 16;                // products with no more rows than this do not pack b
+constexpr int64_t kBlockRows = 112;                       // of a, packed: 112 KiB in float32, for the L2 cache
+constexpr int64_t kPackedBytes = 8 << 20;                 // of b, packed at a time
+constexpr int64_t kLongestK = 8192;                       // beyond it, k is cut so that packed b keeps enough columns
+constexpr int64_t kPieceProducts = 512 * 1024;            // multiplications that are worth a piece of their own
+constexpr int64_t kWideRows = 256, kWideBytes = 1 << 20;  // of a, packed whole
+constexpr int64_t kFewRows = 16;                          // products with no more rows than this do not pack b
 
 void multiply(const GemmCall& call);
 
@@ -115,8 +116,8 @@ void multiply_blocked(const GemmCall& call, const TileType<T>& type, const Stora
       break;
   }
 
-  // a is packed once as well where it is small and several pieces read its rows; otherwise each piece packs its own rows,
-  // pass by pass, which stay in its cache
+  // a is packed once as well where it is small and several pieces read its rows; otherwise each piece packs its own
+  // rows, pass by pass, which stay in its cache
   const bool shares_a = cols < n_chunk && m_chunk * k_chunk * element <= kPackedBytes;
   const Scratch packed_rows(shares_a ? size_t(m_chunk * k_chunk * element) : 0);
 
@@ -187,6 +188,38 @@ void multiply_blocked(const GemmCall& call, const TileType<T>& type, const Stora
       }
     }
   }
+}
+
+// Few enough rows for all of a to stay in the cache: a piece packs its own columns of b, pass by pass, and is done with
+// them before they leave its cache.
+template <class T>
+void multiply_wide(const GemmCall& call, const TileType<T>& type, const StorageKernels& storage) {
+  const int64_t m = call.m, n = call.n, k = call.k, item = item_size(call.dtype), panel = type.tiles.cols;
+  const Scratch bias(bias_bytes(call, sizeof(T))), rows(size_t(m * k) * sizeof(T));
+  const DirectFinish<T> finish(call, storage, bias.as<T>());
+  const int64_t passes = (k + kPassLength - 1) / kPassLength;
+  parallel_for(passes, std::max<int64_t>(1, 65536 / (kPassLength * m)), [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin * kPassLength; p < std::min(k, end * kPassLength); p += kPassLength)
+      pack_rows(storage, type, call.a + p * call.a_col * item, item, call.a_row, call.a_col, m,
+                std::min(kPassLength, k - p), call.conj_a, rows.as<T>() + p * m);
+  });
+  const int64_t panels = (n + panel - 1) / panel, together = std::clamp<int64_t>(panels / 8, 1, 4);
+  parallel_for(panels, together, [&](int64_t begin, int64_t end) {
+    const int64_t j = begin * panel, width = std::min(n, end * panel) - j;
+    const Scratch columns(size_t((end - begin) * panel * std::min(k, kPassLength)) * sizeof(T));
+    for (int64_t p = 0; p < k; p += kPassLength) {
+      const int64_t pass = std::min(kPassLength, k - p);
+      for (int64_t q = 0; q < width; q += panel)
+        storage.pack(call.b + (p * call.b_row + (j + q) * call.b_col) * item, call.b_col, call.b_row,
+                     std::min(panel, width - q), panel, pass, columns.as<T>() + q * pass, call.conj_b);
+      type.tiles.packed(m, width, pass, rows.as<T>() + p * m, columns.as<T>(), reinterpret_cast<T*>(call.c) + j,
+                        call.c_row, finish.at(p == 0, p + pass == k, 0, j));
+    }
+  });
+}
+
+bool suits_wide(const GemmCall& call, int64_t panel, int64_t element) {
+  return writes_direct(call) && call.m <= kWideRows && call.m * call.k * element <= kWideBytes && call.n >= 4 * panel;
 }
 
 // Nothing is packed: for few rows (b is read once) and for matrices that fit the cache as they lie.
@@ -306,6 +339,7 @@ void multiply_large(const GemmCall& call, const TileType<T>& type, const Storage
     if (suits_unpacked(call)) return multiply_unpacked(call, type, storage);
   }
   if (call.c_col != 1 && call.c_row == 1) return multiply(transposed(call));
+  if (type.parts == 1 && suits_wide(call, type.tiles.cols, sizeof(T))) return multiply_wide(call, type, storage);
   multiply_blocked(call, type, storage);
 }
 

@@ -16,6 +16,13 @@ struct Finish {
   bool relu = false;
 };
 
+// A stretch of a convolution's columns along one row of pixels: elements [low, high) of `length` are source[from + i *
+// step], the others zero.
+struct ColumnRun {
+  int64_t from;
+  int32_t to, low, high, length;
+};
+
 // Products of blocks that are in the cache. Packed a: panels of panel_rows() rows, each [k][rows]; the panel of row i
 // begins at i * k. Packed b: panels of `cols` columns, zero-padded, each [k][cols]; the panel of column j begins at
 // j * k. Complex panels hold [k][2][rows]: real parts, then imaginary parts, and c's imaginary parts begin ldc / 2
@@ -37,6 +44,9 @@ struct TileKernels {
   void (*axpys)(int64_t n, int64_t k, const T* x, const T* b, int64_t b_row, T* out);
   // out[i] = sum over t of weights[t] * source[offsets[t] + i]. Null if complex.
   void (*taps)(int64_t n, int64_t taps, const T* source, const int64_t* offsets, const T* weights, T* out);
+  // Fills the runs, none of which may be longer than `longest_run`. Null if complex.
+  void (*columns)(const ColumnRun* runs, int64_t count, const T* source, int64_t step, T* to);
+  int64_t longest_run;
 };
 
 // The height of the panel that begins where `left` rows are left of a block.

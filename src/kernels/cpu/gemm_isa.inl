@@ -2,15 +2,17 @@
 #include <cstdint>
 #include <type_traits>
 
-#if defined(__F16C__)
+#if defined(__F16C__) || defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
 #include "kernels/cpu/gemm_isa.h"
+#include "kernels/cpu/square.h"
 
 namespace tabula::kernels {
 namespace {
 
+#include "kernels/cpu/gemm_columns.inl"
 #include "kernels/cpu/gemm_micro.inl"
 #include "kernels/cpu/gemm_pack.inl"
 #include "kernels/cpu/gemm_small.inl"
@@ -18,11 +20,11 @@ namespace {
 template <class T>
 constexpr TileKernels<T> real_tiles() {
   return {kTileRows<T>,    kTileCols<T>, packed_product<T>, product_with_rows<T>, block_product<T, false>,
-          dot_products<T>, axpys<T>,     tap_sums<T>};
+          dot_products<T>, axpys<T>,     tap_sums<T>,          column_runs<T>, kLongestRun<T>};
 }
 template <class T>
 constexpr TileKernels<T> complex_tiles() {
-  return {kComplexRows<T>, kComplexCols<T>, complex_product<T>, nullptr, nullptr, nullptr, nullptr, nullptr};
+  return {kComplexRows<T>, kComplexCols<T>, complex_product<T>, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, 0};
 }
 
 constexpr GemmIsa make_isa() {

@@ -70,11 +70,51 @@ template <class S, class T>
   }
 }
 
+#if defined(__AVX512F__)
+constexpr bool kMaskedStores = true;
+// The first `count` lanes.
+template <class T>
+[[gnu::always_inline]] inline void store_lanes(T* to, Vector<T> v, int count) {
+  if (count == kLanes<T>)
+    store_vector(to, v);
+  else if constexpr (sizeof(T) == 4)
+    _mm512_mask_storeu_epi32(to, __mmask16((1u << count) - 1), (__m512i)v);
+  else
+    _mm512_mask_storeu_epi64(to, __mmask8((1u << count) - 1), (__m512i)v);
+}
+#else
+constexpr bool kMaskedStores = false;
+template <class T>
+[[gnu::always_inline]] inline void store_lanes(T* to, Vector<T> v, int) {
+  store_vector(to, v);
+}
+#endif
+
 // panel[p * width + l] = lines[l][p] for a run of contiguous lines.
 template <class T>
 [[gnu::always_inline]] inline void transpose_lines(const T* lines, int64_t line_stride, int64_t count, int64_t width,
                                                    int64_t k, T* panel) {
   int64_t l = 0;
+  if constexpr (sizeof(T) >= 4 && kLanes<T> > 4) {
+    constexpr int L = kLanes<T>;
+    const int64_t whole = k / L * L;
+    // a square may lack lines where the last ones can be left out when it is stored
+    for (; l + (kMaskedStores ? (L + 1) / 2 : L) <= count; l += L) {
+      const T* from = lines + l * line_stride;
+      const int there = count - l < L ? int(count - l) : L;
+      for (int64_t p = 0; p < whole; p += L) {
+        Vector<T> square[L];
+#pragma GCC unroll 16
+        for (int i = 0; i < L; i++)
+          square[i] = i < there ? load_vector<Vector<T>>(from + i * line_stride + p) : Vector<T>{};
+        transpose_square(square);
+#pragma GCC unroll 16
+        for (int i = 0; i < L; i++) store_lanes(panel + (p + i) * width + l, square[i], there);
+      }
+      for (int64_t p = whole; p < k; p++)
+        for (int i = 0; i < there; i++) panel[p * width + l + i] = from[i * line_stride + p];
+    }
+  }
   if constexpr (sizeof(T) >= 4 && 4 * sizeof(T) <= kVectorBytes) {
     using V = typename VectorOf<T, 4>::type;
     using I = typename VectorOf<std::conditional_t<sizeof(T) == 4, int32_t, int64_t>, 4>::type;

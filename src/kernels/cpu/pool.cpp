@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/pool_isa.h"
 
 namespace tabula::kernels {
 namespace {
@@ -193,7 +195,28 @@ void max_any(const PoolCall& call, const Windows& w, const char* what) {
   visit_floating(call.dtype, what, [&]<class T>() { max_planes<T>(call, w); });
 }
 
-void max_pool_cpu(const PoolCall& call) { max_any(call, sliding(call), "max_pool2d"); }
+void max_pool_cpu(const PoolCall& call) {
+  using Planes = void (*)(const PoolCall&, int64_t, int64_t);
+#if defined(__x86_64__)
+  static const Planes planes = [] {
+    Planes chosen = nullptr;
+    choose_isa([&] { chosen = baseline::max_pool_planes; }, [&] { chosen = avx2::max_pool_planes; },
+               [&] { chosen = avx512::max_pool_planes; });
+    return chosen;
+  }();
+#else
+  static constexpr Planes planes = baseline::max_pool_planes;
+#endif
+  int64_t plane = 1, work = 1;
+  for (int d = 0; d < 3; d++) {
+    plane *= call.in_size[d];
+    work *= call.out_size[d] * call.kernel[d];
+  }
+  // the vectors count positions in 32 bits
+  if (plane > INT32_MAX) return max_any(call, sliding(call), "max_pool2d");
+  parallel_for(call.planes, std::max<int64_t>(1, kPiece / std::max<int64_t>(work, 1)),
+               [&](int64_t begin, int64_t end) { planes(call, begin, end); });
+}
 void adaptive_max_pool_cpu(const PoolCall& call) { max_any(call, adaptive(call), "adaptive_max_pool2d"); }
 void max_pool_backward_cpu(const PoolCall& call) {
   visit_floating(call.dtype, "max_pool2d", [&]<class T>() { max_gradient<T>(call); });
