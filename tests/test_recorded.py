@@ -37,6 +37,19 @@ def test_calls(case, expected):
     support.assert_same(support.to_json(support.run_case(case)), expected, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["printing", "random", "losses", "optim", "calls"])
+@outcomes("amp")
+def test_autocast(case, expected):
+    # values that went through bfloat16
+    support.assert_same(support.to_json(support.run_case(case)), expected, rtol=2e-2, atol=1e-2)
+
+
+@outcomes("amp_errors")
+def test_autocast_refuses(case, expected):
+    with pytest.raises(Exception) as raised:
+        support.run_case(case)
+    assert (type(raised.value).__name__, str(raised.value)) == (expected["type"], expected["message"])
+
+
+@pytest.mark.parametrize("name", ["printing", "random", "losses", "optim", "calls", "amp", "amp_errors"])
 def test_every_case_is_recorded(name):
     assert set(support.read_cases(name)) == support.recorded(name).keys()

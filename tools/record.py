@@ -64,6 +64,7 @@ def record_programs(name: str) -> dict:
 
 RECORDERS = {
     "bad_input": record_errors,
+    "amp_errors": record_errors,
     **dict.fromkeys(("sparse_errors", "linalg_errors", "fft_errors"), record_first_lines),
     "seed": record_seed,
     "programs": record_programs,

@@ -33,11 +33,16 @@ def overridable(function: F) -> F:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if _override_needed(args, kwargs):
-            from .overrides import handle_torch_function
+        needed = _override_needed(args, kwargs)
+        if not needed:
+            return function(*args, **kwargs)
+        if needed is not True:
+            from .amp._functions import call_under_autocast
 
-            return handle_torch_function(wrapper, relevant_arguments(args, kwargs), *args, **kwargs)
-        return function(*args, **kwargs)
+            return call_under_autocast(function, args, kwargs)
+        from .overrides import handle_torch_function
+
+        return handle_torch_function(wrapper, relevant_arguments(args, kwargs), *args, **kwargs)
 
     return wrapper  # type: ignore[return-value]
 

@@ -178,6 +178,7 @@ extern "C" __attribute__((visibility("default"))) PyObject* PyInit__C() {
     add_gpu(m);
     add_sparse(m);
     add_vmap(m);
+    add_autocast(m);
     add_module_base(m);
     warn_hook = python_warning;
     interpreter_lock = {[]() -> void* { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; },

@@ -132,6 +132,7 @@ void add_module_base(PyObject* module);
 void add_generator(PyObject* module);
 void add_gpu(PyObject* module);
 void add_sparse(PyObject* module);
+void add_autocast(PyObject* module);
 void add_vmap(PyObject* module);
 void add_storage(PyObject* module);
 void add_functions(PyObject* module, PyMethodDef* methods);

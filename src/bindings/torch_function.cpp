@@ -253,17 +253,22 @@ PyObject* has_torch_function(PyObject*, PyObject* sequence) {
     return has_any(PySequence_Fast_ITEMS(items.get()), PySequence_Fast_GET_SIZE(items.get()));
   });
 }
+// Of a call that nothing overrides: False, or 2 for a look at what autocast does with the function.
+PyObject* not_overridden() {
+  if (!(thread_state.interpreters & kAutocast)) Py_RETURN_FALSE;
+  return PyLong_FromLong(2);
+}
 // _override_needed(args, kwargs): has_torch_function for a whole call, lists among its arguments included.
 PyObject* override_needed(PyObject*, PyObject* const* call, Py_ssize_t n) {
   if (modes_active()) Py_RETURN_TRUE;
-  if (n != 2 || !PyTuple_Check(call[0]) || !PyDict_Check(call[1]) || !subclasses_enabled()) Py_RETURN_FALSE;
+  if (n != 2 || !PyTuple_Check(call[0]) || !PyDict_Check(call[1]) || !subclasses_enabled()) return not_overridden();
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(call[0]); i++)
     if (argument_overrides(PyTuple_GET_ITEM(call[0], i))) Py_RETURN_TRUE;
   PyObject *key, *value;
   Py_ssize_t at = 0;
   while (PyDict_Next(call[1], &at, &key, &value))
     if (argument_overrides(value)) Py_RETURN_TRUE;
-  Py_RETURN_FALSE;
+  return not_overridden();
 }
 PyObject* has_unary(PyObject*, PyObject* o) { return has_any(&o, 1); }
 PyObject* has_variadic(PyObject*, PyObject* const* args, Py_ssize_t n) { return has_any(args, n); }
