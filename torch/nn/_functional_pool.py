@@ -189,9 +189,7 @@ def _unpool_size(input: Tensor, kernel: tuple, stride: tuple, padding: tuple, ou
     for d in range(n):
         low, high = default[d] - stride[d], default[d] + stride[d]
         if not low < output_size[d] < high:
-            raise ValueError(
-                f'invalid output_size "{torch.Size(output_size)}" (dim {d} must be between {low} and {high})'
-            )
+            raise ValueError(f'invalid output_size "{list(output_size)}" (dim {d} must be between {low} and {high})')
     return output_size
 
 
@@ -245,7 +243,8 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     """Divide by a power of the mean square over neighbouring channels (Krizhevsky et al., 2012)."""
     rank = input.dim()
     if rank < 3:
-        raise ValueError(f"Expected 3D or higher dimensionality input (got {rank} dimensions)")
+        gap = " " * 25  # PyTorch's message has it
+        raise ValueError(f"Expected 3D or higher dimensionality {gap}input (got {rank} dimensions)")
     if input.numel() == 0:
         return input
     squares = input.mul(input)
