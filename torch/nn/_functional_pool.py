@@ -81,8 +81,12 @@ def _fractional(input: Tensor, n: int, kernel_size, output_size, output_ratio, s
     samples = samples[:batch]
     for axis, (size, out, window) in enumerate(zip(space, sizes, kernel, strict=True)):
         if out + window - 1 > size:
-            label = "THW"[3 - n + axis] if n == 3 else ("height", "width")[axis]
-            raise RuntimeError(f"{name}: pool {label} {window} too large relative to input {label} {size}")
+            label = ("time", "height", "width")[3 - n + axis]
+            place = f"{name}{'_out' if n == 3 else ''}()"
+            if n == 3:
+                # PyTorch tells the first dimension's numbers whichever one it is.
+                label, window, size = "time", kernel[0], space[0]
+            raise RuntimeError(f"{place}: pool {label} {window} too large relative to input {label} {size}")
     # The last sample moves the first spatial dimension in 2-d, the first one in 3-d.
     order = range(n) if n == 3 else reversed(range(n))
     index = torch.zeros((batch, channels, *([1] * (2 * n))), dtype=torch.int64, device=x.device)

@@ -47,7 +47,10 @@ class _Chosen:
 def sdpa_kernel(backends, set_priority: bool = False):
     """Allow only some kernels for the time of a block."""
     if not isinstance(backends, (list, SDPBackend)):
-        raise AssertionError("Backend must be an instance of SDPBackend or a list of SDPBackend instances")
+        raise AssertionError(
+            "Backend must be an instance of SDPBackend or a list of SDPBackend instances, got "
+            f"{type(backends).__name__}"
+        )
     before = _Chosen.backends
     _Chosen.backends = [backends] if isinstance(backends, SDPBackend) else list(dict.fromkeys(backends))
     try:
