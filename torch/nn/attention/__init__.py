@@ -100,3 +100,11 @@ def activate_flash_attention_impl(impl: str) -> None:
         )
     restore_flash_attention_impl(False)
     _active[:] = [impl, _impls[impl]()]
+
+
+def __getattr__(name: str):
+    if name in ("bias", "flex_attention", "varlen"):
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
