@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from ._functional import nadam
 from .optimizer import SingleTensor, _check, _check_betas, _check_lr, _get_value, _real, _step_tensor, _zeros
 
-__all__ = ["NAdam"]
+__all__ = ["NAdam", "nadam"]
 
 
 class NAdam(SingleTensor):
