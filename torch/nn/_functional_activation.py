@@ -162,7 +162,7 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
             "dimension, and an optional batch dimension (i.e. 4D or 5D inputs).",
             stacklevel=2,
         )
-    if rank != 4:
+    if rank == 5:
         return _drop(input, p, training, inplace, True, False)
     result = _drop(input.unsqueeze_(0) if inplace else input.unsqueeze(0), p, training, inplace, True, False)
     return result.squeeze_(0) if inplace else result.squeeze(0)

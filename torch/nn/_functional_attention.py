@@ -119,6 +119,12 @@ def multi_head_attention_forward(
             key_padding_mask = key_padding_mask.unsqueeze(0)
     target, batch, embed = query.shape
     source = key.shape[0]
+    if key_padding_mask is not None:
+        for dim, size in enumerate((batch, source if static_k is None else static_k.size(1))):
+            if key_padding_mask.shape[dim] != size:
+                raise AssertionError(
+                    f"Expected key_padded_mask.shape[{dim}] to be {size}, but got {key_padding_mask.shape[dim]}"
+                )
     key_padding_mask = _canonical_mask(
         key_padding_mask, "key_padding_mask", _none_or_dtype(attn_mask), "attn_mask", query.dtype
     )
@@ -191,10 +197,6 @@ def multi_head_attention_forward(
         key_padding_mask = None if key_padding_mask is None else pad(key_padding_mask, (0, 1))
     source = k.size(1)
     if key_padding_mask is not None:
-        if key_padding_mask.shape != (batch, source):
-            raise AssertionError(
-                f"expecting key_padding_mask shape of {(batch, source)}, but got {key_padding_mask.shape}"
-            )
         expanded = key_padding_mask.reshape(batch, 1, 1, source).expand(-1, num_heads, -1, -1)
         expanded = expanded.reshape(batch * num_heads, 1, source)
         attn_mask = expanded if attn_mask is None else attn_mask + expanded

@@ -162,6 +162,8 @@ def multilabel_soft_margin_loss(
 ) -> Tensor:
     """Mean logistic loss over classes, several of which may be right."""
     reduction = _reduction(size_average, reduce, reduction)
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{reduction} is not valid")
     loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     if weight is not None:
         loss = loss * weight

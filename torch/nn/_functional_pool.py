@@ -81,8 +81,12 @@ def _fractional(input: Tensor, n: int, kernel_size, output_size, output_ratio, s
     samples = samples[:batch]
     for axis, (size, out, window) in enumerate(zip(space, sizes, kernel, strict=True)):
         if out + window - 1 > size:
-            label = "THW"[3 - n + axis] if n == 3 else ("height", "width")[axis]
-            raise RuntimeError(f"{name}: pool {label} {window} too large relative to input {label} {size}")
+            label = ("time", "height", "width")[3 - n + axis]
+            place = f"{name}{'_out' if n == 3 else ''}()"
+            if n == 3:
+                # PyTorch tells the first dimension's numbers whichever one it is.
+                label, window, size = "time", kernel[0], space[0]
+            raise RuntimeError(f"{place}: pool {label} {window} too large relative to input {label} {size}")
     # The last sample moves the first spatial dimension in 2-d, the first one in 3-d.
     order = range(n) if n == 3 else reversed(range(n))
     index = torch.zeros((batch, channels, *([1] * (2 * n))), dtype=torch.int64, device=x.device)
@@ -189,9 +193,7 @@ def _unpool_size(input: Tensor, kernel: tuple, stride: tuple, padding: tuple, ou
     for d in range(n):
         low, high = default[d] - stride[d], default[d] + stride[d]
         if not low < output_size[d] < high:
-            raise ValueError(
-                f'invalid output_size "{torch.Size(output_size)}" (dim {d} must be between {low} and {high})'
-            )
+            raise ValueError(f'invalid output_size "{list(output_size)}" (dim {d} must be between {low} and {high})')
     return output_size
 
 
@@ -245,7 +247,8 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     """Divide by a power of the mean square over neighbouring channels (Krizhevsky et al., 2012)."""
     rank = input.dim()
     if rank < 3:
-        raise ValueError(f"Expected 3D or higher dimensionality input (got {rank} dimensions)")
+        gap = " " * 25  # PyTorch's message has it
+        raise ValueError(f"Expected 3D or higher dimensionality {gap}input (got {rank} dimensions)")
     if input.numel() == 0:
         return input
     squares = input.mul(input)

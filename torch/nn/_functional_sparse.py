@@ -29,6 +29,12 @@ def _check_bag(input: Tensor, weight: Tensor, offsets, mode: str, per_sample_wei
             raise RuntimeError(
                 f"expected scalar type {_scalar_name(weight.dtype)} but found {_scalar_name(per_sample_weights.dtype)}"
             )
+    for indices in (input, offsets):
+        if indices is not None and indices.dtype not in (torch.int32, torch.int64):
+            raise RuntimeError(
+                "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but "
+                f"got {indices.type()} instead (while checking arguments for embedding_bag)"
+            )
     if weight.dim() != 2:
         raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.dim()}")
 

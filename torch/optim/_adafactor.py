@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from ._functional import adafactor
 from .optimizer import SingleTensor, _get_value, _step_tensor
 
-__all__ = ["Adafactor"]
+__all__ = ["Adafactor", "adafactor"]
 
 
 class Adafactor(SingleTensor):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ._functional import adadelta
 from .optimizer import SingleTensor, _check, _check_lr, _get_value, _real, _step_tensor, _zeros
 
-__all__ = ["Adadelta"]
+__all__ = ["Adadelta", "adadelta"]
 
 
 class Adadelta(SingleTensor):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from ._functional import adagrad
 from .optimizer import SingleTensor, _check, _check_lr, _get_value, _real, _step_tensor
 
-__all__ = ["Adagrad"]
+__all__ = ["Adagrad", "adagrad"]
 
 
 class Adagrad(SingleTensor):

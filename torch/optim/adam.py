@@ -5,7 +5,17 @@ from __future__ import annotations
 import torch
 from torch._C import _optim_adam
 
-from .optimizer import Optimizer, _check, _check_betas, _check_lr, _real, _scalar_dtype, _step_tensor, _zeros
+from .optimizer import (
+    Optimizer,
+    _check,
+    _check_betas,
+    _check_lr,
+    _real,
+    _refuse_scaling,
+    _scalar_dtype,
+    _step_tensor,
+    _zeros,
+)
 
 __all__ = ["Adam", "adam"]
 
@@ -160,6 +170,7 @@ def adam(
     maximize: bool,
 ) -> None:
     """One step of ``Adam``, in place."""
+    _refuse_scaling(grad_scale, found_inf)
     if not params:
         return
     if not differentiable:

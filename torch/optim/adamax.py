@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from ._functional import adamax
 from .optimizer import SingleTensor, _check, _check_betas, _check_lr, _get_value, _real, _step_tensor, _zeros
 
-__all__ = ["Adamax"]
+__all__ = ["Adamax", "adamax"]
 
 
 class Adamax(SingleTensor):

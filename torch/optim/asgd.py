@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from ._functional import asgd
 from .optimizer import SingleTensor, _check, _check_lr, _get_value, _real, _scalar_dtype, _step_tensor, _zeros
 
-__all__ = ["ASGD"]
+__all__ = ["ASGD", "asgd"]
 
 
 class ASGD(SingleTensor):

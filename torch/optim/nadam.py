@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ._functional import nadam
 from .optimizer import (
     SingleTensor,
     _check,
@@ -16,7 +17,7 @@ from .optimizer import (
     _zeros,
 )
 
-__all__ = ["NAdam"]
+__all__ = ["NAdam", "nadam"]
 
 
 class NAdam(SingleTensor):

@@ -6,6 +6,7 @@ import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from copy import deepcopy
+from functools import update_wrapper
 
 import torch
 
@@ -50,6 +51,57 @@ def _to_scalar(x):
 
 def _get_value(x):
     return x.item() if isinstance(x, Tensor) else x
+
+
+def _refuse_scaling(grad_scale, found_inf) -> None:
+    if grad_scale is not None or found_inf is not None:
+        raise NotImplementedError(
+            "scaled gradients are not supported: divide them first, as torch.amp.GradScaler.unscale_ does"
+        )
+
+
+def _params_type():
+    """What an optimizer takes: tensors, groups, or tensors with names."""
+    from typing import Any
+
+    return Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+
+
+def __getattr__(name: str):
+    if name == "ParamsT":
+        return _params_type()
+    if name == "StateDict":
+        from typing import Any
+
+        return dict[str, Any]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _get_capturable_supported_devices(supports_xla: bool = True) -> list[str]:
+    """The devices that can capture a step."""
+    return ["cuda", "xpu", "hpu", "privateuseone", *["xla"] * supports_xla]
+
+
+def _default_to_fused_or_foreach(params, differentiable: bool, use_fused: bool = False) -> tuple[bool, bool]:
+    """Whether a step shall be fused, and whether it shall go over lists (which no CPU tensor does by default)."""
+    given = [p for p in params if p is not None]
+    fused = use_fused and not differentiable and all(p.is_floating_point() for p in given)
+    listed = not fused and not differentiable and all(p.device.type in ("cuda", "xpu") for p in given)
+    return fused, listed
+
+
+def _use_grad_for_differentiable(func):
+    """A decorator of ``step``: gradients are recorded inside it only for ``differentiable=True``."""
+
+    def wrapper(*args, **kwargs):
+        before = torch.is_grad_enabled()
+        try:
+            torch.set_grad_enabled(args[0].defaults["differentiable"])
+            return func(*args, **kwargs)
+        finally:
+            torch.set_grad_enabled(before)
+
+    return update_wrapper(wrapper, func)
 
 
 def _with_hooks(step):
@@ -281,6 +333,18 @@ class Optimizer:
         with torch.enable_grad():
             return closure()
 
+    @staticmethod
+    def _group_tensors_by_device_and_dtype(tensorlistlist, with_indices: bool = False) -> dict:
+        """Lists of tensors parted by the device and dtype of the first list's; with their places if asked for."""
+        groups: dict = {}
+        for i, first in enumerate(tensorlistlist[0]):
+            lists, places = groups.setdefault((first.device, first.dtype), ([[] for _ in tensorlistlist], []))
+            for part, tensors in zip(lists, tensorlistlist, strict=True):
+                if tensors:
+                    part.append(tensors[i])
+            places.append(i)
+        return {key: (lists, places if with_indices else []) for key, (lists, places) in groups.items()}
+
     # What has to lie on a device that captures, and whether XLA is one: for single steps, and with foreach=True.
     _captured = ("params and state_steps", "params and state_steps")
     _captured_by_xla = (True, False)
@@ -289,7 +353,7 @@ class Optimizer:
         if not group.get("capturable", False):
             return
         foreach = bool(group.get("foreach"))
-        devices = ["cuda", "xpu", "hpu", "privateuseone", *["xla"] * self._captured_by_xla[foreach]]
+        devices = _get_capturable_supported_devices(self._captured_by_xla[foreach])
         if any(p.grad is not None and p.device.type not in devices for p in group["params"]):
             raise AssertionError(
                 f"If capturable=True, {self._captured[foreach]} must be on supported devices: {devices}."

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ._functional import radam
 from .optimizer import SingleTensor, _check, _check_betas, _check_lr, _get_value, _real, _step_tensor, _zeros
 
-__all__ = ["RAdam"]
+__all__ = ["RAdam", "radam"]
 
 
 class RAdam(SingleTensor):

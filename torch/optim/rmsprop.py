@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ._functional import rmsprop
 from .optimizer import SingleTensor, _check, _check_lr, _get_value, _real, _step_tensor, _zeros
 
-__all__ = ["RMSprop"]
+__all__ = ["RMSprop", "rmsprop"]
 
 
 class RMSprop(SingleTensor):

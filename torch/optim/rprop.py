@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from ._functional import rprop
 from .optimizer import SingleTensor, _check_lr, _get_value, _real, _step_tensor, _zeros
 
-__all__ = ["Rprop"]
+__all__ = ["Rprop", "rprop"]
 
 
 class Rprop(SingleTensor):

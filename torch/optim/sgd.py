@@ -5,7 +5,11 @@ from __future__ import annotations
 import torch
 from torch._C import _optim_sgd
 
-from .optimizer import Optimizer, _check_lr
+from .optimizer import Optimizer, _check_lr, _refuse_scaling
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["SGD", "sgd"]
 
@@ -74,7 +78,7 @@ class SGD(Optimizer):
                     sparse = sparse or grad.is_sparse
             momentum = group["momentum"]
             buffers = [states[p].get("momentum_buffer") for p in params] if momentum != 0 else [None] * len(params)
-            new = sgd(
+            new = _update(
                 params,
                 grads,
                 buffers,
@@ -95,23 +99,45 @@ class SGD(Optimizer):
 
 
 def sgd(
-    params,
-    d_p_list,
-    momentum_buffer_list,
+    params: list[Tensor],
+    d_p_list: list[Tensor],
+    momentum_buffer_list: list[Tensor | None],
     has_sparse_grad: bool = False,
     foreach: bool | None = None,
     fused: bool | None = None,
-    differentiable: bool = False,
+    grad_scale: Tensor | None = None,
+    found_inf: Tensor | None = None,
     *,
-    weight_decay,
+    weight_decay: float,
     momentum: float,
-    lr,
+    lr: float | Tensor,
     dampening: float,
     nesterov: bool,
     maximize: bool,
-    **_unused,
-):
-    """One step of ``SGD``; return the momentum buffers, new ones in place of None."""
+) -> None:
+    """One step of ``SGD``, in place; buffers of momentum come to stand in place of None."""
+    _refuse_scaling(grad_scale, found_inf)
+    _update(
+        params,
+        d_p_list,
+        momentum_buffer_list,
+        has_sparse_grad=has_sparse_grad,
+        fused=fused,
+        differentiable=False,
+        weight_decay=weight_decay,
+        momentum=momentum,
+        lr=lr,
+        dampening=dampening,
+        nesterov=nesterov,
+        maximize=maximize,
+    )
+
+
+def _update(
+    params, d_p_list, momentum_buffer_list, *,
+    has_sparse_grad, fused, differentiable, weight_decay, momentum, lr, dampening, nesterov, maximize,
+):  # fmt: skip
+    """One step; return the momentum buffers, new ones in place of None."""
     if not params:
         return momentum_buffer_list
     if has_sparse_grad and fused:

@@ -47,7 +47,10 @@ class _Chosen:
 def sdpa_kernel(backends, set_priority: bool = False):
     """Allow only some kernels for the time of a block."""
     if not isinstance(backends, (list, SDPBackend)):
-        raise AssertionError("Backend must be an instance of SDPBackend or a list of SDPBackend instances")
+        raise AssertionError(
+            "Backend must be an instance of SDPBackend or a list of SDPBackend instances, got "
+            f"{type(backends).__name__}"
+        )
     before = _Chosen.backends
     _Chosen.backends = [backends] if isinstance(backends, SDPBackend) else list(dict.fromkeys(backends))
     try:
@@ -97,3 +100,11 @@ def activate_flash_attention_impl(impl: str) -> None:
         )
     restore_flash_attention_impl(False)
     _active[:] = [impl, _impls[impl]()]
+
+
+def __getattr__(name: str):
+    if name in ("bias", "flex_attention", "varlen"):
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

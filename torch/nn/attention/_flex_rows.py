@@ -28,6 +28,9 @@ def over_places(function: Callable[..., Any], leading: int) -> Callable[..., Any
     return function
 
 
+_QUERIES = 256
+
+
 class Row(NamedTuple):
     """One row of blocks: which queries and keys take part, and which blocks of them need a mask."""
 
@@ -144,10 +147,14 @@ def attend(
     attention: Attention, block_mask: BlockMask | None, want_lse: bool, want_max: bool
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     if block_mask is None:
-        return attention.row(Row(slice(None), None, None), want_lse, want_max)
+        # Without a mask the rows are cut for the cache's sake alone.
+        starts = range(0, max(attention.q_len, 1), _QUERIES)
+        rows = (Row(slice(start, start + _QUERIES), None, None) for start in starts)
+    else:
+        rows = _rows(block_mask, attention)
     parts = [
         attention.nothing(row, want_lse, want_max) if isinstance(row, slice) else attention.row(row, want_lse, want_max)
-        for row in _rows(block_mask, attention)
+        for row in rows
     ]
     if not parts:
         return attention.nothing(slice(0), want_lse, want_max)

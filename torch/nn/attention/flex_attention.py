@@ -48,6 +48,7 @@ _ALSO_HERE = (GetAttrKey, TreeSpec, tree_flatten, tree_map_only, tree_unflatten)
 for _object in (BlockMask, noop_mask):
     _object.__module__ = __name__
 
+_DEFAULT_SPARSE_BLOCK_SIZE = DEFAULT_BLOCK
 _warned: set[str] = set()
 _BACKENDS = ("AUTO", "TRITON", "FLASH", "TRITON_DECODE")
 

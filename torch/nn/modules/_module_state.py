@@ -11,6 +11,7 @@ import torch
 
 from .._hooks import RemovableHandle
 from ..parameter import Parameter, is_lazy
+from ._module_tree import swaps_parameters
 
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 _NEVER = (
@@ -197,7 +198,12 @@ class ModuleState:
             )
         try:
             with torch.no_grad():
-                if assign:
+                if swaps_parameters():
+                    loaded = param.module_load(given, assign=assign).detach()
+                    if isinstance(param, Parameter):
+                        loaded = Parameter(loaded, requires_grad=param.requires_grad)
+                    torch.utils.swap_tensors(param, loaded)
+                elif assign:
                     if isinstance(param, Parameter):
                         if not isinstance(given, Parameter):
                             given = Parameter(given, requires_grad=param.requires_grad)

@@ -14,6 +14,12 @@ def _overwrites_parameters() -> bool:
     return future is not None and future.get_overwrite_module_params_on_conversion()
 
 
+def swaps_parameters() -> bool:
+    """Whether tensors shall be exchanged rather than copied or put in place (``torch.__future__``)."""
+    future = sys.modules.get("torch.__future__")
+    return future is not None and future.get_swap_module_params_on_conversion()
+
+
 _TAIL = "bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)"
 _FORMS = (
     f"(torch.device device = None, torch.dtype dtype = None, {_TAIL}",
@@ -80,6 +86,22 @@ def _parse_to(args: tuple, kwargs: dict):
     return device, dtype, given.get("non_blocking", False), given.get("memory_format")
 
 
+def _takes_data(tensor, value) -> bool:
+    """Whether a tensor can stay the object that it is with another's memory; to and from the meta device it can't."""
+    return tensor.is_meta == value.is_meta and torch._has_compatible_shallow_copy_type(tensor, value)
+
+
+def _exchange(param, applied, fn) -> None:
+    """Give a parameter and its gradient the contents of what ``fn`` makes of them; both stay the objects they are."""
+    grad, param.grad = param.grad, None
+    torch.utils.swap_tensors(param, Parameter(applied, param.requires_grad))
+    if grad is not None:
+        with torch.no_grad():
+            converted = fn(grad).requires_grad_(grad.requires_grad)
+        torch.utils.swap_tensors(grad, converted)
+        param.grad = grad
+
+
 class ModuleTree:
     """The part of ``Module`` that walks over submodules, parameters and buffers."""
 
@@ -87,14 +109,17 @@ class ModuleTree:
         if recurse:
             for module in self.children():
                 module._apply(fn)
-        no_grad, compatible = torch.no_grad, torch._has_compatible_shallow_copy_type
-        overwrite = _overwrites_parameters()
+        no_grad = torch.no_grad
+        overwrite, swap = _overwrites_parameters(), swaps_parameters()
         for key, param in self._parameters.items():
             if param is None:
                 continue
             with no_grad():
                 applied = fn(param)
-            if not overwrite and compatible(param, applied):
+            if swap:
+                _exchange(param, applied, fn)
+                continue
+            if not overwrite and _takes_data(param, applied):
                 param.data = applied
                 kept = param
             else:
@@ -103,7 +128,7 @@ class ModuleTree:
             if grad is not None:
                 with no_grad():
                     grad_applied = fn(grad)
-                if not overwrite and compatible(grad, grad_applied) and kept.grad is not None:
+                if not overwrite and _takes_data(grad, grad_applied) and kept.grad is not None:
                     kept.grad.data = grad_applied
                 else:
                     kept.grad = grad_applied.requires_grad_(grad.requires_grad)

@@ -25,6 +25,10 @@ from .._hooks import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
+from .._hooks import _global_backward_hooks as _global_backward_hooks
+from .._hooks import _global_backward_pre_hooks as _global_backward_pre_hooks
+from .._hooks import _global_forward_hooks as _global_forward_hooks
+from .._hooks import _global_forward_pre_hooks as _global_forward_pre_hooks
 from ..parameter import Buffer, Parameter
 from ._module_call import ModuleCall
 from ._module_state import _EXTRA_STATE_KEY_SUFFIX as _EXTRA_STATE_KEY_SUFFIX

@@ -33,8 +33,26 @@ class LocalResponseNorm(Module):
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
+def _running_window(channels: int, size: int) -> list[list[float]]:
+    """Row c tells which channels' squares are in the sum of channel c.
+
+    The sum runs along: each channel adds the one ahead and drops the one behind, but the first is never dropped.
+    """
+    ahead = min((size - 1) // 2 + 1, channels)
+    row = [1.0 if c < ahead else 0.0 for c in range(channels)]
+    rows = [row]
+    for c in range(1, channels):
+        row = list(row)
+        if c + ahead - 1 < channels:
+            row[c + ahead - 1] += 1.0
+        if c > ahead:
+            row[c - ahead] -= 1.0
+        rows.append(row)
+    return rows
+
+
 class CrossMapLRN2d(Module):
-    """``LocalResponseNorm`` of images."""
+    """Normalisation of images over neighbouring channels, with a sum of squares that runs along the channels."""
 
     size: int
 
@@ -48,8 +66,9 @@ class CrossMapLRN2d(Module):
     def forward(self, input):
         if input.dim() != 4:
             raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
-        # The window of an even size leans to the channels before, here as in F.local_response_norm.
-        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+        window = torch.tensor(_running_window(input.size(1), self.size), dtype=input.dtype, device=input.device)
+        sums = torch.einsum("ci,bihw->bchw", window, input.square())
+        return input * (self.k + self.alpha / self.size * sums).pow(-self.beta)
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -195,7 +195,8 @@ class RNNBase(Module):
             batch = int(batch_sizes[0])
         else:
             if input.dim() not in (2, 3):
-                raise ValueError(f"{self._name()}: Expected input to be 2D or 3D, got {input.dim()}D instead")
+                kind = " tensor" if self._name() == "RNN" else ""
+                raise ValueError(f"{self._name()}: Expected input to be 2D or 3D, got {input.dim()}D{kind} instead")
             data, batch_sizes, sorted_indices, unsorted_indices = input, None, None, None
             batched = input.dim() == 3
             if not batched:
@@ -209,6 +210,8 @@ class RNNBase(Module):
             hx = self.permute_hidden(hx, sorted_indices)
         self.check_forward_args(data, hx, batch_sizes)
         swap = self.batch_first and not packed
+        if not packed and data.size(1 if swap else 0) == 0:
+            raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
         output, states = run_layers(
             self.mode,
             data.transpose(0, 1) if swap else data,
@@ -471,6 +474,10 @@ class LSTMCell(RNNCellBase):
         if hx is None:
             zeros = torch.zeros(input.size(0), self.hidden_size, dtype=input.dtype, device=input.device)
             hx = (zeros, zeros)
+        elif isinstance(hx, torch.Tensor):
+            raise TypeError("lstm_cell(): argument 'hx' (position 2) must be tuple of Tensors, not Tensor")
+        elif len(hx) != 2:
+            raise RuntimeError("lstm_cell expects two hidden states")
         elif not batched:
             hx = (hx[0].unsqueeze(0), hx[1].unsqueeze(0))
         hidden, cell = self._step("LSTM", input, tuple(hx))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import torch
 
 from .. import functional as F
 from ..init import xavier_uniform_
+from .activation import GELU, ReLU
 from .attention import MultiheadAttention
 from .container import ModuleList
 from .dropout import Dropout
@@ -143,6 +145,35 @@ class Transformer(Module):
                 xavier_uniform_(p)
 
 
+def _kind_of_activation(activation) -> int:
+    """1 for a rectifier, 2 for a Gaussian error linear unit, 0 for anything else."""
+    if activation is F.relu or isinstance(activation, ReLU):
+        return 1
+    return 2 if activation is F.gelu or isinstance(activation, GELU) else 0
+
+
+def _why_not_nested(layer) -> str:
+    """What keeps PyTorch's encoder from its path over nested tensors; empty if nothing does."""
+    if not isinstance(layer, TransformerEncoderLayer):
+        return "encoder_layer was not TransformerEncoderLayer"
+    attention = layer.self_attn
+    for reason, holds in (
+        ("encoder_layer.norm_first was True", layer.norm_first),
+        (
+            "encoder_layer.self_attn.batch_first was not True(use batch_first for better inference performance)",
+            not attention.batch_first,
+        ),
+        ("encoder_layer.self_attn._qkv_same_embed_dim was not True", not attention._qkv_same_embed_dim),
+        ("encoder_layer.self_attn was passed bias=False", attention.in_proj_bias is None),
+        ("encoder_layer.activation_relu_or_gelu was not True", not layer.activation_relu_or_gelu),
+        ("encoder_layer.norm1.eps was not equal to encoder_layer.norm2.eps", layer.norm1.eps != layer.norm2.eps),
+        ("encoder_layer.self_attn.num_heads is odd", attention.num_heads % 2 == 1),
+    ):
+        if holds:
+            return reason
+    return ""
+
+
 class TransformerEncoder(Module):
     """A stack of encoder layers."""
 
@@ -156,8 +187,13 @@ class TransformerEncoder(Module):
         self.num_layers = num_layers
         self.norm = norm
         self.enable_nested_tensor = enable_nested_tensor
-        self.use_nested_tensor = False
         self.mask_check = mask_check
+        reason = _why_not_nested(encoder_layer) if enable_nested_tensor else ""
+        if reason:
+            warnings.warn(
+                f"enable_nested_tensor is True, but self.use_nested_tensor is False because {reason}", stacklevel=2
+            )
+        self.use_nested_tensor = enable_nested_tensor and not reason
 
     def forward(self, src, mask=None, src_key_padding_mask=None, is_causal: bool | None = None):
         src_key_padding_mask = F._canonical_mask(
@@ -171,7 +207,18 @@ class TransformerEncoder(Module):
         output = src
         for module in self.layers:
             output = module(output, src_mask=mask, is_causal=is_causal, src_key_padding_mask=src_key_padding_mask)
+        if self._drops_padding(src, mask, src_key_padding_mask):
+            output = output.masked_fill((src_key_padding_mask != 0).unsqueeze(-1), 0.0)
         return output if self.norm is None else self.norm(output)
+
+    def _drops_padding(self, src, mask, padding) -> bool:
+        """Whether PyTorch would go over nested tensors here, whose padded places come back as zeros."""
+        if not self.use_nested_tensor or self.training or src.dim() != 3 or padding is None or mask is not None:
+            return False
+        if torch.is_grad_enabled() and (src.requires_grad or any(p.requires_grad for p in self.layers.parameters())):
+            return False
+        kept = padding == 0
+        return not self.mask_check or bool((kept[:, 1:] <= kept[:, :-1]).all())
 
 
 class TransformerDecoder(Module):
@@ -248,6 +295,7 @@ class TransformerEncoderLayer(Module):
         self.dropout1 = Dropout(dropout)
         self.dropout2 = Dropout(dropout)
         self.activation = _get_activation_fn(activation) if isinstance(activation, str) else activation
+        self.activation_relu_or_gelu = _kind_of_activation(self.activation)
 
     def __setstate__(self, state) -> None:
         super().__setstate__(state)

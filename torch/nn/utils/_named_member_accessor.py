@@ -214,3 +214,21 @@ def _paired(names: Iterable[str], values: Iterable[Tensor]) -> Iterator[tuple[st
             f"names and values must have the same length, got {len(names)} names and {len(values)} values"
         )
     return zip(names, values, strict=True)
+
+
+def set_tensor(module: Module, name: str, tensor: Tensor) -> None:
+    """Put a tensor under a name of ``module`` itself."""
+    NamedMemberAccessor(module).set_tensor(_own(name), tensor)
+
+
+def swap_tensor(module: Module, name: str, tensor: Tensor, allow_missing: bool = False) -> Tensor:
+    """Put a tensor under a name of ``module`` itself and return what was there."""
+    return NamedMemberAccessor(module).swap_tensor(_own(name), tensor, allow_missing)
+
+
+def _own(name: str) -> str:
+    if "." in name:
+        raise KeyError('tensor name can\'t contain "."')
+    if not name:
+        raise KeyError('tensor name can\'t be empty string ""')
+    return name
