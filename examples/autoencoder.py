@@ -10,7 +10,7 @@ by heart (Vincent et al. 2008, "Extracting and composing robust features with de
 
 Prints how much of the variance of held-out faces the drawn ones explain, and how well the error of the drawing tells
 the other faces from what is no face (area under the ROC curve); draws both kinds with their reconstructions
-(autoencoder.png). Exit status 1 if less than 50 % is explained or the area is below 0.9.
+(autoencoder.png). Exit status 1 if less than 50 % is explained or the area is below 0.85.
 """
 
 import sys
@@ -95,7 +95,7 @@ def main(run: Run) -> None:
         for drawn, pictures in ((drawn_faces, faces), (drawn_others, others))
     ]
     is_other = [0] * len(faces) + [1] * len(others)
-    run.check("area under the ROC curve", float(roc_auc_score(is_other, torch.cat(strange).numpy())), at_least=0.9)
+    run.check("area under the ROC curve", float(roc_auc_score(is_other, torch.cat(strange).numpy())), at_least=0.85)
 
     with run.picture("autoencoder.png", 11, 5) as figure:
         left, right = figure.subfigures(1, 2, width_ratios=[1, 2])

@@ -22,6 +22,7 @@ from sklearn.model_selection import train_test_split
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import ChainedScheduler, LinearLR, MultiStepLR
 from torch.utils.data import DataLoader, Dataset
 
 EPOCHS = 80
@@ -95,17 +96,19 @@ def main(run: Run) -> None:
     model = Embedding()
     # distances don't see most biases of the last layers: a large eps keeps their rounding noise from being a gradient
     optimizer = torch.optim.Adamax(model.parameters(), lr=4e-3, eps=1e-5)
-    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[EPOCHS // 2, 3 * EPOCHS // 4], gamma=0.3)
+    total = EPOCHS * len(loader)
+    warm_up = LinearLR(optimizer, start_factor=0.02, total_iters=100)
+    scheduler = ChainedScheduler([warm_up, MultiStepLR(optimizer, milestones=[total // 2, 3 * total // 4], gamma=0.3)])
 
-    run.start(EPOCHS * len(loader))
+    run.start(total)
     for _ in range(EPOCHS):
         for first, second, same in loader:
             optimizer.zero_grad()
             loss = contrastive_loss(*model(torch.cat([first, second])).chunk(2), same)
             loss.backward()
             optimizer.step()
+            scheduler.step()
             run.step(loss)
-        scheduler.step()
 
     model.eval()
     with torch.no_grad():

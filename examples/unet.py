@@ -104,8 +104,8 @@ def intersection_over_union(marked: torch.Tensor, mask: torch.Tensor) -> float:
 def main(run: Run) -> None:
     photograph, mask = load_data(run.dtype)
     model = UNet()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    optimizer = torch.optim.AdamW(model.parameters())
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=STEPS)
 
     run.start(STEPS)
     for _ in range(STEPS):
