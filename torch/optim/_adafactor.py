@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .optimizer import SingleTensor, _get_value
+from .optimizer import SingleTensor, _get_value, _step_tensor
 
 __all__ = ["Adafactor"]
 
@@ -55,7 +55,7 @@ class Adafactor(SingleTensor):
         if grad.is_sparse:
             raise RuntimeError("Adafactor does not support sparse gradients")
         if not state:
-            state["step"] = torch.tensor(0.0, dtype=torch.float32)
+            state["step"] = _step_tensor(p)
             if grad.dim() > 1:
                 rows, cols = list(grad.shape), list(grad.shape)
                 rows[-1], cols[-2] = 1, 1

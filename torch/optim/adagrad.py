@@ -46,7 +46,7 @@ class Adagrad(SingleTensor):
         for group in self.param_groups:
             for p in group["params"]:
                 state = self.state[p]
-                state["step"] = _step_tensor(p, bool(group["fused"]))
+                state["step"] = _step_tensor(p, fused=bool(group["fused"]))
                 start = initial_accumulator_value
                 value = complex(start, start) if torch.is_complex(p) else start
                 state["sum"] = torch.full_like(p, value, memory_format=torch.preserve_format)

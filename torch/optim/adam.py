@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch._C import _optim_adam
 
-from .optimizer import Optimizer, _check, _check_lr, _real, _step_tensor, _zeros
+from .optimizer import Optimizer, _check, _check_lr, _real, _scalar_dtype, _step_tensor, _zeros
 
 __all__ = ["Adam", "adam"]
 
@@ -81,11 +81,10 @@ class Adam(Optimizer):
             for p in group["params"]:
                 p_state = self.state.get(p, {})
                 if p_state and not torch.is_tensor(p_state["step"]):
-                    p_state["step"] = torch.tensor(float(p_state["step"]), dtype=torch.float32)
+                    p_state["step"] = torch.tensor(float(p_state["step"]), dtype=_scalar_dtype(bool(group["fused"])))
 
     def _start(self, p: Tensor, state: dict, group: dict) -> None:
-        on_device = group["capturable"] or bool(group["fused"])
-        state["step"] = _step_tensor(p, on_device)
+        state["step"] = _step_tensor(p, group["capturable"], bool(group["fused"]))
         state["exp_avg"] = _zeros(p)
         state["exp_avg_sq"] = _zeros(p)
         if group["amsgrad"]:

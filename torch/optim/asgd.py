@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .optimizer import SingleTensor, _check, _check_lr, _get_value, _real, _zeros
+from .optimizer import SingleTensor, _check, _check_lr, _get_value, _real, _scalar_dtype, _step_tensor, _zeros
 
 __all__ = ["ASGD"]
 
@@ -45,9 +45,9 @@ class ASGD(SingleTensor):
             raise RuntimeError("ASGD does not support sparse gradients")
         lr = _get_value(group["lr"])
         if not state:
-            state["step"] = torch.zeros((), dtype=torch.float32, device=p.device)
-            state["eta"] = torch.as_tensor(lr, device=p.device, dtype=torch.float32).clone().detach()
-            state["mu"] = torch.ones((), dtype=torch.float32, device=p.device)
+            state["step"] = _step_tensor(p, on_device=True)
+            state["eta"] = torch.as_tensor(lr, device=p.device, dtype=_scalar_dtype()).clone().detach()
+            state["mu"] = torch.ones((), dtype=_scalar_dtype(), device=p.device)
             state["ax"] = _zeros(p)
         state["step"] += 1
         step = _get_value(state["step"])

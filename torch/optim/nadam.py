@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from .optimizer import SingleTensor, _check, _check_betas, _check_lr, _get_value, _real, _step_tensor, _zeros
+from .optimizer import (
+    SingleTensor,
+    _check,
+    _check_betas,
+    _check_lr,
+    _get_value,
+    _real,
+    _scalar_dtype,
+    _step_tensor,
+    _zeros,
+)
 
 __all__ = ["NAdam"]
 
@@ -51,7 +61,7 @@ class NAdam(SingleTensor):
             raise RuntimeError("NAdam does not support sparse gradients")
         if not state:
             state["step"] = _step_tensor(p, group["capturable"])
-            state["mu_product"] = torch.ones((), dtype=torch.float32)
+            state["mu_product"] = torch.ones((), dtype=_scalar_dtype())
             state["exp_avg"] = _zeros(p)
             state["exp_avg_sq"] = _zeros(p)
         state["step"] += 1

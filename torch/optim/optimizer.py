@@ -358,8 +358,13 @@ def _zeros(p: Tensor) -> Tensor:
     return torch.zeros_like(p, memory_format=torch.preserve_format)
 
 
-def _step_tensor(p: Tensor, on_device: bool = False) -> Tensor:
-    return torch.zeros((), dtype=torch.float32, device=p.device if on_device else "cpu")
+def _scalar_dtype(fused: bool = False) -> torch.dtype:
+    """Return the dtype of what an optimizer counts: double where that is the default, except for fused kernels."""
+    return torch.float64 if not fused and torch.get_default_dtype() == torch.float64 else torch.float32
+
+
+def _step_tensor(p: Tensor, on_device: bool = False, fused: bool = False) -> Tensor:
+    return torch.zeros((), dtype=_scalar_dtype(fused), device=p.device if on_device or fused else "cpu")
 
 
 def _real(*tensors):
