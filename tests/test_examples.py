@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import json
+import platform
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,11 @@ def frame():
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("name", sorted(path.stem for path in DATA.glob("*.json")))
 def test_losses_are_the_references(name, dtype, frame, tmp_path):
-    expected = json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))[dtype]
+    recorded = json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
+    expected = recorded[dtype]
+    reads_help = "from pydoc_data" in (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
+    if reads_help and platform.python_version() != recorded["python"]:
+        pytest.skip(f"reads Python's help texts: those of {recorded['python']} are recorded, which this Python isn't")
     losses = tmp_path / "losses.json"
     options = ["--steps", str(len(expected)), "--dtype", dtype, "--losses", str(losses)]
     assert frame.launch(load(name).main, options) == 0
