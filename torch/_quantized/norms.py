@@ -51,10 +51,12 @@ batch_norm2d, batch_norm2d_relu = _batch_norm((4,), False), _batch_norm((4,), Tr
 batch_norm3d, batch_norm3d_relu = _batch_norm((5,), False), _batch_norm((5,), True)
 
 
-def _quantized(values: Tensor, like: QuantizedTensor, scale: float, zero_point: int) -> QuantizedTensor:
+def _quantized(
+    values: Tensor, like: QuantizedTensor, scale: float, zero_point: int, channels_last: bool = True
+) -> QuantizedTensor:
     quantizer = PerTensor(scale, zero_point, like.dtype)
     integers = quantizer.quantize(values.detach())
-    if like.dim() == 4 and like.is_contiguous(memory_format=torch.channels_last):
+    if channels_last and like.dim() == 4 and like.is_contiguous(memory_format=torch.channels_last):
         integers = integers.contiguous(memory_format=torch.channels_last)
     return wrap(integers, quantizer)
 
@@ -65,7 +67,7 @@ def layer_norm(
 ) -> QuantizedTensor:  # fmt: skip
     """``F.layer_norm`` under the given map."""
     values = F.layer_norm(input.dequantize(), normalized_shape, weight, bias, eps)
-    return _quantized(values, input, output_scale, output_zero_point)
+    return _quantized(values, input, output_scale, output_zero_point, channels_last=False)
 
 
 def group_norm(

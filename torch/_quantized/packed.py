@@ -194,17 +194,17 @@ class EmbeddingPackedParams(_ScriptObject):
 # ---- linear
 
 
-def linear_prepack(W: QuantizedTensor, B: Tensor | None = None) -> LinearPackedParams:  # noqa: N803 - PyTorch's names
+def linear_prepack(W: QuantizedTensor, B: Tensor | None = None) -> LinearPackedParams:
     """Pack a quantised weight (out, in) and a bias (out,) for ``linear``."""
     return LinearPackedParams(W, B)
 
 
-def linear_prepack_fp16(W: Tensor, B: Tensor | None = None) -> HalfLinearPackedParams:  # noqa: N803
+def linear_prepack_fp16(W: Tensor, B: Tensor | None = None) -> HalfLinearPackedParams:
     """Pack a weight rounded to float16 for ``linear_dynamic_fp16``."""
     return HalfLinearPackedParams(W, B)
 
 
-def linear_unpack(W_prepack: Any) -> tuple[Tensor, Tensor | None]:  # noqa: N803
+def linear_unpack(W_prepack: Any) -> tuple[Tensor, Tensor | None]:
     """The weight and the bias of packed parameters."""
     return W_prepack.unpack()
 
@@ -242,8 +242,7 @@ def _finish(
 
 
 def _linear(name: str, relu: bool) -> Any:
-    def run(X: QuantizedTensor, W_prepack: LinearPackedParams, Y_scale_i: float, Y_zero_point_i: int) -> Any:  # noqa:
-    N803
+    def run(X: QuantizedTensor, W_prepack: LinearPackedParams, Y_scale_i: float, Y_zero_point_i: int) -> Any:
         """A linear layer of quantised numbers: (..., in) to (..., out) under the given map."""
         _check_input(X, name)
         quantizer = PerTensor(Y_scale_i, Y_zero_point_i, X.dtype)
@@ -260,8 +259,7 @@ linear_relu = _linear("linear_relu", True)
 
 def _linear_then(function: Any) -> Any:
     def run(
-        X: QuantizedTensor, W_prepack: LinearPackedParams, Y_scale_i: float, Y_zero_point_i: int, *args: Any  # noqa:
-        N803
+        X: QuantizedTensor, W_prepack: LinearPackedParams, Y_scale_i: float, Y_zero_point_i: int, *args: Any
     ) -> Any:  # fmt: skip
         """A linear layer and an activation, quantised once."""
         _check_input(X, "linear")
@@ -286,7 +284,7 @@ def _linear_reals(integers: Tensor, scale: float, zero_point: int, packed: Linea
     return (sums.double() * factor.double() + bias.double()).float()
 
 
-def linear_dynamic(X: Tensor, W_prepack: LinearPackedParams, reduce_range: bool = False) -> Tensor:  # noqa: N803
+def linear_dynamic(X: Tensor, W_prepack: LinearPackedParams, reduce_range: bool = False) -> Tensor:
     """A linear layer of float32 numbers, which are quantised by their own range: (..., in) to (..., out).
 
     Raises:
@@ -304,17 +302,17 @@ def linear_dynamic(X: Tensor, W_prepack: LinearPackedParams, reduce_range: bool 
     return _linear_reals(integers, scale, zero_point, W_prepack)
 
 
-def linear_relu_dynamic(X: Tensor, W_prepack: LinearPackedParams, reduce_range: bool = False) -> Tensor:  # noqa: N803
+def linear_relu_dynamic(X: Tensor, W_prepack: LinearPackedParams, reduce_range: bool = False) -> Tensor:
     """``linear_dynamic``, without the negative results."""
     return linear_dynamic(X, W_prepack, reduce_range).relu()
 
 
-def linear_dynamic_fp16(X: Tensor, W_prepack: HalfLinearPackedParams) -> Tensor:  # noqa: N803
+def linear_dynamic_fp16(X: Tensor, W_prepack: HalfLinearPackedParams) -> Tensor:
     """A linear layer of float32 numbers with weights that were rounded to float16."""
     return F.linear(X, *W_prepack.unpack())
 
 
-def linear_relu_dynamic_fp16(X: Tensor, W_prepack: HalfLinearPackedParams) -> Tensor:  # noqa: N803
+def linear_relu_dynamic_fp16(X: Tensor, W_prepack: HalfLinearPackedParams) -> Tensor:
     """``linear_dynamic_fp16``, without the negative results."""
     return linear_dynamic_fp16(X, W_prepack).relu()
 
@@ -452,7 +450,7 @@ def embedding_bag_prepack(weight: QuantizedTensor) -> EmbeddingPackedParams:
     return EmbeddingPackedParams(weight)
 
 
-def embedding_bag_unpack(W_prepack: EmbeddingPackedParams) -> QuantizedTensor:  # noqa: N803
+def embedding_bag_unpack(W_prepack: EmbeddingPackedParams) -> QuantizedTensor:
     """The rows of packed parameters."""
     return W_prepack.unpack()
 
