@@ -89,6 +89,8 @@ NAMES = {
         "_quantized.fake",
         "fake_quantize_per_channel_affine fake_quantize_per_tensor_affine fused_moving_avg_obs_fake_quant",
     ),
+    **_at("_quantized.norms:batch_norm", "quantized_batch_norm"),
+    **_at("_quantized.recurrent", "quantized_gru quantized_lstm"),
     **_at("_quantized.arithmetic:max_pool1d", "quantized_max_pool1d"),
     **_at("_quantized.arithmetic:max_pool2d", "quantized_max_pool2d"),
     **_at("_quantized.arithmetic:max_pool3d", "quantized_max_pool3d"),

@@ -282,9 +282,16 @@ def _prims(name: str) -> Any:
     return None if name not in attributes else lambda t: getattr(t, attributes[name])
 
 
+def _quantized(name: str) -> Any:
+    from ._quantized.operations import find
+
+    return find(name)
+
+
 _FINDERS = {
     "aten": _find,
     "prim": _prims,
+    "quantized": _quantized,
     "tabula": lambda name: torch._C._rows(name, False),
 }
 

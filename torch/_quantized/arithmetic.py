@@ -1,6 +1,6 @@
 """Operations on quantised tensors that give new integers: ``torch.ops.quantized`` without its packed weights.
 
-Results are PyTorch's on a processor with AVX-512, to the bit: there, whole blocks of 128 elements are computed with
+Results are PyTorch's on a processor with AVX-512, to the bit: there, whole blocks of 64 elements are computed with
 fused multiplications and the zero point is added after rounding; the rest is computed one by one, and rounded with the
 zero point in it. The two differ where a result lies halfway between two integers.
 """
@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812 - PyTorch's name here
 from .quantizer import PerTensor, stored
 from .tensor import QuantizedTensor, wrap
 
-_BLOCK = 128
+_BLOCK = 64
 
 # What sigmoid and its like give: the range is known, and so is the map, for unsigned and signed bytes.
 _FIXED: dict[str, dict[torch.dtype, tuple[float, int]]] = {
@@ -259,10 +259,18 @@ def softmax(qx: QuantizedTensor, dim: int, output_scale: float, output_zero_poin
 
 
 def prelu(qx: QuantizedTensor, weight: QuantizedTensor, output_scale: float, output_zero_point: int) -> QuantizedTensor:
-    """``F.prelu`` under the given map, with quantised weights."""
-    values = F.prelu(qx.dequantize(), weight.dequantize())
-    quantizer = PerTensor(output_scale, output_zero_point, qx.dtype)
-    return wrap(_rounded(values, output_scale, output_zero_point, qx.dtype), quantizer)
+    """``F.prelu`` under the given map, with quantised weights: of the integers, rounded half away from zero."""
+    output = _single(output_scale)
+    upper = _single(qx.q_scale()) / output
+    lower = _single(qx.q_scale()) * _single(weight.q_scale()) / output
+    slopes = weight.integers.float() - weight.q_zero_point()
+    if qx.dim() > 1:
+        slopes = slopes.view([-1] + [1] * (qx.dim() - 2))
+    centred = qx.integers.float() - qx.q_zero_point()
+    values = torch.where(centred > 0, centred * upper, centred * slopes * lower)
+    rounded = torch.where(values >= 0, (values + 0.5).floor(), (values - 0.5).ceil()) + output_zero_point
+    kind, low, high = stored(qx.dtype)
+    return wrap(rounded.clamp(low, high).to(kind), PerTensor(output_scale, output_zero_point, qx.dtype))
 
 
 def clamp(qx: QuantizedTensor, min: Any = None, max: Any = None) -> QuantizedTensor:

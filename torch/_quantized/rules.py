@@ -45,7 +45,7 @@ _ATTRIBUTES = frozenset(
 )
 _COMPARISONS = frozenset("eq ne lt le gt ge greater greater_equal less less_equal not_equal".split())
 # One operand only, element by element, with the same map before and after.
-_SAME_MAP = frozenset(("hardtanh", "hardtanh_", "relu6", "clamp", "clip", "threshold", "gelu", "std"))
+_SAME_MAP = frozenset(("hardtanh", "hardtanh_", "relu6", "clamp", "clip", "threshold", "std"))
 # Averages and interpolations: of the integers, since the map is affine.
 _AVERAGES = frozenset(
     """
@@ -76,9 +76,8 @@ def run(func: Any, args: Any, kwargs: Any) -> Any:
         NotImplementedError: for an operation that quantised tensors do not have.
     """
     name = getattr(func, "__name__", str(func))
-    if isinstance(func, torch._ops.OperatorBase) and not str(func).startswith("aten."):
-        with torch._C.DisableTorchFunctionSubclass():
-            return func(*args, **kwargs)
+    if isinstance(func, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)) and not str(func).startswith("aten."):
+        return func.op(*args, **kwargs)
     if name in ("__get__", "__set__"):
         return _attribute(func, *args)
     name = OPERATORS.get(name, name).removesuffix(".default")
@@ -297,7 +296,7 @@ def _pad(func: Any, input: QuantizedTensor, pad: Any, mode: str = "constant", va
             return input.like(func(input.integers.float(), pad, mode).to(input.integers.dtype))
         raise no_kernel(f"{mode}_pad")
     fill = int(input._quantizer.quantize(torch.tensor(float(value or 0))))
-    return input.like(func(input.integers, pad, "constant", fill))
+    return _formatted(input, func(input.integers, pad, "constant", fill))
 
 
 def _as_tensor(func: Any, input: QuantizedTensor, *args: Any, **kwargs: Any) -> QuantizedTensor:
@@ -339,7 +338,7 @@ def _max_pool(func: Any, input: QuantizedTensor, *args: Any, **kwargs: Any) -> Q
     input.q_scale()
     # small integers are exact in float32, and padding with minus infinity never wins
     pooled = func(input.integers.float(), *args, **kwargs)
-    return input.like(pooled.to(input.integers.dtype))
+    return _formatted(input, pooled.to(input.integers.dtype))
 
 
 def _through_reals(func: Any, input: QuantizedTensor, *args: Any, **kwargs: Any) -> QuantizedTensor:
@@ -356,7 +355,22 @@ def _requantized(func: Any, input: QuantizedTensor, args: Any, kwargs: Any) -> T
 def _average(func: Any, input: QuantizedTensor, *args: Any, **kwargs: Any) -> QuantizedTensor:
     zero_point = input.q_zero_point()
     centred = func(input.integers.double() - zero_point, *args, **kwargs)
-    return input.like(to_integers(centred.float(), 1.0, zero_point, input.dtype))
+    return _formatted(input, to_integers(centred.float(), 1.0, zero_point, input.dtype))
+
+
+def _formatted(input: QuantizedTensor, result: Tensor) -> QuantizedTensor:
+    """Wrap integers in the input's memory format."""
+    if result.dim() == 4 == input.dim() and not input.is_contiguous():
+        if input.is_contiguous(memory_format=torch.channels_last):
+            result = result.contiguous(memory_format=torch.channels_last)
+    return input.like(result)
+
+
+def _gelu(func: Any, input: QuantizedTensor, *args: Any, **kwargs: Any) -> QuantizedTensor:
+    # PyTorch keeps the scale in float32 here
+    scale = float(torch.tensor(input.q_scale(), dtype=torch.float32))
+    quantizer = PerTensor(scale, input.q_zero_point(), input.dtype)
+    return wrap(quantizer.quantize(func(input.dequantize(), *args, **kwargs)), quantizer)
 
 
 def _leaky_relu(
@@ -487,6 +501,7 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(("relu", "relu_"), _relu),
     **{name: _with_fixed_range(name) for name in ("sigmoid", "tanh", "hardsigmoid")},
     **dict.fromkeys(("leaky_relu", "leaky_relu_"), _leaky_relu),
+    "gelu": _gelu,
     **dict.fromkeys(("cat", "concat", "concatenate"), _cat),
     "stack": _stack,
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout"), _dropout),
