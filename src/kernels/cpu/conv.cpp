@@ -190,9 +190,63 @@ void convolve_complex(const ConvCall& call, Wanted wanted, Kernel<void(const Con
   }
 }
 
+// A kernel that covers the input whole, once: then images are rows, and all three are plain products of matrices.
+bool covers(const ConvCall& call, Wanted wanted) {
+  if (call.groups != 1 || (wanted == Wanted::InputGradient && call.bias)) return false;
+  for (int d = 0; d < 3; d++)
+    if (call.output[d] != 1 || call.padding[d] != 0 || call.dilation[d] != 1 || call.input[d] != call.kernel[d])
+      return false;
+  return true;
+}
+
+void multiply_whole(const ConvCall& call, Wanted wanted) {
+  const int64_t images = call.batch, outputs = call.out_channels;
+  const int64_t inputs = call.in_channels * call.kernel[0] * call.kernel[1] * call.kernel[2];
+  GemmCall product;
+  product.dtype = call.dtype;
+  product.c = call.out;
+  product.c_col = 1;
+  const auto set = [&](int64_t m, int64_t k, int64_t n) {
+    product.m = m;
+    product.k = k;
+    product.n = product.c_row = n;
+  };
+  const auto left = [&](const char* data, int64_t row, int64_t col) {
+    product.a = data;
+    product.a_row = row;
+    product.a_col = col;
+  };
+  const auto right = [&](const char* data, int64_t row, int64_t col) {
+    product.b = data;
+    product.b_row = row;
+    product.b_col = col;
+  };
+  switch (wanted) {
+    case Wanted::Output:
+      set(images, inputs, outputs);
+      left(call.input_data, inputs, 1);
+      right(call.weight, 1, inputs);
+      product.bias = call.bias;
+      product.bias_col = 1;
+      break;
+    case Wanted::InputGradient:
+      set(images, outputs, inputs);
+      left(call.grad_output, outputs, 1);
+      right(call.weight, inputs, 1);
+      break;
+    case Wanted::WeightGradient:
+      set(outputs, images, inputs);
+      left(call.grad_output, 1, outputs);
+      right(call.input_data, inputs, 1);
+      break;
+  }
+  gemm[DeviceKind::CPU](product);
+}
+
 template <Wanted wanted>
 void convolve(const ConvCall& given) {
   const ConvCall call = in_three_dimensions(given);
+  if (covers(call, wanted)) return multiply_whole(call, wanted);
   if (call.dtype == DType::Complex64) return convolve_complex<float>(call, wanted, convolve<wanted>);
   if (call.dtype == DType::Complex128) return convolve_complex<double>(call, wanted, convolve<wanted>);
   if constexpr (wanted == Wanted::WeightGradient)
