@@ -16,31 +16,27 @@ template <class T>
 void transpose_weights(const ConvCall& call, const Gather& gather, const T* weight, T* matrix) {
   const int64_t in = call.in_channels / call.groups, out = call.out_channels / call.groups, taps = gather.taps();
   const int64_t kernel = call.kernel[0] * call.kernel[1] * call.kernel[2];
-  bool in_order = true;  // all taps, as they lie: those of stride one
-  for (int64_t t = 0; t < taps; t++) in_order = in_order && gather.weights[size_t(t)] == t;
   constexpr int64_t kAhead = 8;  // the weights lie further apart than the hardware looks ahead
   const int64_t step = in * kernel;
-  const auto turn = [&](const T* from, T* to, auto copy) {
-    for (int64_t o = 0; o < out; o++, from += step, to += taps) {
-      if (o + kAhead < out) __builtin_prefetch(from + kAhead * step);
-      copy(from, to);
-    }
-  };
   parallel_for(call.groups * in, std::max<int64_t>(1, 16384 / std::max<int64_t>(1, out * taps)),
                [&](int64_t begin, int64_t end) {
                  for (int64_t index = begin; index < end; index++) {
-                   const T* const from = weight + (index / in * out * in + index % in) * kernel;
-                   T* const to = matrix + index * out * taps;
-                   if (in_order && taps == 9)
-                     turn(from, to, [](const T* x, T* y) { std::memcpy(y, x, 9 * sizeof(T)); });
-                   else if (in_order)
-                     turn(from, to, [&](const T* x, T* y) { std::copy_n(x, taps, y); });
-                   else
-                     turn(from, to, [&](const T* x, T* y) {
-                       for (int64_t t = 0; t < taps; t++) y[t] = x[gather.weights[size_t(t)]];
-                     });
+                   const T* from = weight + (index / in * out * in + index % in) * kernel;
+                   T* to = matrix + index * out * taps;
+                   for (int64_t o = 0; o < out; o++, from += step, to += taps) {
+                     if (o + kAhead < out) __builtin_prefetch(from + kAhead * step);
+                     for (int64_t t = 0; t < taps; t++) to[t] = from[gather.weights[size_t(t)]];
+                   }
                  }
                });
+}
+
+// Whether a gather meets all taps in their order, as those of stride one do: then the weights can stay as they lie.
+bool in_order(const Gather& gather, int64_t kernel) {
+  if (gather.taps() != kernel) return false;
+  for (int64_t t = 0; t < kernel; t++)
+    if (gather.weights[size_t(t)] != t) return false;
+  return true;
 }
 
 template <class T>
@@ -59,20 +55,21 @@ void run_gathers(const ConvCall& call, bool backward, const TileType<T>& type) {
 
   const int64_t weights = call.out_channels * (call.in_channels / call.groups) * kernel;
   const bool in_place = stored_as_computed(call.dtype);
-  const Scratch widened(in_place ? 0 : size_t(weights) * sizeof(T)),
-      arranged(backward ? size_t(weights) * sizeof(T) : 0);
+  const int64_t rows = result_channels / call.groups;
+  const std::vector<Gather> gathers = backward ? backward_gathers(call) : std::vector<Gather>{forward_gather(call)};
+  const bool turns = backward && !(rows > 2 && gathers.size() == 1 && in_order(gathers[0], kernel));
+  const Scratch widened(in_place ? 0 : size_t(weights) * sizeof(T)), arranged(turns ? size_t(weights) * sizeof(T) : 0);
   if (!in_place) storage.load(call.weight, 1, weights, widened.as<T>());
   const T* const weight = in_place ? reinterpret_cast<const T*>(call.weight) : widened.as<T>();
   const int64_t images =
       in_place ? call.batch : std::clamp<int64_t>(kStagedElements / std::max<int64_t>(1, source_image), 1, call.batch);
   const Scratch staged(in_place ? 0 : size_t(images * source_image) * sizeof(T));
 
-  const std::vector<Gather> gathers = backward ? backward_gathers(call) : std::vector<Gather>{forward_gather(call)};
   std::vector<const T*> matrices;
   T* next = arranged.as<T>();
   for (const Gather& gather : gathers) {
-    matrices.push_back(backward ? next : weight);
-    if (!backward) continue;
+    matrices.push_back(turns ? next : weight);
+    if (!turns) continue;
     transpose_weights(call, gather, weight, next);
     next += result_channels * gather.depth();
   }
@@ -86,9 +83,17 @@ void run_gathers(const ConvCall& call, bool backward, const TileType<T>& type) {
       from = staged.as<T>();
     }
     for (size_t i = 0; i < gathers.size(); i++) {
-      const ConvProduct<T> product{
-          gathers[i], call.groups, result_channels / call.groups, matrices[i], backward ? inputs : outputs,
-          call.dtype, call.bias};
+      const Gather& gather = gathers[i];
+      const bool as_given = backward && !turns;
+      const ConvProduct<T> product{gather,
+                                   call.groups,
+                                   rows,
+                                   matrices[i],
+                                   as_given ? kernel : gather.depth(),
+                                   as_given ? rows * kernel : gather.taps(),
+                                   backward ? inputs : outputs,
+                                   call.dtype,
+                                   call.bias};
       const auto run = product.rows <= 2 ? conv_direct<T> : conv_blocked<T>;
       run(product, type, storage, count, from, call.out + n * result_image * item);
     }
@@ -185,9 +190,63 @@ void convolve_complex(const ConvCall& call, Wanted wanted, Kernel<void(const Con
   }
 }
 
+// A kernel that covers the input whole, once: then images are rows, and all three are plain products of matrices.
+bool covers(const ConvCall& call, Wanted wanted) {
+  if (call.groups != 1 || (wanted == Wanted::InputGradient && call.bias)) return false;
+  for (int d = 0; d < 3; d++)
+    if (call.output[d] != 1 || call.padding[d] != 0 || call.dilation[d] != 1 || call.input[d] != call.kernel[d])
+      return false;
+  return true;
+}
+
+void multiply_whole(const ConvCall& call, Wanted wanted) {
+  const int64_t images = call.batch, outputs = call.out_channels;
+  const int64_t inputs = call.in_channels * call.kernel[0] * call.kernel[1] * call.kernel[2];
+  GemmCall product;
+  product.dtype = call.dtype;
+  product.c = call.out;
+  product.c_col = 1;
+  const auto set = [&](int64_t m, int64_t k, int64_t n) {
+    product.m = m;
+    product.k = k;
+    product.n = product.c_row = n;
+  };
+  const auto left = [&](const char* data, int64_t row, int64_t col) {
+    product.a = data;
+    product.a_row = row;
+    product.a_col = col;
+  };
+  const auto right = [&](const char* data, int64_t row, int64_t col) {
+    product.b = data;
+    product.b_row = row;
+    product.b_col = col;
+  };
+  switch (wanted) {
+    case Wanted::Output:
+      set(images, inputs, outputs);
+      left(call.input_data, inputs, 1);
+      right(call.weight, 1, inputs);
+      product.bias = call.bias;
+      product.bias_col = 1;
+      break;
+    case Wanted::InputGradient:
+      set(images, outputs, inputs);
+      left(call.grad_output, outputs, 1);
+      right(call.weight, inputs, 1);
+      break;
+    case Wanted::WeightGradient:
+      set(outputs, images, inputs);
+      left(call.grad_output, 1, outputs);
+      right(call.input_data, inputs, 1);
+      break;
+  }
+  gemm[DeviceKind::CPU](product);
+}
+
 template <Wanted wanted>
 void convolve(const ConvCall& given) {
   const ConvCall call = in_three_dimensions(given);
+  if (covers(call, wanted)) return multiply_whole(call, wanted);
   if (call.dtype == DType::Complex64) return convolve_complex<float>(call, wanted, convolve<wanted>);
   if (call.dtype == DType::Complex128) return convolve_complex<double>(call, wanted, convolve<wanted>);
   if constexpr (wanted == Wanted::WeightGradient)

@@ -11,17 +11,21 @@ template <class T>
 struct ConvProduct {
   const Gather& gather;
   int64_t groups, rows;  // rows of the result per group
-  const T* matrix;       // [groups][rows][gather.depth()]
-  Grid result;           // the result's spatial sizes
+  const T* matrix;       // [groups], then each row's channels, whose taps lie together
+  int64_t row_stride, channel_stride;
+  Grid result;  // the result's spatial sizes
   DType dtype;
   const char* bias;  // in dtype, one value per row of all groups, or null
+
+  bool plain_rows() const { return channel_stride == gather.taps() && row_stride == gather.depth(); }
 };
 
 // `source` holds `images` images in the compute type; `out` is the same number of results in dtype.
 template <class T>
 void conv_blocked(const ConvProduct<T>& product, const TileType<T>& type, const StorageKernels& storage, int64_t images,
                   const T* source, char* out);
-// The same for one or two rows per group, where a matrix product would waste its width: depthwise convolutions.
+// The same for one or two rows per group, which are plain ones, where a matrix product would waste its width: depthwise
+// convolutions.
 template <class T>
 void conv_direct(const ConvProduct<T>& product, const TileType<T>& type, const StorageKernels& storage, int64_t images,
                  const T* source, char* out);

@@ -10,6 +10,8 @@ namespace {
 
 constexpr int64_t kFewPixels = 256;
 constexpr int64_t kKeptColumns = 1 << 20;
+constexpr int64_t kLightWeights = 128 << 10;
+constexpr int64_t kFewParts = 4;
 constexpr int64_t kRowsAtOnce = 112;  // packed weights that stay in the L2 cache beside the columns
 
 // What one product covers: a chunk of an image's pixels, or all pixels of several small images, so that weights meet
@@ -31,14 +33,14 @@ class BlockedConv {
         source_(source),
         out_(out),
         most_(8 * panel_),
-        joined_(std::clamp<int64_t>(most_ / pixels_, 1, images)),
+        joined_(joined_images()),
         width_(joined_ > 1 ? joined_ * pixels_ : std::min(round_up(pixels_, panel_), most_)),
         chunks_(joined_ > 1 ? 1 : (pixels_ + width_ - 1) / width_),
         parts_((images + joined_ - 1) / joined_ * product.groups * chunks_),
         row_(round_up(width_, panel_) + vector_),
         stored_(stored_as_computed(product.dtype) && g_.grid == product.result),
         straight_(stored_ && joined_ == 1),
-        packs_(images * pixels_ > kFewPixels),
+        packs_(images * pixels_ > kFewPixels || !product.plain_rows()),
         weights_(packs_ ? size_t(product.groups * rows_ * depth_) * sizeof(T) : 0),
         bias_(product.bias ? size_t(product.groups * rows_) * sizeof(T) : 0) {
     pack_weights();
@@ -47,13 +49,19 @@ class BlockedConv {
 
   void run() const {
     // few pixels and many rows: the rows are shared out rather than the pixels
-    if (parts_ < 8 && rows_ > whole_)
+    if (parts_ < (light_ ? kFewParts : 2 * kFewParts) && rows_ > share_)
       for (int64_t index = 0; index < parts_; index++) run_shared(part_at(index));
     else
       run_parts();
   }
 
  private:
+  // As many as a piece takes; but enough pieces, if weights that stay in the cache meet a panel in each of them.
+  int64_t joined_images() const {
+    const int64_t enough = std::max((images_ + kFewParts - 1) / kFewParts, (panel_ + pixels_ - 1) / pixels_);
+    return std::clamp<int64_t>(most_ / pixels_, 1, light_ ? std::min(images_, enough) : images_);
+  }
+
   void pack_weights() {
     const StorageKernels& plain = gemm_isa().storage[int(dtype_of<T>)];
     const int64_t passes = depth_ == 0 || !packs_ ? 0 : (depth_ + pass_length_ - 1) / pass_length_;
@@ -61,12 +69,27 @@ class BlockedConv {
                  [&](int64_t begin, int64_t end) {
                    for (int64_t index = begin; index < end; index++) {
                      const int64_t group = index / passes, k = index % passes * pass_length_;
-                     pack_rows(plain, type_,
-                               reinterpret_cast<const char*>(product_.matrix + group * rows_ * depth_ + k),
-                               int64_t(sizeof(T)), depth_, 1, rows_, std::min(pass_length_, depth_ - k), false,
-                               weights_.template as<T>() + (group * depth_ + k) * rows_);
+                     const int64_t pass = std::min(pass_length_, depth_ - k);
+                     const T* const from = product_.matrix + group * rows_ * depth_;
+                     T* const to = weights_.template as<T>() + (group * depth_ + k) * rows_;
+                     if (product_.plain_rows())
+                       pack_rows(plain, type_, reinterpret_cast<const char*>(from + k), int64_t(sizeof(T)), depth_, 1,
+                                 rows_, pass, false, to);
+                     else
+                       pack_channels(plain, from + k / taps_ * product_.channel_stride, pass, to);
                    }
                  });
+  }
+
+  // One channel after the other, as they lie in memory.
+  void pack_channels(const StorageKernels& plain, const T* from, int64_t pass, T* to) const {
+    for (int64_t k = 0; k < pass; k += taps_, from += product_.channel_stride)
+      for (int64_t i = 0; i < rows_;) {
+        const int64_t height = panel_rows(rows_ - i, type_.tiles.rows);
+        plain.pack(reinterpret_cast<const char*>(from + i * product_.row_stride), product_.row_stride, 1, height,
+                   height, taps_, to + i * pass + k * height, false);
+        i += height;
+      }
   }
 
   Part part_at(int64_t index) const {
@@ -126,16 +149,17 @@ class BlockedConv {
     }
   }
 
-  void write(const Part& part, const T* sums, int64_t ld) const {
+  // Rows [first, last) of the sums, to where they belong.
+  void write(const Part& part, const T* sums, int64_t ld, int64_t first, int64_t last) const {
     for (int64_t i = 0; i < part.together; i++)
-      write_pixels(product_, storage_, sums + i * part.each, ld, part.group * rows_, rows_, part.pixel, part.each,
-                   result_of(part.image + i));
+      write_pixels(product_, storage_, sums + first * ld + i * part.each, ld, part.group * rows_ + first, last - first,
+                   part.pixel, part.each, result_of(part.image + i));
   }
   // Nothing is summed: only the bias counts.
   void write_nothing(const Part& part) const {
     const Scratch zeros(size_t(rows_ * width_) * sizeof(T));
     std::memset(zeros.template as<T>(), 0, size_t(rows_ * width_) * sizeof(T));
-    write(part, zeros.template as<T>(), width_);
+    write(part, zeros.template as<T>(), width_, 0, rows_);
   }
 
   void run_parts() const {
@@ -160,7 +184,7 @@ class BlockedConv {
         }
       };
       keeps ? pass(kept[size_t(index % chunks_)]) : pass(columns_of(part));
-      if (!straight_) write(part, sums, ld);
+      if (!straight_) write(part, sums, ld, 0, rows_);
     });
   }
 
@@ -180,11 +204,12 @@ class BlockedConv {
         parallel_for(some, std::max<int64_t>(1, 16384 / (taps_ * part.count)), [&](int64_t begin, int64_t end) {
           gather(part, taken, c + begin, end - begin, columns + begin * taps_ * row_);
         });
-      parallel_for((rows_ + whole_ - 1) / whole_, 1, [&](int64_t share, int64_t) {
-        multiply(part, c, some, columns, share * whole_, std::min(rows_, (share + 1) * whole_), sums, ld);
+      const bool last = c + some == g_.channels;
+      parallel_for(rows_, share_, [&](int64_t begin, int64_t end) {
+        multiply(part, c, some, columns, begin, end, sums, ld);
+        if (last && !straight_) write(part, sums, ld, begin, end);
       });
     }
-    if (!straight_) write(part, sums, ld);
   }
 
   Columns columns_of(const Part& part) const {
@@ -206,6 +231,9 @@ class BlockedConv {
   const int64_t pass_length_ = channels_ * taps_;
   // rows at a time: whole packed panels
   const int64_t whole_ = type_.tiles.rows * (kRowsAtOnce / type_.tiles.rows);
+  const int64_t share_ = 2 * type_.tiles.rows;
+  // weights that stay in the cache from part to part
+  const bool light_ = rows_ * depth_ <= kLightWeights;
   const bool as_stored_ = taps_ == 1 && volume(g_.step) == 1 && g_.offsets[0] == Grid{} && g_.grid == g_.size;
   const int64_t most_, joined_, width_, chunks_, parts_;
   const int64_t row_;  // an odd number of vectors, so that a tile's rows do not compete for the same sets of the cache

@@ -12,9 +12,9 @@ namespace {
 constexpr int64_t kRowsAtOnce = 128;
 constexpr int64_t kEnoughPieces = 24;
 constexpr int64_t kKeptColumns = 1 << 20;
-constexpr int64_t kTurned = 32;               // a square of the result that is turned at a time
-constexpr int64_t kPackedElements = 2 << 20;  // of the output's gradient, packed at a time
-constexpr int64_t kFewOutputs = 8;            // fewer columns than this waste a vector tile: inner products instead
+constexpr int64_t kTurnedRows = 128, kTurnedOutputs = 32;  // of the result, turned at a time
+constexpr int64_t kPackedElements = 2 << 20;               // of the output's gradient, packed at a time
+constexpr int64_t kFewOutputs = 8;  // fewer columns than this waste a vector tile: inner products instead
 
 template <class T>
 void add_to(T* __restrict sums, const T* __restrict more, int64_t n) {
@@ -54,6 +54,27 @@ void weight_gradient(const ConvCall& call, const TileType<T>& type) {
   const Scratch memory(size_t(slices * slice_size) * sizeof(T)), packed(size_t(span * image_size) * sizeof(T));
   T* const partials = memory.as<T>();
   if (call.batch == 0 || pixels == 0) std::memset(partials, 0, size_t(slices * slice_size) * sizeof(T));
+
+  // rows [first, last) of the sums of a group, with those of all slices, turned from [tap][output] to [output][tap]
+  const StorageKernels& plain = gemm_isa().storage[int(dtype_of<T>)];
+  const auto finish = [&](int64_t group, int64_t first, int64_t last) {
+    const Scratch turned(size_t(kTurnedRows * kTurnedOutputs) * sizeof(T));
+    GemmCall place;
+    place.dtype = call.dtype;
+    place.c_row = depth;
+    place.c_col = 1;
+    for (; first < last; first += kTurnedRows) {
+      const int64_t rows = std::min(kTurnedRows, last - first);
+      T* const total = partials + (group * depth + first) * ld;
+      for (int64_t part = 1; part < slices; part++) add_to(total, total + part * slice_size, rows * ld);
+      for (int64_t o = 0; o < outputs; o += kTurnedOutputs) {
+        const int64_t some = std::min(kTurnedOutputs, outputs - o);
+        plain.pack(reinterpret_cast<const char*>(total + o), ld, 1, rows, rows, some, turned.as<T>(), false);
+        place.c = call.out + ((group * outputs + o) * depth + first) * item;
+        storage.write(turned.as<T>(), rows, 0, some, 0, rows, place);
+      }
+    }
+  };
 
   for (int64_t begin = 0; begin < call.batch && pixels > 0; begin += span) {
     const int64_t end = std::min(call.batch, begin + span);
@@ -126,28 +147,16 @@ void weight_gradient(const ConvCall& call, const TileType<T>& type) {
           }
         }
       }
+      // what no other piece adds to is turned while it is at hand
+      if (slices == 1 && end == call.batch) finish(group, channel * taps, channel * taps + rows);
     });
   }
-
-  // the slices are added up, and turned from [tap][output] to [output][tap] by tiles
-  const StorageKernels& plain = gemm_isa().storage[int(dtype_of<T>)];
-  const int64_t tiles = (depth + kTurned - 1) / kTurned;
-  parallel_for(call.groups * tiles, std::max<int64_t>(1, 32768 / (kTurned * ld)), [&](int64_t begin, int64_t end) {
-    const Scratch turned(size_t(kTurned * kTurned) * sizeof(T));
+  if (slices == 1 && call.batch > 0 && pixels > 0) return;
+  const int64_t tiles = (depth + kTurnedRows - 1) / kTurnedRows;
+  parallel_for(call.groups * tiles, std::max<int64_t>(1, 32768 / (kTurnedRows * ld)), [&](int64_t begin, int64_t end) {
     for (int64_t index = begin; index < end; index++) {
-      const int64_t group = index / tiles, first = index % tiles * kTurned, rows = std::min(kTurned, depth - first);
-      T* const total = partials + (group * depth + first) * ld;
-      for (int64_t part = 1; part < slices; part++) add_to(total, total + part * slice_size, rows * ld);
-      GemmCall place;
-      place.dtype = call.dtype;
-      place.c_row = depth;
-      place.c_col = 1;
-      place.c = call.out + (group * outputs * depth + first) * item;
-      for (int64_t o = 0; o < outputs; o += kTurned) {
-        const int64_t some = std::min(kTurned, outputs - o);
-        plain.pack(reinterpret_cast<const char*>(total + o), ld, 1, rows, rows, some, turned.as<T>(), false);
-        storage.write(turned.as<T>(), rows, o, some, 0, rows, place);
-      }
+      const int64_t first = index % tiles * kTurnedRows;
+      finish(index / tiles, first, std::min(depth, first + kTurnedRows));
     }
   });
 }

@@ -197,11 +197,14 @@ void multiply_wide(const GemmCall& call, const TileType<T>& type, const StorageK
   const int64_t m = call.m, n = call.n, k = call.k, item = item_size(call.dtype), panel = type.tiles.cols;
   const Scratch bias(bias_bytes(call, sizeof(T))), rows(size_t(m * k) * sizeof(T));
   const DirectFinish<T> finish(call, storage, bias.as<T>());
-  const int64_t passes = (k + kPassLength - 1) / kPassLength;
-  parallel_for(passes, std::max<int64_t>(1, 65536 / (kPassLength * m)), [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin * kPassLength; p < std::min(k, end * kPassLength); p += kPassLength)
-      pack_rows(storage, type, call.a + p * call.a_col * item, item, call.a_row, call.a_col, m,
-                std::min(kPassLength, k - p), call.conj_a, rows.as<T>() + p * m);
+  const int64_t passes = (k + kPassLength - 1) / kPassLength, block = 2 * type.tiles.rows;
+  const int64_t blocks = (m + block - 1) / block;
+  parallel_for(passes * blocks, std::max<int64_t>(1, 16384 / (kPassLength * block)), [&](int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; index++) {
+      const int64_t p = index / blocks * kPassLength, i = index % blocks * block, pass = std::min(kPassLength, k - p);
+      pack_rows(storage, type, call.a + (i * call.a_row + p * call.a_col) * item, item, call.a_row, call.a_col,
+                std::min(block, m - i), pass, call.conj_a, rows.as<T>() + p * m + i * pass);
+    }
   });
   const int64_t panels = (n + panel - 1) / panel, together = std::clamp<int64_t>(panels / 8, 1, 4);
   parallel_for(panels, together, [&](int64_t begin, int64_t end) {

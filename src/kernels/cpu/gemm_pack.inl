@@ -235,6 +235,28 @@ void write_real(const void* source, int64_t ldt, int64_t row, int64_t m, int64_t
   const T alpha = scalar<T>(call.alpha.real()), beta = scalar<T>(call.beta.real());
   const S* bias = reinterpret_cast<const S*>(call.bias);
   const bool relu = call.epilogue == Epilogue::Relu;
+  // the pixels of convolutions: short runs that are copied, at most with one bias for all of them
+  if (kSameType<S> && alpha == T(1) && beta == T(0) && !relu && (!bias || call.bias_col == 0)) {
+    for (int64_t i = 0; i < m; i++) {
+      const T* from = tile + i * ldt;
+      T* c = reinterpret_cast<T*>(call.c) + (row + i) * call.c_row + col * call.c_col;
+      const auto copy = [&](auto value) {
+        if (call.c_col == 1)
+          for (int64_t j = 0; j < n; j++) c[j] = value(from[j]);
+        else if (call.c_col == 2)
+          for (int64_t j = 0; j < n; j++) c[2 * j] = value(from[j]);
+        else
+          for (int64_t j = 0; j < n; j++) c[j * call.c_col] = value(from[j]);
+      };
+      if (bias) {
+        const T added = widen(bias[(row + i) * call.bias_row]);
+        copy([&](T x) { return T(x + added); });
+      } else {
+        copy([](T x) { return x; });
+      }
+    }
+    return;
+  }
   constexpr int64_t kRun = 128;
   T line[kRun];
   for (int64_t i = 0; i < m; i++)
