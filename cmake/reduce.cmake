@@ -6,6 +6,7 @@ set(TABULA_REDUCE_ISA_FILES
   src/kernels/cpu/reduce_moment.cpp
   src/kernels/cpu/reduce_stage.cpp
   src/kernels/cpu/scan_line.cpp
+  src/kernels/cpu/dot_line.cpp
   src/kernels/cpu/softmax.cpp
   src/kernels/cpu/norm_row.cpp
   src/kernels/cpu/norm_channel.cpp)

@@ -34,7 +34,9 @@ def test_optimizers_and_schedulers(case, expected):
 
 @outcomes("calls")
 def test_calls(case, expected):
-    support.assert_same(support.to_json(support.run_case(case)), expected, rtol=1e-6, atol=1e-6)
+    # short sums and inner products agree to the last bit where there are fused multiplications
+    tolerance = 1e-7 if "torch.dot(x[:n]" in case else 1e-6
+    support.assert_same(support.to_json(support.run_case(case)), expected, rtol=tolerance, atol=tolerance)
 
 
 @outcomes("amp")

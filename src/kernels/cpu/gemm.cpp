@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/parallel.h"
+#include "kernels/cpu/dot_isa.h"
 #include "kernels/cpu/gemm_blocks.h"
 #include "kernels/cpu/scratch.h"
 
@@ -401,14 +402,19 @@ void dot_typed(const DotCall& call, const TileType<T>& type, const StorageKernel
       const int64_t run = std::min(kRun, end - i);
       const char *a = call.a + i * call.a_stride * item, *b = call.b + i * call.b_stride * item;
       T x[2 * kRun], y[2 * kRun], part[4];
-      if (in_place) {
-        type.real.dots(1, 1, run, reinterpret_cast<const T*>(a), run, reinterpret_cast<const T*>(b), run, part, 1);
+      const auto add_products = [&](const T* left, const T* right) {
+        if constexpr (std::is_same_v<T, float>)
+          part[0] = TABULA_PICK(dot_line)(left, right, run);
+        else
+          type.real.dots(1, 1, run, left, run, right, run, part, 1);
         re = T(re + part[0]);
+      };
+      if (in_place) {
+        add_products(reinterpret_cast<const T*>(a), reinterpret_cast<const T*>(b));
       } else if (type.parts == 1) {
         storage.load(a, call.a_stride, run, x);
         storage.load(b, call.b_stride, run, y);
-        type.real.dots(1, 1, run, x, run, y, run, part, 1);
-        re = T(re + part[0]);
+        add_products(x, y);
       } else {
         // one panel as wide as the run: all real parts, then all imaginary ones
         storage.pack(a, call.a_stride, 1, run, run, 1, x, call.conj_a);
