@@ -51,7 +51,13 @@ def record_seed(name: str) -> dict:
     return {program: seed_programs.run(program) for program in seed_programs.PROGRAMS}
 
 
+def record_programs(name: str) -> dict:
+    """Return {title: what the program prints}."""
+    return {title: support.run_program(source) for title, source in support.read_programs(name).items()}
+
+
 RECORDERS = {
+    **dict.fromkeys(("fx", "fx_passes", "export", "control_flow"), record_programs),
     "bad_input": record_errors,
     **dict.fromkeys(("sparse_errors", "linalg_errors", "fft_errors"), record_first_lines),
     "seed": record_seed,

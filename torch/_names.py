@@ -49,7 +49,7 @@ NAMES = {
         "_predicates",
         """
         classproperty get_device is_anomaly_check_nan_enabled is_anomaly_enabled is_distributed
-        is_inference_mode_enabled is_storage is_tensor numel set_anomaly_enabled to_dlpack typename
+        is_inference_mode_enabled is_storage is_tensor numel set_anomaly_enabled to_dlpack typename _assert
         """,
     ),
     **_at(
