@@ -285,6 +285,10 @@ class ShapeEnv:
                     others = {n: d for n, d in difference.terms.items() if n != m}
                     value = Expr(others) * (-1 if c == 1 else 1)
                     self.replacements[symbol] = value
+                    if len(value.terms) == 1 and not isinstance(value.constant, int):
+                        ((monomial, one),) = value.terms.items()
+                        if one == 1 and len(monomial) == 1 and isinstance(monomial[0][0], Symbol):
+                            self.var_to_range[monomial[0][0]] &= self.var_to_range[symbol]
                     return True
             if len(linear) == 1:
                 symbol, c = linear[0][0][0][0], linear[0][1]
