@@ -115,13 +115,13 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _batch_norm(i: Any, mean: Any, var: Any, *, weight: Any, bias: Any, training: Any, momentum: Any, eps: Any) -> Any:
-    return "batch_norm", (i, weight, bias, mean, var, training, momentum, eps, True), {}
+    return "batch_norm", (i, weight, bias, mean, var, training, momentum, eps, False), {}
 
 
 def _instance_norm(
     i: Any, *, running_mean: Any, running_var: Any, weight: Any, bias: Any, use_input_stats: Any, momentum: Any, eps: Any
 ) -> Any:
-    return "instance_norm", (i, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, True), {}
+    return "instance_norm", (i, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, False), {}
 
 
 def _cross_entropy(
@@ -174,6 +174,8 @@ _ADAPTERS: dict[str, Callable[..., Any]] = {
     "max_pool3d": _pool("max_pool3d"),
     "relu6": _activation("relu6"),
     "selu": _activation("selu"),
+    "layer_norm": lambda i, shape, *, weight, bias, eps: ("layer_norm", (i, shape, weight, bias, eps, False), {}),
+    "group_norm": lambda i, groups, *, weight, bias, eps: ("group_norm", (i, groups, weight, bias, eps, False), {}),
     "einsum": lambda equation, *operands: ("einsum", (equation, list(operands)), {}),
 }
 
@@ -188,6 +190,8 @@ def _whole_overloads(name: str) -> tuple[str, ...]:
 
 def whole_call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """(overload, arguments, keyword arguments) of a call of an operation that is made of others; None for others."""
+    if isinstance(function, torch._ops.OpOverload):
+        return (function, args, kwargs) if "i" in function._letters else None
     try:
         path = _calls.qualified_name(function)
     except (AttributeError, RuntimeError):

@@ -93,7 +93,7 @@ class _GraphBuilder:
     def argument(self, value: Any) -> Any:
         """An argument of a recorded call as one of a node."""
         if isinstance(value, torch.Tensor):
-            node = self.nodes.get(id(value))
+            node = self.nodes.get(id(value)) or self._alias(value)
             return node if node is not None else self.constant(value)
         if isinstance(value, (list, tuple)):
             parts = [self.argument(v) for v in value]
@@ -101,6 +101,21 @@ class _GraphBuilder:
         if isinstance(value, dict):
             return {k: self.argument(v) for k, v in value.items()}
         return value
+
+    def _alias(self, value: torch.Tensor) -> Node | None:
+        """The node of a tensor that another one stands for: transformations wrap their arguments anew."""
+        if value.layout is not torch.strided or isinstance(value, FakeTensor) or value.data_ptr() == 0:
+            return None
+        for known in reversed(self._alive):
+            if (
+                isinstance(known, torch.Tensor)
+                and known.layout is torch.strided
+                and not isinstance(known, FakeTensor)
+                and known.data_ptr() == value.data_ptr()
+                and (known.shape, known.stride(), known.dtype) == (value.shape, value.stride(), value.dtype)
+            ):
+                return self.nodes[id(known)]
+        return None
 
     def constant(self, value: torch.Tensor) -> Node:
         """The node of a tensor that the function took from elsewhere."""
@@ -120,7 +135,9 @@ class _GraphBuilder:
         """Add a recorded operation, and a node for each tensor of its result."""
         kwargs = self.argument(call.kwargs)
         args = tuple(self.argument(a) for a in call.args)
-        node = self.graph.call_function(call.op, args, kwargs, name=self.graph._target_to_str(call.op._opname))
+        # The graph runs more than once: a constant that the function made anew is copied each time.
+        op = torch.ops.aten.lift_fresh_copy.default if call.op._opname == "lift_fresh" else call.op
+        node = self.graph.call_function(op, args, kwargs, name=self.graph._target_to_str(op._opname))
         result = call.result
         if isinstance(result, torch.Tensor):
             self.bind(result, node)
