@@ -23,7 +23,9 @@ def decompose(program: ExportedProgram, table: dict[Any, Any]) -> ExportedProgra
     env = _environment(program)
     modes = [n.meta["val"].fake_mode for n in program.graph.nodes if isinstance(n.meta.get("val"), FakeTensor)]
     fake_mode = modes[0] if modes else FakeTensorMode(allow_non_fake_inputs=True)
-    tracer = ProgramTracer(env, fake_mode, whole=True, decompositions={}, constant=_no_constant)
+    own = {op: f for op, f in table.items() if not getattr(f, "__name__", "").endswith("_parts")}
+    tracer = ProgramTracer(env, fake_mode, whole=True, decompositions=own, constant=_no_constant)
+    tracer.keeps = lambda op: op not in table
     tracer.table = table  # type: ignore[attr-defined]
     copied: dict[Node, Node] = {}
     values: list[Any] = []
@@ -94,15 +96,20 @@ class _Rerun(Interpreter):
         replacement = table.get(target)
         if replacement is not None:
             if getattr(replacement, "__name__", "").endswith("_parts"):
-                return self.tracer._run_parts(target, args, kwargs)
+                return self._record(self.tracer._run_parts, target, args, kwargs)
             return replacement(*args, **kwargs)
         if target is torch.ops.aten.sym_size.int:
             return args[0].shape[args[1]]
         if isinstance(target, torch._ops.OpOverload):
             if "i" in target._letters:
-                return self.tracer._run_whole(target, args, kwargs, (target, args, kwargs))
-            return self.tracer._run_parts(target, args, kwargs)
+                return self._record(self.tracer._run_whole, target, args, kwargs, (target, args, kwargs))
+            return self._record(self.tracer._run_parts, target, args, kwargs)
         return target(*args, **kwargs)
+
+    @staticmethod
+    def _record(run: Any, *args: Any) -> Any:
+        with torch.overrides._pop_mode_temporarily():
+            return run(*args)
 
 
 # ---- without writes

@@ -284,8 +284,7 @@ class _Export:
             path = modules.get(id(module))
             if path is None:
                 return plain_call(module, *args, **kwargs)
-            key = f"L__self__{'_' if path else ''}{path.replace('.', '_')}".rstrip("_") if path else "L__self__"
-            key = "L__self__" + "".join(f"_{part}" for part in path.split(".") if part)
+            key = f"L__self__{path.replace('.', '_')}"
             if path and path not in self.called:
                 self.called.append(path)
             before = self.module_stack.copy()

@@ -289,7 +289,8 @@ class _Writer:
             if trace != self.trace:
                 self.trace = trace
                 place = _parse_stack_trace(trace)
-                self.body.append(f"\n# {place.get_summary_str() if place else ''}\n")
+                blank = "\n" if any(self.body) else ""
+                self.body.append(f"{blank}# {place.get_summary_str() if place else ''}\n")
         elif self.trace != "":
             self.trace = ""
             self.body.append("# No stacktrace found for following nodes\n")
@@ -470,7 +471,7 @@ class _PyTreeCodeGen(CodeGen):
             count = spec.child(0).num_children
             names = list(spec.child(1).context)
             given = ", ".join(f"'{key}':{name}" for key, name in zip(names, plain[count:], strict=False))
-            values = f"(({', '.join(plain[:count])}{',' if count == 1 else ''}), {{{given}}})"
+            values = f"([{', '.join(plain[:count])}], {{{given}}})"
         else:
             values = f"[{', '.join(plain)}]"
         return f"\n    {', '.join(leaves)}, = fx_pytree.tree_flatten_spec({values}, self._in_spec)"
@@ -480,10 +481,8 @@ class _PyTreeCodeGen(CodeGen):
     ) -> str:
         write = repr_fn or repr
         if self.pytree_info is not None and self.pytree_info.out_spec is not None:
-            if not isinstance(output_args, (list, tuple)):
-                output_args = [output_args]
-            inner = ", ".join(write(a) for a in output_args)
-            return f"return pytree.tree_unflatten([{inner}], self._out_spec)"
+            results = output_args if isinstance(output_args, (list, tuple)) else [output_args]
+            return f"return pytree.tree_unflatten({write(results)}, self._out_spec)"
         return f"return {write(output_args)}"
 
 

@@ -22,12 +22,14 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
     plain_sizes,
 )
+from torch._C import _len_torch_dispatch_stack
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import _pop_mode, _push_mode
 
 from ..graph import Graph
 from ..graph_module import GraphModule
-from ..node import Node
+from ..node import Node, has_side_effect
 from ..passes.shape_prop import TensorMetadata, _extract_tensor_metadata
 from ._expressions import Call as ExprCall
 from ._expressions import Expr, Symbol
@@ -46,6 +48,17 @@ _CONTEXT = frozenset("_set_grad_enabled set_grad_enabled manual_seed seed".split
 
 class _SizesDisagree(RuntimeError):  # noqa: N818
     """A function does something else, or fails, for other sizes than the example's."""
+
+
+class _Outside:
+    """Inside, operations on real tensors are not part of the program."""
+
+    def __enter__(self) -> None:
+        self._modes = [_pop_mode() for _ in range(_len_torch_dispatch_stack())][::-1]
+
+    def __exit__(self, *exc: Any) -> None:
+        for mode in self._modes:
+            _push_mode(mode)
 
 
 class _FunctionMode(TorchFunctionMode):
@@ -89,6 +102,9 @@ class ProgramTracer:
         self.size_sources: dict[Symbol, tuple[Node, int, int]] = {}
         self.multiples: dict[Symbol, int] = {}
         self.function_counts: dict[str, int] = {}
+        # Whether an operation that is made of others stays whole.
+        self.keeps: Callable[[Any], bool] = lambda op: True
+        self._records_gradients = torch.is_grad_enabled()
 
     # ---- values and their nodes
 
@@ -98,6 +114,7 @@ class ProgramTracer:
         self._alive.append(value)
         node.meta["val"] = value
         if isinstance(value, FakeTensor):
+            node.meta["val"] = _leaf(value)
             node.meta["tensor_meta"] = self.metadata(value)
 
     @staticmethod
@@ -217,22 +234,21 @@ class ProgramTracer:
             return func(*args, **kwargs)
         if name == "__len__":
             return int(args[0].shape[0])
+        if name == "tensor":
+            with _Outside():
+                return func(*args, **kwargs)
         whole = whole_call(func, args, kwargs) if self.whole else None
-        if whole is not None:
+        if whole is not None and self.keeps(whole[0]):
             return self._run_whole(func, args, kwargs, whole)
         if isinstance(func, FunctionType):
             inner = getattr(func, "__wrapped__", None)
-            if inner is not None and not self._is_native_only(func):
+            if inner is not None:
                 with mode:
                     return inner(*args, **kwargs)
             if not symbolic and not any(isinstance(v, torch.Tensor) for v in leaves):
                 with mode:
                     return func(*args, **kwargs)
         return self._run_parts(func, args, kwargs)
-
-    @staticmethod
-    def _is_native_only(func: Any) -> bool:
-        return False
 
     def _points(self, values: Any) -> list[dict[Symbol, int]]:
         symbols: set[Symbol] = set()
@@ -299,7 +315,7 @@ class ProgramTracer:
             key=repr,
         )
         env = self.env
-        saved = (dict(env.replacements), dict(env.var_to_range), dict(self.multiples))
+        saved = (dict(env.replacements), dict(env.var_to_range), dict(self.multiples), list(env.relations))
 
         def works() -> bool:
             try:
@@ -310,7 +326,7 @@ class ProgramTracer:
 
         def undo() -> None:
             env.replacements, env.var_to_range = dict(saved[0]), dict(saved[1])
-            self.multiples = dict(saved[2])
+            self.multiples, env.relations = dict(saved[2]), list(saved[3])
 
         for i, a in enumerate(symbols):
             for b in symbols[i + 1 :]:
@@ -323,6 +339,8 @@ class ProgramTracer:
             for factor in (2, 3, 4, 5, 6, 7, 8, 16, 32, 64):
                 if env.var_to_val[symbol] % factor == 0 and factor > self.multiples.get(symbol, 1):
                     self.multiples[symbol] = factor
+                    remainder = Expr.of(ExprCall("mod", (Expr.of(symbol), Expr.of(factor))))
+                    env.relations.append(RelationNode("==", remainder, Expr.of(0), env))
                     if works():
                         return
                     undo()
@@ -372,6 +390,7 @@ class ProgramTracer:
 
         args, kwargs, node_args, node_kwargs = self._made_fake((args, kwargs, node_args, node_kwargs))
         result, sizes = self._settled(attempt, (args, kwargs))
+        self._note_gradients()
         node = self.graph.call_function(
             op, self.argument(node_args), self.argument(node_kwargs), name=self.graph._target_to_str(op._opname)
         )
@@ -472,6 +491,13 @@ class ProgramTracer:
             self.function_counts[name] = count
             node.meta["torch_fn"] = (f"{name}_{count}", f"{kind.get(type(func).__name__, type(func).__name__)}.{name}")
 
+    def _note_gradients(self) -> None:
+        """Let the graph switch the recording of gradients where the program does."""
+        now = torch.is_grad_enabled()
+        if now != self._records_gradients and self.whole:
+            self._records_gradients = now
+            self._describe(self.graph.call_function(set_grad_enabled, (now,), name="_set_grad_enabled"))
+
     # ---- operations as they come to the kernels
 
     def _run_parts(self, func: Any, args: Any, kwargs: Any) -> Any:
@@ -494,6 +520,8 @@ class ProgramTracer:
                 return func(*args, **kwargs)
             args, kwargs = self._made_fake((args, kwargs))
         result, plan, sizes = self._settled(attempt, (args, kwargs))
+        if plan:
+            self._note_gradients()
         for call, call_args, call_kwargs, geometry in plan:
             node = self.graph.call_function(
                 call.op, self.argument(call_args), self.argument(call_kwargs),
@@ -542,6 +570,16 @@ class ProgramTracer:
         return first
 
 
+def _leaf(value: FakeTensor) -> FakeTensor:
+    """A fake tensor like this one that is no part of a computation."""
+    made = FakeTensor(value.fake_mode, value._meta, value.fake_device)
+    made._sizes, made._steps = value._sizes, value._steps
+    if value.requires_grad:
+        with torch._C.DisableTorchFunction():
+            made.requires_grad_()
+    return made
+
+
 def _is_symbol(expr: Expr) -> bool:
     ((monomial, coefficient),) = expr.terms.items()
     return coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1 and isinstance(monomial[0][0], Symbol)
@@ -567,6 +605,14 @@ def _needs_value(what: str) -> str:
         f"Could not guard on data-dependent expression: {what} asks for an element of a tensor, which has none while "
         "the program is traced. Use torch.cond, or torch.where, to decide by elements."
     )
+
+
+def set_grad_enabled(mode: bool) -> None:
+    """Switch the recording of gradients on or off: what a graph calls where the program changed it."""
+    torch.set_grad_enabled(mode)
+
+
+has_side_effect(set_grad_enabled)
 
 
 def user_stack() -> str | None:
