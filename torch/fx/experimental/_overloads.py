@@ -212,8 +212,9 @@ def whole_call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     for overload in _whole_overloads(name):
         schema = _schema.schema(name, overload)
         bound = bind(schema, args, kwargs) if schema is not None else None
-        if bound is not None:
-            return getattr(getattr(torch.ops.aten, name), overload), tuple(bound[0]), bound[1]
+        packet = getattr(torch.ops.aten, name, None)
+        if bound is not None and packet is not None:
+            return getattr(packet, overload), tuple(bound[0]), bound[1]
     return None
 
 
