@@ -390,8 +390,11 @@ class _Export:
         constants = dict(self.constants) | {
             path: self.real[path] for path in self.real if path in self.transient
         }
+        root = torch.nn.Module()
+        for name, part in self.tracer.parts.items():
+            root.add_module(name, torch.fx.GraphModule(torch.nn.Module(), part, name))
         program = ExportedProgram(
-            torch.nn.Module(), graph, signature, state, self._ranges(), calls, (self.args, self.kwargs), constants
+            root, graph, signature, state, self._ranges(), calls, (self.args, self.kwargs), constants
         )
         program._guards = _guards.collect(self.env, self.leaves, self.names)
         program._input_names = self.names
