@@ -519,7 +519,7 @@ class ProgramTracer:
     def _branches(
         self, op: Any, pred: torch.Tensor, true_fn: Any, false_fn: Any, operands: tuple[Any, ...], check: Any
     ) -> Any:
-        leaves, spec = pytree.tree_flatten(operands)
+        leaves, spec = pytree.tree_flatten(self._made_fake(operands))
         yes, true_graph, captured = self._part("true_graph", true_fn, leaves, spec)
         no, false_graph, more = self._part("false_graph", false_fn, leaves, spec)
         check("torch.cond branches", yes, no)
@@ -535,6 +535,7 @@ class ProgramTracer:
             return self._loop(op, cond_fn, body_fn, carried, extra)
 
     def _loop(self, op: Any, cond_fn: Any, body_fn: Any, carried: tuple[Any, ...], extra: tuple[Any, ...]) -> Any:
+        carried, extra = self._made_fake((carried, extra))
         leaves, spec = pytree.tree_flatten((*carried, *extra))
         _, cond_graph, captured = self._part("while_loop_cond_graph", cond_fn, leaves, spec, single=True)
         out, body_graph, more = self._part("while_loop_body_graph", body_fn, leaves, spec)
@@ -585,7 +586,7 @@ class ProgramTracer:
             for i, value in enumerate(values):
                 anchor = places[at - 1] if at else inner.graph._root
                 with inner.graph.inserting_after(anchor):
-                    made = inner.graph.placeholder(f"outer_{i}")
+                    made = inner.graph.placeholder(f"unused_{i}")
                 made.meta["val"] = value
                 places.insert(at, made)
                 at += 1
@@ -685,7 +686,7 @@ def _captured(tracer: ProgramTracer, captured: list[torch.Tensor], t: torch.Tens
     last = next(n for n in reversed(list(tracer.graph.nodes)) if n.op == "placeholder") if any(
         n.op == "placeholder" for n in tracer.graph.nodes) else tracer.graph._root  # fmt: skip
     with tracer.graph.inserting_after(last):
-        node = tracer.graph.placeholder(f"outer_{len(captured) - 1}")
+        node = tracer.graph.placeholder(f"outer_{len(tracer.taken) - 1}")
     node.meta["val"] = t
     return node
 
