@@ -61,7 +61,7 @@ def _no_constant(t: torch.Tensor) -> Node:
 def _environment(program: ExportedProgram) -> ShapeEnv:
     for node in program.graph.nodes:
         value = node.meta.get("val")
-        for size in (value.shape if isinstance(value, FakeTensor) else (value,)):
+        for size in value.shape if isinstance(value, FakeTensor) else (value,):
             if isinstance(size, torch.SymInt):
                 return size.node.shape_env  # type: ignore[no-any-return]
     return ShapeEnv()
@@ -143,9 +143,10 @@ def _functional(program: ExportedProgram, graph: Any) -> ExportedProgram:
     specs, values = [], []
     for node, spec in zip((n for n in graph.nodes if n.op == "placeholder"), signature.input_specs, strict=True):
         if node in current:
-            kind = {InputKind.BUFFER: OutputKind.BUFFER_MUTATION, InputKind.PARAMETER: OutputKind.PARAMETER_MUTATION}.get(
-                spec.kind, OutputKind.USER_INPUT_MUTATION
-            )
+            kind = {
+                InputKind.BUFFER: OutputKind.BUFFER_MUTATION,
+                InputKind.PARAMETER: OutputKind.PARAMETER_MUTATION,
+            }.get(spec.kind, OutputKind.USER_INPUT_MUTATION)
             target = node.name if kind is OutputKind.USER_INPUT_MUTATION else spec.target
             specs.append(OutputSpec(kind, output_argument(now(node)), target))
             values.append(now(node))
@@ -184,12 +185,18 @@ def _copied(graph: Any, node: Node, target: Node) -> Any:
     """The value after ``target.copy_(source)``: the source, in the target's size and dtype."""
     source = node.args[1]
     mine, theirs = target.meta.get("val"), source.meta.get("val") if isinstance(source, Node) else None
-    if isinstance(source, Node) and theirs is not None and (mine.dtype, tuple(mine.shape)) == (theirs.dtype, tuple(theirs.shape)):
+    if (
+        isinstance(source, Node)
+        and theirs is not None
+        and (mine.dtype, tuple(mine.shape)) == (theirs.dtype, tuple(theirs.shape))
+    ):
         return source
     return graph.call_function(torch.ops.aten.copy.default, node.args, dict(node.kwargs), name="copy")
 
 
-def _set_value(graph: Any, target: Node, value: Node, current: dict[Node, Node], bases: dict[Node, Any], now: Any) -> None:
+def _set_value(
+    graph: Any, target: Node, value: Node, current: dict[Node, Node], bases: dict[Node, Any], now: Any
+) -> None:
     """Say that a node has a new value; if it is a part of another one, that one has too."""
     if target is value:
         return

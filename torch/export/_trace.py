@@ -387,9 +387,7 @@ class _Export:
             for path in [s.target for s in self.input_specs if s.target in self.real]
             if path not in self.transient
         }
-        constants = dict(self.constants) | {
-            path: self.real[path] for path in self.real if path in self.transient
-        }
+        constants = dict(self.constants) | {path: self.real[path] for path in self.real if path in self.transient}
         root = torch.nn.Module()
         for name, part in self.tracer.parts.items():
             root.add_module(name, torch.fx.GraphModule(torch.nn.Module(), part, name))

@@ -13,7 +13,6 @@ from ._errors import UserError, UserErrorType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from .exported_program import ExportedProgram
@@ -401,5 +400,3 @@ def _tensor_spec(tensor: torch.Tensor, spec: Any, where: str) -> dict[int, Any]:
         if not -tensor.dim() <= dim < tensor.dim():
             raise IndexError(f"dimension {dim} is out of range for `{where}`, which has {tensor.dim()} dimensions")
     return {dim % tensor.dim(): value for dim, value in by_dim.items() if value is not None}
-
-

@@ -52,7 +52,11 @@ class InterpreterModule(torch.nn.Module):
         return Interpreter(self, graph=self.graph).run(*values, enable_io_processing=False)
 
     def print_readable(
-        self, print_output: bool = True, include_stride: bool = False, include_device: bool = False, colored: bool = False
+        self,
+        print_output: bool = True,
+        include_stride: bool = False,
+        include_device: bool = False,
+        colored: bool = False,
     ) -> str:
         """The code of the module."""
         from torch.fx.graph_module import _print_readable
@@ -96,7 +100,11 @@ class UnflattenedModule(torch.nn.Module):
         return pytree.tree_unflatten(list(result), signature.out_spec)
 
     def print_readable(
-        self, print_output: bool = True, include_stride: bool = False, include_device: bool = False, colored: bool = False
+        self,
+        print_output: bool = True,
+        include_stride: bool = False,
+        include_device: bool = False,
+        colored: bool = False,
     ) -> str:
         """The code of the module and of those inside it."""
         from torch.fx.graph_module import _print_readable
@@ -203,7 +211,9 @@ class _Unflatten:
             values[node].meta = copy.copy(node.meta)
         return values[node]
 
-    def _call(self, source: Graph, graph: Graph, values: dict[Node, Node], part: list[Node], child: str, path: str) -> None:
+    def _call(
+        self, source: Graph, graph: Graph, values: dict[Node, Node], part: list[Node], child: str, path: str
+    ) -> None:
         inside = set(part)
         inputs: dict[Node, None] = {}
         for node in part:

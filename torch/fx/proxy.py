@@ -492,24 +492,23 @@ def _install(name: str, reflected: bool) -> None:
     function = getattr(operator, name)
     plain = name.rstrip("_") if name in ("and_", "or_") else name
 
-    def method(*args: Any, **kwargs: Any) -> Any:
+    def forwards(*args: Any, **kwargs: Any) -> Any:
         tracer = args[0].tracer
         return tracer.create_proxy("call_function", function, args, kwargs)
 
     def backwards(self: Any, other: Any) -> Any:
         return self.tracer.create_proxy("call_function", function, (other, self), {})
 
-    made = backwards if reflected else method
+    made = backwards if reflected else forwards
     made.__name__ = made.__qualname__ = f"__r{plain}__" if reflected else f"__{plain}__"
     setattr(Proxy, made.__name__, made)
 
 
-for _name in magic_methods:
-    if _name != "div":
-        _install(_name, reflected=False)
-for _name in reflectable_magic_methods:
-    if _name not in ("div", "getitem"):
-        _install(_name, reflected=True)
+for method in magic_methods:
+    if method != "div":
+        _install(method, reflected=False)
+for orig_method_name in reflectable_magic_methods:
+    if orig_method_name not in ("div", "getitem"):
+        _install(orig_method_name, reflected=True)
 Proxy.__hash__ = object.__hash__  # type: ignore[method-assign]
 Attribute.__hash__ = object.__hash__  # type: ignore[method-assign]
-method, orig_method_name = Proxy.__add__, "getitem"  # type: ignore[attr-defined]

@@ -119,7 +119,15 @@ def _batch_norm(i: Any, mean: Any, var: Any, *, weight: Any, bias: Any, training
 
 
 def _instance_norm(
-    i: Any, *, running_mean: Any, running_var: Any, weight: Any, bias: Any, use_input_stats: Any, momentum: Any, eps: Any
+    i: Any,
+    *,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any,
+    bias: Any,
+    use_input_stats: Any,
+    momentum: Any,
+    eps: Any,
 ) -> Any:
     return "instance_norm", (i, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, False), {}
 
@@ -143,7 +151,9 @@ def _dropout(name: str) -> Callable[..., Any]:
 
 
 def _pool(name: str) -> Callable[..., Any]:
-    def adapt(i: Any, size: Any, *, stride: Any, padding: Any, dilation: Any, ceil_mode: Any, return_indices: Any) -> Any:
+    def adapt(
+        i: Any, size: Any, *, stride: Any, padding: Any, dilation: Any, ceil_mode: Any, return_indices: Any
+    ) -> Any:
         return name, (i, size, [] if stride is None else stride, padding, dilation, ceil_mode), {}
 
     return adapt

@@ -15,6 +15,7 @@ from types import FunctionType
 from typing import Any
 
 import torch
+from torch._C import _len_torch_dispatch_stack
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -22,7 +23,6 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
     plain_sizes,
 )
-from torch._C import _len_torch_dispatch_stack
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import _pop_mode, _push_mode
@@ -199,7 +199,9 @@ class ProgramTracer:
             own = [n for n in self.sizes.values() if n.target is torch.ops.aten.sym_size.int]
             with self.graph.inserting_after(own[-1] if own else last):
                 return self.graph.call_function(
-                    torch.ops.aten.sym_size.int, (source, dim), name=f"sym_size_int_{number}" if number else "sym_size_int"
+                    torch.ops.aten.sym_size.int,
+                    (source, dim),
+                    name=f"sym_size_int_{number}" if number else "sym_size_int",
                 )
         assert isinstance(atom, ExprCall)
         args = tuple(self.size_node(a, None) for a in atom.args)
@@ -708,7 +710,15 @@ def _is_symbol(expr: Expr) -> bool:
 
 def _only_asks(func: Any) -> bool:
     """Whether a function of real tensors, as of constants, is left to compute."""
-    return getattr(func, "__name__", "") in ("__get__", "size", "dim", "is_contiguous", "stride", "tensor", "requires_grad_")
+    return getattr(func, "__name__", "") in (
+        "__get__",
+        "size",
+        "dim",
+        "is_contiguous",
+        "stride",
+        "tensor",
+        "requires_grad_",
+    )
 
 
 def _stride(values: Any, points: Any, sizes: list[Expr], strides: Any, index: int, candidates: list[Expr]) -> Expr:
@@ -832,5 +842,3 @@ def set_sizes(tracer: ProgramTracer, fake: FakeTensor, sizes: list[Any]) -> None
         step = step * sizes[dim]
     steps = [found[d] for d in range(len(sizes))]
     fake._sizes, fake._steps = tuple(sizes), tuple(steps)
-
-

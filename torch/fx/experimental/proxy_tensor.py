@@ -237,12 +237,20 @@ def _trace(
 def leaf_names(args: tuple[Any, ...], names: list[str]) -> list[str]:
     """A name for each leaf of the arguments: the parameter's and a number."""
     return [
-        f"{name}_{i}" for arg, name in zip(args, names, strict=False) for i in range(1, len(pytree.tree_leaves(arg)) + 1)
+        f"{name}_{i}"
+        for arg, name in zip(args, names, strict=False)
+        for i in range(1, len(pytree.tree_leaves(arg)) + 1)
     ]
 
 
 def finish(
-    root: torch.nn.Module, graph: Graph, result: Any, argument: Callable[[Any], Any], in_spec: Any, names: list[str], f: Any
+    root: torch.nn.Module,
+    graph: Graph,
+    result: Any,
+    argument: Callable[[Any], Any],
+    in_spec: Any,
+    names: list[str],
+    f: Any,
 ) -> GraphModule:
     """The module of a traced function: its result is added, unused operations go."""
     if all(child.is_leaf() for child in in_spec.children()):
@@ -261,7 +269,9 @@ def _drop_unused(graph: Graph) -> None:
         if node.op in ("placeholder", "output") or node.users:
             continue
         schema = getattr(node.target, "_schema", None)
-        writes = schema is not None and any(a.alias_info is not None and a.alias_info.is_write for a in schema.arguments)
+        writes = schema is not None and any(
+            a.alias_info is not None and a.alias_info.is_write for a in schema.arguments
+        )
         if not writes and not node.is_impure(impure_random=False):
             graph.erase_node(node)
 

@@ -149,9 +149,7 @@ class RelationNode:
         if self.sign in _NEGATED:
             return SymBool(RelationNode(_NEGATED[self.sign], self.left, self.right, self.shape_env))
         other = "or" if self.sign == "and" else "and"
-        return SymBool(
-            RelationNode(other, self.left.negated().node, self.right.negated().node, self.shape_env)
-        )
+        return SymBool(RelationNode(other, self.left.negated().node, self.right.negated().node, self.shape_env))
 
     def combine(self, sign: str, other: Any) -> Any:
         if isinstance(other, bool):

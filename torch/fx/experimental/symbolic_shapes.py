@@ -157,9 +157,7 @@ class ShapeEnv:
 
     # ---- symbols
 
-    def create_symint(
-        self, hint: int, name: str | None = None, lower: Any = 0, upper: Any = int_oo
-    ) -> Any:
+    def create_symint(self, hint: int, name: str | None = None, lower: Any = 0, upper: Any = int_oo) -> Any:
         """A symbolic integer that is ``hint`` for the example."""
         symbol = Symbol(name if name is not None else f"s{len(self.var_to_val)}")
         self.var_to_val[symbol] = hint
@@ -186,9 +184,7 @@ class ShapeEnv:
     def note(self, function: Any, args: tuple[Any, ...], result: Any) -> Any:
         """Tell the recorder, if there is one, how a symbolic number was computed."""
         if self.recorder is not None:
-            wrapped = tuple(
-                (SymInt if a.pytype is int else SymFloat)(a) if isinstance(a, SymNode) else a for a in args
-            )
+            wrapped = tuple((SymInt if a.pytype is int else SymFloat)(a) if isinstance(a, SymNode) else a for a in args)
             return self.recorder(function, wrapped, result)
         return result
 
@@ -322,9 +318,9 @@ class ShapeEnv:
     @property
     def guards(self) -> list[str]:
         """The conditions that the program relies on, as text, besides what the ranges of the symbols say."""
-        narrowed = [
-            f"{s} > {r.lower - 1}" for s, r in self.var_to_range.items() if r.lower not in (0, _LOWEST)
-        ] + [f"{s} < {r.upper + 1}" for s, r in self.var_to_range.items() if r.upper != int_oo]
+        narrowed = [f"{s} > {r.lower - 1}" for s, r in self.var_to_range.items() if r.lower not in (0, _LOWEST)] + [
+            f"{s} < {r.upper + 1}" for s, r in self.var_to_range.items() if r.upper != int_oo
+        ]
         return narrowed + [str(r) for r in self.relations] + [f"Eq({s}, {e!r})" for s, e in self.replacements.items()]
 
 

@@ -35,9 +35,7 @@ def _extract_tensor_metadata(result: torch.Tensor, include_contiguity: bool = Tr
             if ranks[candidate] in (None, result.dim()) and result.is_contiguous(memory_format=candidate):
                 memory_format = candidate
                 break
-    return TensorMetadata(
-        result.shape, result.dtype, result.requires_grad, result.stride(), memory_format, False, {}
-    )
+    return TensorMetadata(result.shape, result.dtype, result.requires_grad, result.stride(), memory_format, False, {})
 
 
 class ShapeProp(Interpreter):

@@ -9,7 +9,6 @@ import torch
 
 from ...graph_module import GraphModule
 
-
 __all__ = ["PassBase", "PassResult"]
 
 
