@@ -6,13 +6,13 @@ import sys
 import pytest
 import support
 
-PROGRAMS = support.read_programs("fx")
-EXPECTED = support.recorded("fx")
+PROGRAMS = {(n, t): s for n in ("fx", "fx_passes") for t, s in support.read_programs(n).items()}
+EXPECTED = {(n, t): s for n in ("fx", "fx_passes") for t, s in support.recorded(n).items()}
 
 
-@pytest.mark.parametrize("title", PROGRAMS)
-def test_program(title):
-    assert support.run_program(PROGRAMS[title]) == EXPECTED[title]
+@pytest.mark.parametrize("name, title", PROGRAMS)
+def test_program(name, title):
+    assert support.run_program(PROGRAMS[name, title]) == EXPECTED[name, title]
 
 
 def test_every_program_is_recorded():

@@ -3,8 +3,8 @@
 >>> program = torch.export.export(torch.nn.ReLU(), (torch.ones(2),))
 >>> print(program.graph)
 graph():
-    %input_1 : [num_users=1] = placeholder[target=input]
-    %relu : [num_users=1] = call_function[target=torch.ops.aten.relu.default](args = (%input_1,), kwargs = {})
+    %input : [num_users=1] = placeholder[target=input]
+    %relu : [num_users=1] = call_function[target=torch.ops.aten.relu.default](args = (%input,), kwargs = {})
     return (relu,)
 """
 

@@ -199,7 +199,7 @@ def _graph_in(data: list[Any], env: ShapeEnv, mode: FakeTensorMode) -> Graph:
     values = _Values()
     for d in data:
         target = _target_in(d["target"]) if d["op"] == "call_function" else d["target"]
-        node = graph.create_node(d["op"], target, values.into(d["args"]), values.into(d["kwargs"]), d["name"])
+        node = graph._create_named(d["op"], target, values.into(d["args"]), values.into(d["kwargs"]), d["name"])
         values.nodes[d["name"]] = node
         meta = dict(d["meta"])
         value = meta.pop("val", None)

@@ -92,14 +92,14 @@ class _Rerun(Interpreter):
         return super().run_node(n)
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if target is torch.ops.aten.sym_size.int:
+            return args[0].shape[args[1]]
         table = self.tracer.table  # type: ignore[attr-defined]
         replacement = table.get(target)
         if replacement is not None:
             if getattr(replacement, "__name__", "").endswith("_parts"):
                 return self._record(self.tracer._run_parts, target, args, kwargs)
             return replacement(*args, **kwargs)
-        if target is torch.ops.aten.sym_size.int:
-            return args[0].shape[args[1]]
         if isinstance(target, torch._ops.OpOverload):
             if "i" in target._letters:
                 return self._record(self.tracer._run_whole, target, args, kwargs, (target, args, kwargs))

@@ -66,7 +66,7 @@ def export_module(
     if not isinstance(args, tuple):
         raise UserError(
             UserErrorType.INVALID_INPUT,
-            f"Expecting `args` to be a tuple of example positional inputs, got {type(args)}",
+            f"Expecting `args` to be a tuple of example positional inputs, got {type(args)}" + _HINT,
         )
     kwargs = dict(kwargs or {})
     if isinstance(dynamic_shapes, (ShapesCollection, AdditionalInputs)):
@@ -167,14 +167,15 @@ class _Export:
         if len(self.specs) != len(leaves):
             raise UserError(UserErrorType.INVALID_INPUT, "`dynamic_shapes` does not have the structure of the inputs")
         for (path, leaf), wanted, source in zip(with_paths, self.specs, self.names, strict=True):
-            node = self.tracer.graph.placeholder(_input_name(path))
+            name = _input_name(path)
+            node = self.tracer.graph._create_named("placeholder", name, (), {}, name)
             if self.first_user_input is None:
                 self.first_user_input = node
             fakes.append(self._input(node, leaf, wanted, source))
         self.leaves = fakes
         by_name = pytree.tree_unflatten(fakes, spec)
         signature = inspect.signature(self.mod.forward).parameters
-        positional = list(by_name)[: len(self.args)]
+        positional = [name for name in by_name if name not in self.kwargs]
         self.fake_args: list[Any] = []
         for name in positional:
             kind = signature[name].kind if name in signature else None
@@ -371,6 +372,7 @@ class _Export:
                 about += [label, named.__name__]
 
     def _program(self, result: Any) -> ExportedProgram:
+        result = pytree.tree_map_only(torch.Size, tuple, result, is_leaf=lambda v: isinstance(v, torch.Size))
         leaves, out_spec = pytree.tree_flatten(result)
         outputs = tuple(self._output(leaf) for leaf in leaves)
         graph = self.tracer.graph

@@ -180,6 +180,14 @@ class _Unflatten:
         for node in inputs:
             values[node] = graph.placeholder(node.name)
             values[node].meta = copy.copy(node.meta)
+        for node in nodes:
+            if node.op == "placeholder":
+                values[node] = graph.node_copy(node)
+        for node in source.nodes:
+            if node.op == "get_attr" and any(
+                u in nodes and (u.op == "output" or self._where(u, path) is None) for u in node.users
+            ):
+                self._value(graph, values, node, path)
         index = 0
         while index < len(nodes):
             node = nodes[index]
@@ -189,7 +197,7 @@ class _Unflatten:
                 index += 1
                 continue
             if child is None:
-                if node.op != "get_attr":
+                if node.op not in ("get_attr", "placeholder"):
                     values[node] = graph.node_copy(node, lambda n: self._value(graph, values, n, path))
                 index += 1
                 continue

@@ -215,6 +215,15 @@ class Graph:
         self._len += 1
         return node
 
+    def _create_named(self, op: str, target: Any, args: Any, kwargs: Any, name: str, type_expr: Any = None) -> Node:
+        """``create_node`` with exactly this name if it is free, even where it means something in Python."""
+        free = name not in self._graph_namespace._used_names
+        made = self.create_node(op, target, args, kwargs, name, type_expr)
+        if free and made.name != name:
+            made.name = name
+            self._graph_namespace._rename_object(made, name)
+        return made
+
     def _target_to_str(self, target: Any) -> str:
         """The name that a node of this target asks for."""
         if callable(target):
@@ -287,7 +296,7 @@ class Graph:
         args, kwargs = map_arg(node.args, arg_transform), map_arg(node.kwargs, arg_transform)
         if not isinstance(args, tuple):
             raise AssertionError(f"Expected args to be tuple, got {type(args)}")
-        made = self.create_node(node.op, node.target, args, dict(kwargs), node.name, node.type)
+        made = self._create_named(node.op, node.target, args, dict(kwargs), node.name, node.type)
         made.meta = copy.copy(node.meta)
         return made
 

@@ -91,7 +91,9 @@ def bind(schema: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[li
         fits, value = _fitted(value, argument.type.annotation_str)
         if not fits:
             return None
-        is_default = argument.has_default_value() and _same(argument.default_value, value)
+        is_default = argument.has_default_value() and _same(
+            _fitted(argument.default_value, argument.type.annotation_str)[1], value
+        )
         if argument.kwarg_only:
             if not is_default:
                 keyword[argument.name] = value

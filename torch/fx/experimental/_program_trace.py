@@ -123,7 +123,7 @@ class ProgramTracer:
         self._alive.append(value)
         node.meta["val"] = value
         if isinstance(value, FakeTensor):
-            node.meta["val"] = _leaf(value)
+            node.meta["val"] = _leaf(value, keep_grad=node.op == "placeholder")
             node.meta["tensor_meta"] = self.metadata(value)
 
     @staticmethod
@@ -693,11 +693,11 @@ def _captured(tracer: ProgramTracer, captured: list[torch.Tensor], t: torch.Tens
     return node
 
 
-def _leaf(value: FakeTensor) -> FakeTensor:
+def _leaf(value: FakeTensor, keep_grad: bool = True) -> FakeTensor:
     """A fake tensor like this one that is no part of a computation."""
     made = FakeTensor(value.fake_mode, value._meta, value.fake_device)
     made._sizes, made._steps = value._sizes, value._steps
-    if value.requires_grad:
+    if value.requires_grad and keep_grad:
         with torch._C.DisableTorchFunction():
             made.requires_grad_()
     return made

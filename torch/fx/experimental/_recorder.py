@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _DATA_DEPENDENT = (
     "It appears that you're trying to get value out of a tracing tensor with {} - erroring out! It's likely that this "
-    "is caused by data-dependent control flow or similar.  "
+    "is caused by data-dependent control flow or similar.  It may be possible to trace this with dynamic shapes; try "
+    "setting tracing_mode='symbolic' in your make_fx call."
 )
 
 
