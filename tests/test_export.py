@@ -5,10 +5,13 @@ import zipfile
 
 import pytest
 import support
-import torch
 
-PROGRAMS = {(name, title): text for name in ("export", "control_flow") for title, text in support.read_programs(name).items()}
-EXPECTED = {(name, title): text for name in ("export", "control_flow") for title, text in support.recorded(name).items()}
+import torch
+from torch.utils import _pytree as pytree
+
+NAMES = ("export", "control_flow")
+PROGRAMS = {(name, title): text for name in NAMES for title, text in support.read_programs(name).items()}
+EXPECTED = {(name, title): text for name in NAMES for title, text in support.recorded(name).items()}
 
 
 @pytest.mark.parametrize("name, title", PROGRAMS)
@@ -45,8 +48,8 @@ def test_branches_and_loops_survive_files_and_decompositions(make, values):
         for value in values:
             x = torch.full((2,), value)
             actual, expected = each.module()(x), module(x)
-            for a, e in zip(torch.utils._pytree.tree_leaves(actual), torch.utils._pytree.tree_leaves(expected), strict=True):
-                assert torch.equal(a, e)
+            leaves = zip(pytree.tree_leaves(actual), pytree.tree_leaves(expected), strict=True)
+            assert all(torch.equal(a, e) for a, e in leaves)
 
 
 def test_parameters_that_a_branch_takes_from_outside_are_inputs():

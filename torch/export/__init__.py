@@ -78,7 +78,7 @@ def export(
 
     Raises:
         ValueError: ``mod`` is no module.
-        torch.export._errors.UserError: the arguments do not fit, or the program relies on a size that was declared open.
+        torch.export._errors.UserError: the arguments do not fit, or the program relies on a size declared open.
         torch.fx.experimental.symbolic_shapes.GuardOnDataDependentSymNode: it decides by the elements of a tensor.
 
     >>> class Scale(torch.nn.Module):

@@ -354,7 +354,7 @@ def read(f: Any, extra_files: dict[str, Any] | None) -> ExportedProgram:
         raise RuntimeError(f"torch.export.load: the file is not an archive of an exported program: {e}") from e
     if kind != _FORMAT:
         raise RuntimeError(
-            f"torch.export.load: an archive of kind {kind!r}; only those that Tabula's torch.export.save wrote can be read"
+            f"torch.export.load: an archive of kind {kind!r}; only those of Tabula's torch.export.save can be read"
         )
     with archive:
         model = json.loads(archive.read("archive/models/model.json"))

@@ -325,9 +325,9 @@ class _Export:
                 continue
             if now.constant is not None:
                 problems.append(
-                    f"  - You marked {label} as dynamic but your code specialized it to be a constant ({now.constant}). "
-                    "If you're using mark_dynamic, either remove it or use maybe_mark_dynamic. If you're using "
-                    "Dim.DYNAMIC, replace it with either Dim.STATIC or Dim.AUTO."
+                    f"  - You marked {label} as dynamic but your code specialized it to be a constant "
+                    f"({now.constant}). If you're using mark_dynamic, either remove it or use maybe_mark_dynamic. "
+                    "If you're using Dim.DYNAMIC, replace it with either Dim.STATIC or Dim.AUTO."
                 )
                 fixes += [f"  {label} = {now.constant}"] if declared is not None else []
                 about.append(label)
@@ -407,8 +407,8 @@ class _Export:
             return leaf
         raise UserError(
             UserErrorType.INVALID_OUTPUT,
-            f"Found output {leaf} of type {type(leaf)}: outputs of an exported program are tensors, numbers, strings and "
-            "None, in structures that pytree knows",
+            f"Found output {leaf} of type {type(leaf)}: outputs of an exported program are tensors, numbers, strings "
+            "and None, in structures that pytree knows",
         )
 
     def _ordered_kwargs(self) -> dict[str, Any]:

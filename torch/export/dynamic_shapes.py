@@ -320,8 +320,9 @@ def refine_dynamic_shapes_from_suggested_fixes(msg: str, dynamic_shapes: Any) ->
 
 
 def specifications(names: list[str], combined: dict[str, Any], dynamic_shapes: Any) -> list[Any]:
-    """What was specified for each leaf of the arguments: a dictionary from dimension to Dim, hint or number; a hint for a
-    number; or None.
+    """What was specified for each leaf of the arguments.
+
+    For a tensor a dictionary from dimension to Dim, hint or number; for a number a hint; or None.
 
     Raises:
         UserError: the specification does not have the structure of the arguments.
@@ -331,9 +332,9 @@ def specifications(names: list[str], combined: dict[str, Any], dynamic_shapes: A
             raise UserError(
                 UserErrorType.INVALID_INPUT,
                 "When `dynamic_shapes` is specified as a dict, its top-level keys must be the arg names "
-                f"{list(combined)} of `inputs`, but here they are {list(dynamic_shapes)}. Alternatively, you could also "
-                "ignore arg names entirely and specify `dynamic_shapes` as a list/tuple matching `inputs`. For more "
-                "information about this error, see: https://pytorch.org/docs/main/generated/exportdb/index.html"
+                f"{list(combined)} of `inputs`, but here they are {list(dynamic_shapes)}. Alternatively, you could "
+                "also ignore arg names entirely and specify `dynamic_shapes` as a list/tuple matching `inputs`. For "
+                "more information about this error, see: https://pytorch.org/docs/main/generated/exportdb/index.html"
                 "#dynamic-shapes-validation",
             )
         parts = [dynamic_shapes[name] for name in combined]
@@ -393,8 +394,8 @@ def _tensor_spec(tensor: torch.Tensor, spec: Any, where: str) -> dict[int, Any]:
     if not isinstance(spec, dict) and len(spec) != tensor.dim():
         raise UserError(
             UserErrorType.INVALID_INPUT,
-            f"Expected dynamic shape spec {spec} specified at `dynamic_shapes['{where}']` to have the same length as the "
-            f"actual tensor shape {tensor.shape} (expected {tensor.dim()}, but got {len(spec)} instead)",
+            f"Expected dynamic shape spec {spec} specified at `dynamic_shapes['{where}']` to have the same length as "
+            f"the actual tensor shape {tensor.shape} (expected {tensor.dim()}, but got {len(spec)} instead)",
         )
     for dim in by_dim:
         if not -tensor.dim() <= dim < tensor.dim():

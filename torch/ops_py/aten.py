@@ -205,7 +205,12 @@ def cross_entropy_loss(
 ) -> Tensor:
     """``nn.functional.cross_entropy``, with the reduction as a number."""
     return torch.nn.functional.cross_entropy(
-        self, target, weight, ignore_index=ignore_index, reduction=_REDUCTIONS[reduction], label_smoothing=label_smoothing
+        self,
+        target,
+        weight,
+        ignore_index=ignore_index,
+        reduction=_REDUCTIONS[reduction],
+        label_smoothing=label_smoothing,
     )
 
 

@@ -40,8 +40,9 @@ def extract_attrs_for_lowering(mod: torch.nn.Module) -> dict[str, Any]:
         RuntimeError: the class is unknown, or another version of it.
     """
     if type(mod) not in module_fetch_book:
-        raise RuntimeError(f"cannot find {torch.typename(mod)} in module_fetch_book, please add it to the module_fetch_book "
-                           "if needed")  # fmt: skip
+        raise RuntimeError(
+            f"cannot find {torch.typename(mod)} in module_fetch_book, please add it to the module_fetch_book if needed"
+        )
     version, names, matching = module_fetch_book[type(mod)]
     own = getattr(mod, "_version", version)
     if own < version:

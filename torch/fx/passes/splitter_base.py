@@ -275,8 +275,8 @@ class _SplitterBase:
         count = sum(p.is_acc for p in parts)
         if 0 <= self.settings.max_acc_splits < count:
             raise ValueError(
-                f"Cannot fulfill max_acc_splits limit. This may cause split fragmentation and result in performance issues: "
-                f"{count} accelerated parts, {self.settings.max_acc_splits} allowed"
+                "Cannot fulfill max_acc_splits limit. This may cause split fragmentation and result in performance "
+                f"issues: {count} accelerated parts, {self.settings.max_acc_splits} allowed"
             )
         self.tag(parts)
         return self.split()

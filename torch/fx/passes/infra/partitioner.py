@@ -71,7 +71,7 @@ class CapabilityBasedPartitioner:
         return self.operator_support.is_node_supported(modules, node)
 
     def propose_partitions(self) -> list[Partition]:
-        """The parts: from the last node to the first, each node joins the parts of its users where that makes no cycle."""
+        """The parts: from the last node to the first, each joins the parts of its users where that makes no cycle."""
         nodes = list(self.graph_module.graph.nodes)
         place = {n: i for i, n in enumerate(nodes)}
         after: dict[Node, set[Node]] = {}

@@ -103,8 +103,8 @@ class PassManager:
                 for j, second in enumerate(self.passes[i + 1 :], i + 1):
                     if not constraint(first, second):
                         raise RuntimeError(
-                            f"pass schedule constraint violated. Expected {_name(first)} before {_name(second)} but found "
-                            f"{_name(first)} at index {i} and {_name(second)} at index{j} in pass list."
+                            f"pass schedule constraint violated. Expected {_name(first)} before {_name(second)} but "
+                            f"found {_name(first)} at index {i} and {_name(second)} at index{j} in pass list."
                         )
         self._validated = True
 
@@ -159,8 +159,8 @@ class PassManager:
                             "pass_result_wrapper()"
                         )
                 except Exception as e:
-                    raise Exception(f"An error occurred when running the '{_name(each)}' pass after the following passes: "
-                                  f"{before}") from e  # fmt: skip
+                    raise Exception(f"An error occurred when running the '{_name(each)}' pass after the following "
+                                  f"passes: {before}") from e  # fmt: skip
                 module = result.graph_module
                 modified = modified or result.modified
                 if isinstance(module, GraphModule):
