@@ -83,8 +83,8 @@ def get_signature_for_torch_op(op: Callable[..., Any], return_schemas: bool = Fa
 
     With ``return_schemas=True``, the pair of these and the schemas.
 
-    >>> [str(s) for s in torch.fx.operator_schemas.get_signature_for_torch_op(torch.relu)]
-    ['(input: torch.Tensor) -> torch.Tensor']
+    >>> print(torch.fx.operator_schemas.get_signature_for_torch_op(torch.relu)[0])
+    (input: torch.Tensor) -> torch.Tensor
     """
     from torch import _schema
 

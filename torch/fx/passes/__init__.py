@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 _MODULES = frozenset(
     """
-    fake_tensor_prop graph_drawer graph_manipulation infra net_min_base operator_support param_fetch pass_manager
+    fake_tensor_prop graph_drawer graph_manipulation infra net_min_base operator_support param_fetch
     regional_inductor reinplace runtime_assert shape_prop split_module split_utils splitter_base tools_common utils
     """.split()
 )

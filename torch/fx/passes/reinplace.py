@@ -62,7 +62,7 @@ def reinplace(gm: GraphModule, *sample_args: Any) -> GraphModule:
     >>> print(torch.fx.passes.reinplace.reinplace(gm, torch.ones(2)).code.strip())
     def forward(self, x_1):
         sin = torch.ops.aten.sin.default(x_1);  x_1 = None
-        cos = torch.ops.aten.cos_.default(sin);  sin = cos = None
+        cos = torch.ops.aten.cos_.default(sin);  cos = None
         return sin
     """
     _FunctionalizationMetadataProp(gm).propagate(*sample_args)
