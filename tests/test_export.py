@@ -111,3 +111,62 @@ def test_sizes_that_the_program_multiplies_stay_open():
         for each in (program, program.run_decompositions()):
             for actual, expected in zip(each.module()(x), module(x), strict=True):
                 assert torch.equal(actual, expected)
+
+
+class Attention(torch.nn.Module):
+    """A causal self-attention over embedded tokens, with shapes taken from its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.places = torch.nn.Embedding(10, 8), torch.nn.Parameter(torch.randn(16, 8))
+        self.norm, self.qkv, self.out = torch.nn.LayerNorm(8), torch.nn.Linear(8, 24), torch.nn.Linear(8, 10)
+
+    def forward(self, tokens):
+        batch, length = tokens.shape
+        x = self.embed(tokens) + self.places[:length]
+        q, k, v = (t.view(batch, length, 2, 4).transpose(1, 2) for t in self.qkv(self.norm(x)).chunk(3, -1))
+        mask = torch.tril(torch.ones(length, length, dtype=torch.bool))
+        weights = (q @ k.transpose(-2, -1) * 0.5).masked_fill(~mask, float("-inf")).softmax(-1)
+        return self.out(x + (weights @ v).transpose(1, 2).reshape(batch, length, 8))
+
+
+class Recurrent(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = torch.nn.LSTM(4, 8, batch_first=True)
+
+    def forward(self, x):
+        return self.lstm(x)[0][:, -1]
+
+
+class Pictures(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = torch.nn.Conv2d(3, 4, 3, stride=2, padding=1), torch.nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        x = torch.nn.functional.max_pool2d(self.norm(self.conv(x)).relu(), 2)
+        return torch.nn.functional.interpolate(x, scale_factor=2).mean((2, 3))
+
+
+BATCH, LENGTH = torch.export.Dim("batch", min=1, max=64), torch.export.Dim("length", min=2, max=16)
+MODELS = {
+    Attention: (lambda *size: torch.randint(10, size), {0: BATCH, 1: LENGTH}, (3, 5), (7, 9)),
+    Recurrent: (torch.randn, {0: BATCH}, (3, 5, 4), (7, 5, 4)),
+    Pictures: (torch.randn, {0: BATCH, 2: torch.export.Dim.AUTO}, (2, 3, 16, 16), (5, 3, 24, 16)),
+}
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_models_with_open_sizes(make):
+    torch.manual_seed(0)
+    inputs, shapes, first, second = MODELS[make]
+    module = make().eval()
+    program = torch.export.export(module, (inputs(*first),), dynamic_shapes=(shapes,))
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    file.seek(0)
+    for each in (program, program.run_decompositions(), torch.export.load(file)):
+        for size in (first, second):
+            x = inputs(*size)
+            torch.testing.assert_close(each.module()(x), module(x))

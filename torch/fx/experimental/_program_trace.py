@@ -45,6 +45,9 @@ _SYMBOLIC = (torch.SymInt, torch.SymFloat)
 # Functions that change how what follows runs; they act while the program is traced and leave no node.
 _CONTEXT = frozenset("_set_grad_enabled set_grad_enabled manual_seed seed".split())
 
+# Functions that compute with sizes as numbers: they run on the example's and on other sizes as they are.
+_OPAQUE = frozenset("interpolate upsample upsample_nearest upsample_bilinear".split())
+
 
 class _SizesDisagree(RuntimeError):  # noqa: N818
     """A function does something else, or fails, for other sizes than the example's."""
@@ -236,7 +239,7 @@ class ProgramTracer:
         """What a torch function gives; it becomes nodes."""
         name = getattr(func, "__name__", "")
         leaves = pytree.arg_tree_leaves(*args, **kwargs)
-        symbolic = any(isinstance(v, _SYMBOLIC) for v in leaves)
+        symbolic = any(isinstance(v, _SYMBOLIC) for v in _leaves(leaves))
         if name in _CONTEXT:
             return func(*args, **kwargs)
         if name in ("__bool__", "item", "__int__", "__float__", "tolist", "__index__", "__contains__"):
@@ -253,7 +256,7 @@ class ProgramTracer:
             return self._run_whole(func, args, kwargs, whole)
         if isinstance(func, FunctionType):
             inner = getattr(func, "__wrapped__", None)
-            if inner is not None:
+            if inner is not None and name not in _OPAQUE:
                 with mode:
                     return inner(*args, **kwargs)
             if not symbolic and not any(isinstance(v, torch.Tensor) for v in leaves):
@@ -263,13 +266,8 @@ class ProgramTracer:
 
     def _points(self, values: Any) -> list[dict[Symbol, int]]:
         symbols: set[Symbol] = set()
-        for v in pytree.tree_leaves(values):
-            if isinstance(v, _SYMBOLIC):
-                symbols |= v.node.expr.symbols
-            elif isinstance(v, FakeTensor) and v._sizes is not None:
-                for size in v.shape:
-                    if isinstance(size, torch.SymInt):
-                        symbols |= size.node.expr.symbols
+        for v in _leaves(values):
+            symbols |= self._symbols_of(v)
         return sample_points(self.env, symbols, self.multiples)
 
     def _at(self, values: Any, point: dict[Symbol, int], example: bool) -> Any:
@@ -280,12 +278,19 @@ class ProgramTracer:
                 return v.node._expr.value(point)
             if isinstance(v, torch.Size):
                 return torch.Size(one(s) for s in v)
+            if isinstance(v, slice):
+                return slice(one(v.start), one(v.stop), one(v.step))
             if not isinstance(v, FakeTensor) or example or v._sizes is None:
                 return v
             sizes = [one(s) for s in v.shape]
             steps = [one(s) for s in v.stride()]
             with self.fake_mode:
                 made = torch.empty_strided(sizes, steps, dtype=v.dtype, device=v.fake_device)
+                if v.requires_grad:
+                    # What an operation becomes depends on whether gradients are recorded, and on leaves.
+                    made.requires_grad_()
+                    if not v.is_leaf:
+                        made = _not_a_leaf(made)
             return made
 
         return pytree.tree_map(one, values, is_leaf=lambda v: isinstance(v, torch.Size))
@@ -297,11 +302,7 @@ class ProgramTracer:
         for number, point in enumerate(points):
             try:
                 a, k = self._at((args, kwargs), point, example=number == 0)
-                if number == 0:
-                    runs.append(recorder(func, a, k))
-                else:
-                    with torch.no_grad():
-                        runs.append(recorder(func, a, k))
+                runs.append(recorder(func, a, k))
             except (DataDependentOutputException, DynamicOutputShapeException) as e:
                 raise GuardOnDataDependentSymNode(e.func, _needs_value(str(e.func))) from e
             except Exception as e:
@@ -322,7 +323,7 @@ class ProgramTracer:
     def _learn(self, values: Any, attempt: Callable[[], Any], error: Exception) -> None:
         """Assume the least that makes something work: that two sizes are equal, or a multiple, or a constant."""
         symbols = sorted(
-            {s for v in pytree.tree_leaves(values) for s in self._symbols_of(v)},
+            {s for v in _leaves(values) for s in self._symbols_of(v)},
             key=repr,
         )
         env = self.env
@@ -454,7 +455,7 @@ class ProgramTracer:
     def _candidates(self, inputs: Any) -> list[Expr]:
         """The expressions that results are likely made of: sizes of arguments, symbolic numbers, symbols."""
         found: dict[Expr, None] = {}
-        for v in pytree.tree_leaves(inputs):
+        for v in _leaves(inputs):
             if isinstance(v, torch.SymInt):
                 found[v.node.expr] = None
             elif isinstance(v, FakeTensor) and v._sizes is not None:
@@ -679,6 +680,23 @@ class ProgramTracer:
         if any(type(v) is not type(first) or v != first for v in values):
             raise _SizesDisagree("other arguments for other sizes")
         return first
+
+
+def _not_a_leaf(t: torch.Tensor) -> torch.Tensor:
+    """The same geometry as the result of an operation; a copy has it if the tensor has no gaps."""
+    copy = t.clone()
+    return copy if copy.stride() == t.stride() else t.as_strided(t.size(), t.stride())
+
+
+def _leaves(values: Any) -> Any:
+    """The leaves of nested arguments, those in slices and sizes too."""
+    for v in pytree.tree_leaves(values):
+        if isinstance(v, slice):
+            yield from _leaves((v.start, v.stop, v.step))
+        elif isinstance(v, torch.Size):
+            yield from v
+        else:
+            yield v
 
 
 def _captured(tracer: ProgramTracer, captured: list[torch.Tensor], t: torch.Tensor) -> Node:
