@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch.fx.experimental._expressions import Expr, Symbol
-from torch.fx.experimental.symbolic_shapes import ShapeEnv, int_oo
+from torch.fx.experimental.symbolic_shapes import ShapeEnv, ValueRanges, int_oo
 
 __all__ = ["Guard", "GuardsFn", "collect"]
 
@@ -63,7 +64,7 @@ def collect(env: ShapeEnv, leaves: list[Any], names: list[str]) -> list[Guard]:
         guards += _ranges(env, symbol, place, names)
     for relation in env.relations:
         text = relation.as_python(lambda e: _text(env.simplify(e), sources, names))
-        guards.append(Guard(text, lambda args, r=relation: _relation_holds(env, r, sources, args)))
+        guards.append(Guard(text, partial(_relation_holds, env, relation, sources)))
     return guards
 
 
@@ -103,20 +104,34 @@ def _relation_holds(env: ShapeEnv, relation: Any, sources: dict[Symbol, Any], ar
     return bool(relation.value(point))
 
 
+def _has_size(i: int, dim: int, size: int, args: Any) -> bool:
+    return bool(args[i].shape[dim] == size)
+
+
+def _has_value(i: int, value: Any, args: Any) -> bool:
+    return type(args[i]) is type(value) and args[i] == value
+
+
+def _has_expression(i: int, dim: int, expr: Expr, sources: dict[Symbol, Any], args: Any) -> bool:
+    return bool(args[i].shape[dim] == expr.value({s: _read(p, args) for s, p in sources.items()}))
+
+
+def _in_range(place: Any, known: ValueRanges, args: Any) -> bool:
+    return _read(place, args) in known
+
+
 def _size_is(i: int, dim: int, size: int, names: list[str]) -> Guard:
-    return Guard(f"{names[i]}.size()[{dim}] == {size}", lambda args: args[i].shape[dim] == size)
+    return Guard(f"{names[i]}.size()[{dim}] == {size}", partial(_has_size, i, dim, size))
 
 
 def _value_is(i: int, value: Any, names: list[str]) -> Guard:
     shown = f"{names[i]} is None" if value is None else f"{names[i]} == {value!r}"
-    return Guard(shown, lambda args: type(args[i]) is type(value) and args[i] == value)
+    return Guard(shown, partial(_has_value, i, value))
 
 
 def _derived(i: int, dim: int, expr: Expr, sources: dict[Symbol, Any], names: list[str]) -> Guard:
-    def holds(args: Any) -> bool:
-        return bool(args[i].shape[dim] == expr.value({s: _read(p, args) for s, p in sources.items()}))
-
-    return Guard(f"{names[i]}.size()[{dim}] == {_text(expr, sources, names)}", holds)
+    text = f"{names[i]}.size()[{dim}] == {_text(expr, sources, names)}"
+    return Guard(text, partial(_has_expression, i, dim, expr, sources))
 
 
 def _ranges(env: ShapeEnv, symbol: Symbol, place: Any, names: list[str]) -> list[Guard]:
@@ -126,9 +141,9 @@ def _ranges(env: ShapeEnv, symbol: Symbol, place: Any, names: list[str]) -> list
     shown = _text(Expr.of(symbol), {symbol: place}, names)
     guards = []
     if known.lower > 0:
-        guards.append(Guard(f"{shown} >= {known.lower}", lambda args: _read(place, args) >= known.lower))
+        guards.append(Guard(f"{shown} >= {known.lower}", partial(_in_range, place, known)))
     if known.upper != int_oo:
-        guards.append(Guard(f"{shown} <= {known.upper}", lambda args: _read(place, args) <= known.upper))
+        guards.append(Guard(f"{shown} <= {known.upper}", partial(_in_range, place, known)))
     return guards
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -227,13 +228,8 @@ class ExportedProgram:
         """
         module = _unlifted(self, check_guards)
 
-        def train(mode: bool = True) -> Any:
-            raise NotImplementedError("Calling train() is not supported yet.")
-
-        def eval_(mode: bool = True) -> Any:
-            raise NotImplementedError("Calling eval() is not supported yet.")
-
-        module.train, module.eval = train, eval_  # type: ignore[method-assign, assignment]
+        module.train = partial(_refuse, "train")  # type: ignore[method-assign]
+        module.eval = partial(_refuse, "eval")  # type: ignore[method-assign]
         return module
 
     def run_decompositions(
@@ -282,6 +278,11 @@ class ExportedProgram:
         made._input_names = self._input_names
         made._guards, made._dialect = self._guards, changes.get("dialect", self._dialect)
         return made
+
+
+def _refuse(method: str, mode: bool = True) -> Any:
+    """What ``train`` and ``eval`` of an exported program do: it has the one behaviour that it was exported with."""
+    raise NotImplementedError(f"Calling {method}() is not supported yet.")
 
 
 def _unlifted(program: ExportedProgram, check_guards: bool) -> GraphModule:

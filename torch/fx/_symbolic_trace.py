@@ -440,13 +440,14 @@ class Tracer(TracerBase):
             if code.co_flags & inspect.CO_VARKEYWORDS:
                 args.append(self._proxy_placeholder("**" + next(names), concrete_args, signature, fn))
             root_fn = _patch_function(fn, len(args))
-        flat, in_spec = pytree.tree_flatten(tuple(args))
+        own, given = (args[:1], args[1:]) if is_module else ([], args)
+        flat, in_spec = pytree.tree_flatten(tuple(given))
         if all(child.is_leaf() for child in in_spec.children()):
             return root_fn, args
-        self.graph._codegen = _PyTreeCodeGen(_PyTreeInfo(arg_names[:total], in_spec, None))
+        self.graph._codegen = _PyTreeCodeGen(_PyTreeInfo(arg_names, in_spec, None))
 
         def flattened(*leaves: Any) -> Any:
-            out = root_fn(*pytree.tree_unflatten(list(leaves), in_spec))
+            out = root_fn(*own, *pytree.tree_unflatten(list(leaves), in_spec))
             out_leaves, out_spec = pytree.tree_flatten(out)
             codegen = self.graph._codegen
             assert isinstance(codegen, _PyTreeCodeGen)

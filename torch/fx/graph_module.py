@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from ._names import _custom_builtins
-from .graph import Graph, _PyTreeCodeGen
+from .graph import Graph, _PyTreeCodeGen, _PyTreeInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -605,6 +605,9 @@ def _retrace_nested(tracer: Any, holder: Any, forward: Any, in_spec: Any, out_sp
     from ._symbolic_trace import PH
 
     names = [n for n in inspect.signature(forward).parameters if n != "self"]
-    leaves = torch.utils._pytree.tree_unflatten([PH] * in_spec.num_leaves, in_spec)
-    graph: Graph = tracer.trace(holder, dict(zip(names, leaves, strict=True)))
+    values = torch.utils._pytree.tree_unflatten([PH] * in_spec.num_leaves, in_spec)
+    if len(values) == 2 and isinstance(values[0], tuple) and isinstance(values[1], dict):
+        values = (*values[0], *values[1].values())
+    graph: Graph = tracer.trace(holder, dict(zip(names, values, strict=True)))
+    graph.set_codegen(_PyTreeCodeGen(_PyTreeInfo(names, in_spec, out_spec)))
     return graph
