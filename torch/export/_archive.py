@@ -17,7 +17,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx import Graph, GraphModule, Node
 from torch.fx.experimental._expressions import Call, Expr, Symbol
-from torch.fx.experimental._program_trace import set_grad_enabled
+from torch.fx.experimental._trace_helpers import set_grad_enabled
 from torch.fx.experimental.sym_node import RelationNode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv, ValueRanges, int_oo
 from torch.utils import _pytree as pytree

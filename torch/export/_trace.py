@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental._expressions import Expr, Symbol
-from torch.fx.experimental._program_trace import ProgramTracer, set_sizes, user_stack
+from torch.fx.experimental._function_trace import set_sizes
+from torch.fx.experimental._program_trace import ProgramTracer
+from torch.fx.experimental._trace_helpers import user_stack
 from torch.fx.experimental.symbolic_shapes import ConstraintViolationError, ShapeEnv, ValueRanges, int_oo
 from torch.fx.node import Node
 from torch.utils import _pytree as pytree

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import operator
-import traceback
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -28,18 +27,19 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import _pop_mode, _push_mode
 
 from ..graph import Graph
-from ..graph_module import GraphModule
-from ..node import Node, has_side_effect
+from ..node import Node
 from ..passes.shape_prop import TensorMetadata, _extract_tensor_metadata
+from ._branches import FunctionOperations
 from ._expressions import Call as ExprCall
 from ._expressions import Expr, Symbol
 from ._overloads import whole_call
 from ._recorder import Call, CallRecorder
 from ._sampling import NoExpression, fit, sample_points
+from ._trace_helpers import expanded_leaves, like_result, plain_copy, set_grad_enabled
 from .sym_node import RelationNode, sym_function
 from .symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv
 
-__all__ = ["ProgramTracer", "trace_function"]
+__all__ = ["ProgramTracer"]
 
 _SYMBOLIC = (torch.SymInt, torch.SymFloat)
 # Functions that change how what follows runs; they act while the program is traced and leave no node.
@@ -79,7 +79,7 @@ class _FunctionMode(TorchFunctionMode):
         return self.tracer.function(func, tuple(args), kwargs or {}, self)
 
 
-class ProgramTracer:
+class ProgramTracer(FunctionOperations):
     """Builds the graph of a program.
 
     Args:
@@ -126,7 +126,7 @@ class ProgramTracer:
         self._alive.append(value)
         node.meta["val"] = value
         if isinstance(value, FakeTensor):
-            node.meta["val"] = _leaf(value, keep_grad=node.op == "placeholder")
+            node.meta["val"] = plain_copy(value, keep_grad=node.op == "placeholder")
             node.meta["tensor_meta"] = self.metadata(value)
 
     @staticmethod
@@ -239,7 +239,7 @@ class ProgramTracer:
         """What a torch function gives; it becomes nodes."""
         name = getattr(func, "__name__", "")
         leaves = pytree.arg_tree_leaves(*args, **kwargs)
-        symbolic = any(isinstance(v, _SYMBOLIC) for v in _leaves(leaves))
+        symbolic = any(isinstance(v, _SYMBOLIC) for v in expanded_leaves(leaves))
         if name in _CONTEXT:
             return func(*args, **kwargs)
         if name in ("__bool__", "item", "__int__", "__float__", "tolist", "__index__", "__contains__"):
@@ -266,7 +266,7 @@ class ProgramTracer:
 
     def _points(self, values: Any) -> list[dict[Symbol, int]]:
         symbols: set[Symbol] = set()
-        for v in _leaves(values):
+        for v in expanded_leaves(values):
             symbols |= self._symbols_of(v)
         return sample_points(self.env, symbols, self.multiples)
 
@@ -290,7 +290,7 @@ class ProgramTracer:
                     # What an operation becomes depends on whether gradients are recorded, and on leaves.
                     made.requires_grad_()
                     if not v.is_leaf:
-                        made = _not_a_leaf(made)
+                        made = like_result(made)
             return made
 
         return pytree.tree_map(one, values, is_leaf=lambda v: isinstance(v, torch.Size))
@@ -323,7 +323,7 @@ class ProgramTracer:
     def _learn(self, values: Any, attempt: Callable[[], Any], error: Exception) -> None:
         """Assume the least that makes something work: that two sizes are equal, or a multiple, or a constant."""
         symbols = sorted(
-            {s for v in _leaves(values) for s in self._symbols_of(v)},
+            {s for v in expanded_leaves(values) for s in self._symbols_of(v)},
             key=repr,
         )
         env = self.env
@@ -455,7 +455,7 @@ class ProgramTracer:
     def _candidates(self, inputs: Any) -> list[Expr]:
         """The expressions that results are likely made of: sizes of arguments, symbolic numbers, symbols."""
         found: dict[Expr, None] = {}
-        for v in _leaves(inputs):
+        for v in expanded_leaves(inputs):
             if isinstance(v, torch.SymInt):
                 found[v.node.expr] = None
             elif isinstance(v, FakeTensor) and v._sizes is not None:
@@ -509,106 +509,6 @@ class ProgramTracer:
         if now != self._records_gradients and self.whole:
             self._records_gradients = now
             self._describe(self.graph.call_function(set_grad_enabled, (now,), name="_set_grad_enabled"))
-
-    # ---- operations on functions
-
-    def branches(
-        self, op: Any, pred: torch.Tensor, true_fn: Any, false_fn: Any, operands: tuple[Any, ...], check: Any
-    ) -> Any:
-        """The node of a choice between two functions, each of which becomes a graph."""
-        with torch.overrides._pop_mode_temporarily():
-            return self._branches(op, pred, true_fn, false_fn, operands, check)
-
-    def _branches(
-        self, op: Any, pred: torch.Tensor, true_fn: Any, false_fn: Any, operands: tuple[Any, ...], check: Any
-    ) -> Any:
-        leaves, spec = pytree.tree_flatten(self._made_fake(operands))
-        yes, true_graph, captured = self._part("true_graph", true_fn, leaves, spec)
-        no, false_graph, more = self._part("false_graph", false_fn, leaves, spec)
-        check("torch.cond branches", yes, no)
-        given = tuple(self.argument(v) for v in [*leaves, *captured, *more])
-        self._widen(true_graph, [], more)
-        self._widen(false_graph, captured, [])
-        args = (self.argument(pred), true_graph[0], false_graph[0], given)
-        return self._joint(op, args, yes)
-
-    def loop(self, op: Any, cond_fn: Any, body_fn: Any, carried: tuple[Any, ...], extra: tuple[Any, ...]) -> Any:
-        """The node of a loop, whose condition and body become graphs."""
-        with torch.overrides._pop_mode_temporarily():
-            return self._loop(op, cond_fn, body_fn, carried, extra)
-
-    def _loop(self, op: Any, cond_fn: Any, body_fn: Any, carried: tuple[Any, ...], extra: tuple[Any, ...]) -> Any:
-        carried, extra = self._made_fake((carried, extra))
-        leaves, spec = pytree.tree_flatten((*carried, *extra))
-        _, cond_graph, captured = self._part("while_loop_cond_graph", cond_fn, leaves, spec, single=True)
-        out, body_graph, more = self._part("while_loop_body_graph", body_fn, leaves, spec)
-        self._widen(cond_graph, [], more)
-        self._widen(body_graph, captured, [])
-        count = len(pytree.tree_leaves(carried))
-        nodes = [self.argument(v) for v in leaves]
-        given = tuple(nodes[count:]) + tuple(self.argument(v) for v in [*captured, *more])
-        return self._joint(op, (cond_graph[0], body_graph[0], tuple(nodes[:count]), given), out)
-
-    def _part(self, name: str, function: Any, leaves: list[Any], spec: Any, single: bool = False) -> Any:
-        """Trace a function into a graph of its own; its result, the graph's node, and what it takes from outside."""
-        captured: list[torch.Tensor] = []
-        inner = ProgramTracer(
-            self.env, self.fake_mode, whole=self.whole, decompositions=self.decompositions,
-            constant=lambda t: _captured(inner, captured, t), describe=self._describe,
-        )  # fmt: skip
-        inner.keeps, inner.multiples = self.keeps, self.multiples
-        inner.size_sources = dict(self.size_sources)
-        given = []
-        for leaf in leaves:
-            node = self.argument(leaf)
-            place = inner.graph.placeholder(node.name if isinstance(node, Node) else "constant")
-            value = leaf
-            if isinstance(leaf, FakeTensor):
-                value = _leaf(leaf)
-                inner.bind(value, place)
-            given.append(value)
-        with inner.running():
-            result = function(*pytree.tree_unflatten(given, spec))
-        outputs = pytree.tree_leaves(result)
-        made = tuple(inner.argument(v) for v in outputs)
-        inner.graph.output(made[0] if single else made)
-        number = sum(n.startswith(name) for n in self.parts)
-        path = f"{name}_{number}"
-        self.parts[path] = inner.graph
-        node = self.graph.create_node("get_attr", path, name=path)
-        self._describe(node)
-        return result, (node, inner), captured
-
-    @staticmethod
-    def _widen(part: Any, before: list[Any], after: list[Any]) -> None:
-        """Let a graph take tensors that only the other one uses."""
-        _, inner = part
-        places = [n for n in inner.graph.nodes if n.op == "placeholder"]
-        own = len(places) - len(inner.taken)
-        for values, at in ((before, own), (after, len(places))):
-            for i, value in enumerate(values):
-                anchor = places[at - 1] if at else inner.graph._root
-                with inner.graph.inserting_after(anchor):
-                    made = inner.graph.placeholder(f"unused_{i}")
-                made.meta["val"] = value
-                places.insert(at, made)
-                at += 1
-
-    def _joint(self, op: Any, args: Any, result: Any) -> Any:
-        self._note_gradients()
-        node = self.graph.call_function(op, args, {}, name=op.name())
-        self._describe(node)
-        leaves, spec = pytree.tree_flatten(result)
-        made = []
-        for i, value in enumerate(leaves):
-            item = self.graph.call_function(operator.getitem, (node, i))
-            self._describe(item)
-            if isinstance(value, FakeTensor):
-                value = _leaf(value)
-                self.bind(value, item)
-            made.append(value)
-        node.meta["val"] = tuple(made)
-        return pytree.tree_unflatten(made, spec)
 
     # ---- operations as they come to the kernels
 
@@ -682,45 +582,6 @@ class ProgramTracer:
         return first
 
 
-def _not_a_leaf(t: torch.Tensor) -> torch.Tensor:
-    """The same geometry as the result of an operation; a copy has it if the tensor has no gaps."""
-    copy = t.clone()
-    return copy if copy.stride() == t.stride() else t.as_strided(t.size(), t.stride())
-
-
-def _leaves(values: Any) -> Any:
-    """The leaves of nested arguments, those in slices and sizes too."""
-    for v in pytree.tree_leaves(values):
-        if isinstance(v, slice):
-            yield from _leaves((v.start, v.stop, v.step))
-        elif isinstance(v, torch.Size):
-            yield from v
-        else:
-            yield v
-
-
-def _captured(tracer: ProgramTracer, captured: list[torch.Tensor], t: torch.Tensor) -> Node:
-    """A further input of a branch for a tensor that it takes from outside."""
-    captured.append(t)
-    tracer.taken.append(t)
-    last = next(n for n in reversed(list(tracer.graph.nodes)) if n.op == "placeholder") if any(
-        n.op == "placeholder" for n in tracer.graph.nodes) else tracer.graph._root  # fmt: skip
-    with tracer.graph.inserting_after(last):
-        node = tracer.graph.placeholder(f"outer_{len(tracer.taken) - 1}")
-    node.meta["val"] = t
-    return node
-
-
-def _leaf(value: FakeTensor, keep_grad: bool = True) -> FakeTensor:
-    """A fake tensor like this one that is no part of a computation."""
-    made = FakeTensor(value.fake_mode, value._meta, value.fake_device)
-    made._sizes, made._steps = value._sizes, value._steps
-    if value.requires_grad and keep_grad:
-        with torch._C.DisableTorchFunction():
-            made.requires_grad_()
-    return made
-
-
 def _is_symbol(expr: Expr) -> bool:
     ((monomial, coefficient),) = expr.terms.items()
     return coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1 and isinstance(monomial[0][0], Symbol)
@@ -754,109 +615,3 @@ def _needs_value(what: str) -> str:
         f"Could not guard on data-dependent expression: {what} asks for an element of a tensor, which has none while "
         "the program is traced. Use torch.cond, or torch.where, to decide by elements."
     )
-
-
-def set_grad_enabled(mode: bool) -> None:
-    """Switch the recording of gradients on or off: what a graph calls where the program changed it."""
-    torch.set_grad_enabled(mode)
-
-
-has_side_effect(set_grad_enabled)
-
-
-def user_stack() -> str | None:
-    """Where in the program, and in the modules of torch, the call that is traced stands."""
-    home = str(torch.__path__[0])
-    frames = []
-    for frame, line in traceback.walk_stack(None):
-        name = frame.f_code.co_filename
-        if name.startswith(home) and ("/nn/modules/" not in name or name.endswith("/module.py") or "_module_" in name):
-            continue
-        frames.append((frame, line))
-    kept = frames[::-1]
-    start = next((i for i, (f, _) in enumerate(kept) if f.f_code.co_name == "forward"), None)
-    if start is None:
-        return None
-    summary = traceback.StackSummary.extract(iter(kept[start:]))
-    return "".join(summary.format()).rstrip("\n")
-
-
-def trace_function(
-    f: Callable[..., Any],
-    args: tuple[Any, ...],
-    decompositions: dict[Any, Callable[..., Any]],
-    *,
-    whole: bool,
-    symbolic: bool,
-    names: list[str],
-) -> GraphModule:
-    """``make_fx`` with open sizes, or with operations kept whole."""
-    from .proxy_tensor import PythonKeyTracer, finish, leaf_names
-
-    env = ShapeEnv()
-    fake_mode = FakeTensorMode(allow_non_fake_inputs=True)
-    root = torch.nn.Module()
-
-    def constant(t: torch.Tensor) -> Node:
-        kind = "_param_constant" if isinstance(t, torch.nn.Parameter) else "_tensor_constant"
-        name = f"{kind}{sum(n.startswith(kind) for n in (*root._parameters, *root._buffers))}"
-        if isinstance(t, torch.nn.Parameter):
-            root.register_parameter(name, t)
-        else:
-            root.register_buffer(name, t)
-        node = tracer.graph.get_attr(name)
-        node.meta["val"] = fake_mode.from_tensor(t)
-        return node
-
-    tracer = ProgramTracer(
-        env, fake_mode, whole=whole, decompositions=decompositions, constant=constant, tracer_cls=PythonKeyTracer
-    )
-    leaves, in_spec = pytree.tree_flatten(args)
-    given, number = [], 0
-    for leaf, name in zip(leaves, leaf_names(args, names), strict=True):
-        node = tracer.graph.placeholder(name)
-        if not isinstance(leaf, torch.Tensor):
-            given.append(leaf)
-            continue
-        fake = fake_mode.from_tensor(leaf)
-        if symbolic:
-            number = open_sizes(tracer, fake, node, [True] * fake.dim(), number)
-        tracer.bind(fake, node)
-        given.append(fake)
-    with tracer.running():
-        result = f(*pytree.tree_unflatten(given, in_spec))
-    return finish(root, tracer.graph, result, tracer.argument, in_spec, names[: len(args)], f)
-
-
-def open_sizes(tracer: ProgramTracer, fake: FakeTensor, node: Node, wanted: list[bool], number: int) -> int:
-    """Give a fake tensor symbols for its sizes, the same one for equal sizes; how many there are by then."""
-    sizes: list[Any] = list(fake.shape)
-    for dim, size in enumerate(sizes):
-        if not wanted[dim] or size in (0, 1):
-            continue
-        symbol = next((s for s, v in tracer.env.var_to_val.items() if v == size), None)
-        if symbol is None:
-            sizes[dim] = tracer.env.create_symint(size, f"s{len(tracer.env.var_to_val)}", lower=2)
-            (symbol,) = sizes[dim].node.expr.symbols
-            tracer.size_sources[symbol] = (node, dim, number)
-            number += 1
-        else:
-            sizes[dim] = tracer.env.symint(Expr.of(symbol))
-    set_sizes(tracer, fake, sizes)
-    return number
-
-
-def set_sizes(tracer: ProgramTracer, fake: FakeTensor, sizes: list[Any]) -> None:
-    """Give a contiguous fake tensor these sizes, and the strides that follow."""
-    if not any(isinstance(s, torch.SymInt) for s in sizes):
-        return
-    steps: list[Any] = []
-    step: Any = 1
-    with plain_sizes():
-        order = sorted(range(len(sizes)), key=lambda d: (fake.stride(d), -d))
-    found: dict[int, Any] = {}
-    for dim in order:
-        found[dim] = step
-        step = step * sizes[dim]
-    steps = [found[d] for d in range(len(sizes))]
-    fake._sizes, fake._steps = tuple(sizes), tuple(steps)

@@ -196,7 +196,7 @@ def make_fx(
     @functools.wraps(f)
     def wrapped(*args: Any) -> GraphModule:
         if tracing_mode == "symbolic" or pre_dispatch:
-            from ._program_trace import trace_function
+            from ._function_trace import trace_function
 
             return trace_function(
                 f, args, decomposition_table or {}, whole=pre_dispatch, symbolic=tracing_mode == "symbolic",
