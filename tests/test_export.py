@@ -149,6 +149,21 @@ class Pictures(torch.nn.Module):
         return torch.nn.functional.interpolate(x, scale_factor=2).mean((2, 3))
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none", "batchmean"])
+@pytest.mark.filterwarnings("ignore:reduction")
+def test_losses_keep_their_reduction(reduction):
+    class Loss(torch.nn.Module):
+        def forward(self, a, b):
+            options = {} if reduction == "batchmean" else {"reduction": reduction}
+            return torch.nn.functional.kl_div(a, b, reduction=reduction), torch.nn.functional.mse_loss(a, b, **options)
+
+    a, b = torch.rand(2, 3).log(), torch.rand(2, 3)
+    program = torch.export.export(Loss(), (a, b))
+    for each in (program.module(), program.run_decompositions().module()):
+        for actual, expected in zip(each(a, b), Loss()(a, b), strict=True):
+            torch.testing.assert_close(actual, expected)
+
+
 BATCH, LENGTH = torch.export.Dim("batch", min=1, max=64), torch.export.Dim("length", min=2, max=16)
 MODELS = {
     Attention: (lambda *size: torch.randint(10, size), {0: BATCH, 1: LENGTH}, (3, 5), (7, 9)),

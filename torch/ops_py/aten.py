@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "cross_entropy_loss",
+    "kl_div",
+    "log_sigmoid",
     "mH",
     "mT",
     "nll_loss_nd",
@@ -192,6 +194,7 @@ def nll_loss_forward(
     return result
 
 
+_kl_rows = torch._C._rows("kl_div", False)
 _REDUCTIONS = ("none", "mean", "sum")
 
 
@@ -221,6 +224,17 @@ def nll_loss_nd(
     return torch.nn.functional.nll_loss(
         self, target, weight, ignore_index=ignore_index, reduction=_REDUCTIONS[reduction]
     )
+
+
+def kl_div(self: Tensor, target: Tensor, reduction: int = 1, *, log_target: bool = False) -> Tensor:
+    """``nn.functional.kl_div``, with the reduction as a number."""
+    pointwise = _kl_rows(self, target, log_target=log_target)
+    return pointwise if reduction == 0 else pointwise.mean() if reduction == 1 else pointwise.sum()
+
+
+def log_sigmoid(self: Tensor) -> Tensor:
+    """``nn.functional.logsigmoid``."""
+    return F.logsigmoid(self)
 
 
 def numpy_T(self: Tensor) -> Tensor:  # noqa: N802
