@@ -100,3 +100,48 @@ def normalise(message: str) -> str:
     text = re.sub(r"torch\.(\w+Tensor|Tensor)|\bTensor\b", "Tensor", text)
     text = re.sub(r"[`'\"]", "", text)
     return re.sub(r"\s+", " ", text).strip(" .").lower()
+
+
+def read_programs(name: str) -> dict[str, str]:
+    """Return {title: source} of a file of programs: each begins after a line of ``### title``."""
+    programs: dict[str, list[str]] = {}
+    for line in (DATA / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("### "):
+            title = line.removeprefix("### ")
+            if title in programs:
+                raise ValueError(f"{name}.txt has a program twice: {title}")
+            programs[title] = []
+        elif programs:
+            programs[title].append(line)
+    return {title: "\n".join(lines) + "\n" for title, lines in programs.items()}
+
+
+def attempt(function: Any) -> None:
+    """Print the value of a call, or the error that it raises."""
+    try:
+        print(repr(function()))
+    except Exception as error:
+        print(f"{type(error).__name__}: {str(error).split(chr(10) + 'Hint: ')[0]}")
+
+
+def run_program(source: str) -> str:
+    """Run a program as a module, after torch.manual_seed(0), and return what it prints, without addresses."""
+    import contextlib
+    import io
+    import sys
+    import types
+
+    import torch
+
+    module = types.ModuleType("program")
+    module.__dict__.update(torch=torch, nn=torch.nn, F=torch.nn.functional, attempt=attempt)
+    sys.modules["program"] = module
+    torch.manual_seed(0)
+    output = io.StringIO()
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(output):
+            warnings.simplefilter("ignore")
+            exec(compile(source, "<program>", "exec"), module.__dict__)
+    finally:
+        del sys.modules["program"]
+    return re.sub(r"0x[0-9a-f]+", "0x", output.getvalue())

@@ -62,7 +62,13 @@ def record_programs(name: str) -> dict:
     return cases
 
 
+def record_printed(name: str) -> dict:
+    """Return {title: what the program prints}."""
+    return {title: support.run_program(source) for title, source in support.read_programs(name).items()}
+
+
 RECORDERS = {
+    **dict.fromkeys(("fx", "fx_passes", "export", "control_flow"), record_printed),
     "bad_input": record_errors,
     "amp_errors": record_errors,
     **dict.fromkeys(("sparse_errors", "linalg_errors", "fft_errors"), record_first_lines),

@@ -36,6 +36,7 @@ _NUMBERS_AS_TENSORS = ("add", "sub", "mul", "div", "add_", "sub_", "mul_", "div_
 _RENAMED: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
     "nonzero": ("nonzero_numpy", {"as_tuple": "T"}, {}),
     "nll_loss.base": ("nll_loss_forward", {}, {}),
+    "kl_div.base": ("kl_div", {}, {"reduction": 0}),
     "softmax": ("_softmax", {"dtype": "n"}, {"half_to_float": False}),
     "log_softmax": ("_log_softmax", {"dtype": "n"}, {"half_to_float": False}),
     "_row_norm": ("native_layer_norm", {"rms": "b"}, {}),

@@ -14,7 +14,7 @@ _INTERNAL = "it is an internal helper of PyTorch"
 _FUNCTIONS = {
     _TORCHSCRIPT: """
         fork wait import_ir_module import_ir_module_from_buffer merge_type_from_type_comment parse_ir parse_schema
-        parse_type_comment unify_type_list while_loop
+        parse_type_comment unify_type_list
     """,
     _QUANTIZED: """
         fbgemm_linear_fp16_weight fbgemm_linear_fp16_weight_fp32_activation fbgemm_linear_int8_weight

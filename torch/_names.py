@@ -10,7 +10,7 @@ LAZY_MODULES = dict.fromkeys(
     accelerator amp ao autograd backends compiler cpu cuda distributed distributions export fft func functional futures
     fx hub jit library linalg masked monitor mps mtia multiprocessing nested nn onnx optim overrides package profiler
     quantization quasirandom random return_types serialization signal sparse special testing torch_version types utils
-    version xpu _library _ops _subclasses
+    version xpu _higher_order_ops _library _ops _subclasses
     """.split(),
     "",
 ) | {"windows": "torch.signal.windows"}
@@ -55,7 +55,7 @@ NAMES = {
         "_predicates",
         """
         classproperty get_device is_anomaly_check_nan_enabled is_anomaly_enabled is_distributed
-        is_inference_mode_enabled is_storage is_tensor numel set_anomaly_enabled to_dlpack typename
+        is_inference_mode_enabled is_storage is_tensor numel set_anomaly_enabled to_dlpack typename _assert
         """,
     ),
     **_at(
@@ -94,6 +94,7 @@ NAMES = {
     **_at("_quantized.arithmetic:max_pool1d", "quantized_max_pool1d"),
     **_at("_quantized.arithmetic:max_pool2d", "quantized_max_pool2d"),
     **_at("_quantized.arithmetic:max_pool3d", "quantized_max_pool3d"),
+    **_at("_higher_order_ops", "cond while_loop"),
     **_at("_streams", "AcceleratorError Event FatalError Stream"),
     **_at(
         "amp._state",

@@ -30,17 +30,18 @@ class OperatorBase:
 
 
 class HigherOrderOperator(OperatorBase):
-    """An operation that takes functions. None exists in Tabula: control flow is Python's own."""
+    """An operation that takes functions; those of ``torch.ops.higher_order`` are in ``torch._higher_order_ops``."""
 
     def __init__(self, name: str, *, cacheable: bool = False) -> None:
         self._name = self.__name__ = name
+        self.__module__ = "torch.ops.higher_order"
         self._cacheable = cacheable
 
     def name(self) -> str:
         return self._name
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(f"higher order operator '{self._name}' needs a tracer, which Tabula does not have")
+        raise NotImplementedError(f"higher order operator '{self._name}' has no implementation")
 
     def __str__(self) -> str:
         return self._name
@@ -267,6 +268,10 @@ class _OpNamespace(types.ModuleType):
         op = None
         if not name.startswith("__") or _schema.overloads(name):
             op = _FINDERS[self.name](name) if self.name in _FINDERS else None
+        if self.name == "higher_order" and not name.startswith("__"):
+            op = _higher_order(name)
+            if op is not None:
+                return op
         if op is None:
             raise AttributeError(f"'_OpNamespace' '{self.name}' object has no attribute '{name}'")
         return self._add(name, OpOverloadPacket(self.name, name, op))
@@ -286,6 +291,12 @@ def _quantized(name: str) -> Any:
     from ._quantized.operations import find
 
     return find(name)
+
+
+def _higher_order(name: str) -> Any:
+    import torch._higher_order_ops as operations
+
+    return getattr(operations, f"{name}_op", None)
 
 
 _FINDERS = {

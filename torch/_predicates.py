@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from ._overridable import overridable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -44,11 +46,19 @@ def typename(obj: Any, /) -> str:
     return qualname if module in ("", "builtins") else f"{module}.{qualname}"
 
 
+@overridable
+def _assert(condition: Any, message: str) -> None:
+    """``assert condition, message``, as a function, so that a traced program keeps it."""
+    if not condition:
+        raise AssertionError(message)
+
+
 def is_distributed(input: Tensor) -> bool:
     """Always False: a single process holds the whole tensor."""
     return False
 
 
+@overridable
 def numel(input: Tensor) -> int:
     """The number of elements.
 

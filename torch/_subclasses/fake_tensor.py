@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import operator
 import weakref
 
 import torch
@@ -63,6 +65,25 @@ def _with_index(device: torch.device) -> torch.device:
     return device if device.type in ("cpu", "meta") or device.index is not None else torch.device(device.type, 0)
 
 
+_plain_shape = torch.Tensor.shape.__get__
+# Not zero while an operation runs on the example's sizes.
+_running = [0]
+
+
+def _is_plain(t: FakeTensor) -> bool:
+    return t._sizes is None or _running[0] > 0
+
+
+@contextlib.contextmanager
+def plain_sizes() -> Iterator[None]:
+    """Inside, fake tensors with symbolic sizes show those of the example."""
+    _running[0] += 1
+    try:
+        yield
+    finally:
+        _running[0] -= 1
+
+
 class FakeTensor(torch.Tensor):
     """A tensor without memory that says which device it is on. Made by a ``FakeTensorMode``."""
 
@@ -70,6 +91,9 @@ class FakeTensor(torch.Tensor):
     fake_mode: FakeTensorMode
     constant: Any
     _meta: torch.Tensor
+    # Sizes and strides as a traced program sees them, where some are symbolic; the tensor itself has the example's.
+    _sizes: Any = None
+    _steps: Any = None
 
     @staticmethod
     def __new__(cls, fake_mode: FakeTensorMode, elem: torch.Tensor, device: Any, constant: Any = None) -> FakeTensor:
@@ -87,6 +111,30 @@ class FakeTensor(torch.Tensor):
     @staticmethod
     def from_tensor(t: torch.Tensor, fake_mode: FakeTensorMode) -> FakeTensor:
         return fake_mode.from_tensor(t)
+
+    @property
+    def shape(self) -> torch.Size:  # type: ignore[override]
+        return _plain_shape(self) if _is_plain(self) else torch.Size(self._sizes)
+
+    def size(self, dim: int | None = None) -> Any:  # type: ignore[override]
+        if _is_plain(self):
+            return super().size() if dim is None else super().size(dim)
+        return torch.Size(self._sizes) if dim is None else self._sizes[dim]
+
+    def stride(self, dim: int | None = None) -> Any:  # type: ignore[override]
+        if _is_plain(self):
+            return super().stride() if dim is None else super().stride(dim)
+        return tuple(self._steps) if dim is None else self._steps[dim]
+
+    def numel(self) -> Any:  # type: ignore[override]
+        if _is_plain(self):
+            return super().numel()
+        return functools.reduce(operator.mul, self._sizes, 1)
+
+    nelement = numel  # type: ignore[assignment]
+
+    def __len__(self) -> int:
+        return super().__len__() if _is_plain(self) else int(self._sizes[0])
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         from torch import _tensor_str

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import dataclasses
+from typing import TypeVar
 
-from torch._missing import missing_function
+from torch._missing import not_available
+
+from . import config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable
     from typing import Any
 
 __all__ = [
+    "CacheInfo",
+    "F",
+    "NestedCompileRegionOptions",
     "allow_in_graph",
     "assume_constant_result",
     "compile",
+    "config",
     "cudagraph_mark_step_begin",
     "disable",
     "is_compiling",
@@ -68,13 +78,22 @@ def reset() -> None:
     """Forget compiled programs: there are none."""
 
 
+def is_exporting() -> bool:
+    """Whether this code runs for ``torch.export``."""
+    import sys
+
+    tracing = sys.modules.get("torch.export._trace")
+    return tracing is not None and tracing.is_exporting()
+
+
 def is_compiling() -> bool:
-    """Whether this code is being compiled: it never is."""
+    """Whether this code is being turned into a graph: by ``torch.export``, since compiled functions run as they are."""
+    return is_exporting()
+
+
+def is_dynamo_compiling() -> bool:
+    """Whether a compiler reads this code's bytecode: none does."""
     return False
-
-
-is_dynamo_compiling = is_compiling
-is_exporting = is_compiling
 
 
 def list_backends(exclude_tags: Any = ("debug", "experimental")) -> list[str]:
@@ -89,7 +108,41 @@ def allow_in_graph(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 assume_constant_result = allow_in_graph
 wrap_numpy = allow_in_graph
-nested_compile_region = allow_in_graph
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+@dataclasses.dataclass
+class CacheInfo:
+    """Compiled programs that were stored or read, by kind. There are none."""
+
+    artifacts: collections.defaultdict[str, list[str]] = dataclasses.field(
+        default_factory=lambda: collections.defaultdict(list)
+    )
+
+    def empty(self) -> bool:
+        """Whether there are none."""
+        return not self.artifacts
+
+
+@dataclasses.dataclass
+class NestedCompileRegionOptions:
+    """How a region inside a compiled function is compiled; accepted, since regions run as they are."""
+
+    fw_compiler: Any = None
+    bw_compiler: Any = None
+    partitioner: Any = None
+    decompositions: dict[str, Any] | None = None
+
+
+def nested_compile_region(
+    fn: Any = None,
+    *,
+    options: NestedCompileRegionOptions | None = None,
+    max_reuse_entries: int = 8,
+    reuse_hash_fn: Any = None,
+) -> Any:
+    """Keep a function together in compilation. Works as a decorator with and without arguments."""
+    return allow_in_graph if fn is None else fn
 
 
 def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
@@ -97,12 +150,14 @@ def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None
     return allow_in_graph if fn is None else fn
 
 
-def substitute_in_graph(original_fn: Any, **options: Any) -> Any:
+def substitute_in_graph(
+    original_fn: Any, *, can_constant_fold_through: bool = False, skip_signature_check: bool = False
+) -> Any:
     """A decorator that keeps the function: there is no graph to substitute in."""
     return allow_in_graph
 
 
-def set_stance(stance: str = "default", **options: Any) -> Any:
+def set_stance(stance: str = "default", *, skip_guard_eval_unsafe: bool = False, force_backend: Any = None) -> Any:
     """Accepted for compatibility: every stance runs eagerly."""
     return contextlib.nullcontext()
 
@@ -111,9 +166,12 @@ def cudagraph_mark_step_begin() -> None:
     """Accepted for compatibility: there are no CUDA graphs."""
 
 
-def get_default_backend() -> str:
+_default_backend: Any = "inductor"
+
+
+def get_default_backend() -> Any:
     """The backend that ``compile`` uses unless told otherwise."""
-    return "inductor"
+    return _default_backend
 
 
 def save_cache_artifacts() -> None:
@@ -125,9 +183,35 @@ def load_cache_artifacts(serialized_artifacts: bytes) -> None:
 
 
 _REASON = "programs run eagerly and are not guarded or stored"
-load_compiled_function = missing_function("torch.compiler.load_compiled_function", _REASON)
-set_default_backend = missing_function("torch.compiler.set_default_backend", _REASON)
-set_enable_guard_collectives = missing_function("torch.compiler.set_enable_guard_collectives", _REASON)
+
+
+def load_compiled_function(
+    file: io.IOBase, *, f_globals: dict[str, object] | None = None, external_data: dict[str, Any] | None = None
+) -> Callable[..., Any]:
+    """Raise NotImplementedError: compiled programs are not stored."""
+    raise not_available("torch.compiler.load_compiled_function", _REASON)
+
+
+def set_default_backend(backend: str | Callable[..., Any] | None) -> None:
+    """Let ``compile`` use another backend unless told otherwise; None for the usual one.
+
+    Raises:
+        RuntimeError: there is no backend of this name.
+    """
+    global _default_backend
+    if isinstance(backend, str) and backend not in list_backends(None):
+        raise RuntimeError(f"Invalid backend: '{backend}' is not one of {list_backends(None)}")
+    _default_backend = "inductor" if backend is None else backend
+
+
+def set_enable_guard_collectives(enabled: bool) -> bool:
+    """Accepted for compatibility: programs are not guarded. Returns what it was before."""
+    return False
+
+
+def keep_portable_guards_unsafe(guard_entries: Any) -> list[bool]:
+    """Which guards to keep: all."""
+    return [True] * len(guard_entries)
 
 
 def keep_tensor_guards_unsafe(guard_entries: Any, keep_parameters: bool = False) -> list[bool]:
@@ -140,7 +224,6 @@ def skip_all_guards_unsafe(guard_entries: Any) -> list[bool]:
     return [False] * len(guard_entries)
 
 
-keep_portable_guards_unsafe = keep_tensor_guards_unsafe
 skip_guard_on_all_nn_modules_unsafe = skip_all_guards_unsafe
 skip_guard_on_globals_unsafe = skip_all_guards_unsafe
 skip_guard_on_inbuilt_nn_modules_unsafe = skip_all_guards_unsafe

@@ -26,6 +26,17 @@ class RaggedSize(torch.SymInt):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RaggedSize) and (self.number, self.factor) == (other.number, other.factor)
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def binary(self, name: str, other: Any, reflected: bool = False) -> Any:
+        """No arithmetic but multiplication by a number."""
+        return NotImplemented
+
+    def guarded_value(self) -> int:
+        """Raise TypeError: it is no single number."""
+        raise TypeError(f"{self!r} stands for several lengths, not for one number")
+
     def __mul__(self, other: int) -> RaggedSize:
         return RaggedSize(self.number, self.factor * int(other))
 

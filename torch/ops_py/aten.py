@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "cross_entropy_loss",
+    "kl_div",
+    "log_sigmoid",
+    "mH",
+    "mT",
+    "nll_loss_nd",
+    "numpy_T",
+    "relu6_",
     "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_assert_async", "_assert_scalar", "_assert_tensor_metadata",
     "_conj", "_embedding_bag_forward_only", "_fft_c2c", "_is_all_true", "_is_any_true",
     "_native_batch_norm_legit_no_training", "_pin_memory",
@@ -184,6 +192,69 @@ def nll_loss_forward(
     """The loss, and the sum of the weights that it was divided by."""
     result: tuple[Tensor, Tensor] = _nll_rows(self, target, weight, reduction, ignore_index)
     return result
+
+
+_kl_rows = torch._C._rows("kl_div", False)
+_REDUCTIONS = ("none", "mean", "sum")
+
+
+def cross_entropy_loss(
+    self: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: int = 1,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """``nn.functional.cross_entropy``, with the reduction as a number."""
+    return torch.nn.functional.cross_entropy(
+        self,
+        target,
+        weight,
+        ignore_index=ignore_index,
+        reduction=_REDUCTIONS[reduction],
+        label_smoothing=label_smoothing,
+    )
+
+
+def nll_loss_nd(
+    self: Tensor, target: Tensor, weight: Tensor | None = None, reduction: int = 1, ignore_index: int = -100
+) -> Tensor:
+    """``nn.functional.nll_loss``, with the reduction as a number."""
+    return torch.nn.functional.nll_loss(
+        self, target, weight, ignore_index=ignore_index, reduction=_REDUCTIONS[reduction]
+    )
+
+
+def kl_div(self: Tensor, target: Tensor, reduction: int = 1, *, log_target: bool = False) -> Tensor:
+    """``nn.functional.kl_div``, with the reduction as a number."""
+    pointwise = _kl_rows(self, target, log_target=log_target)
+    return pointwise if reduction == 0 else pointwise.mean() if reduction == 1 else pointwise.sum()
+
+
+def log_sigmoid(self: Tensor) -> Tensor:
+    """``nn.functional.logsigmoid``."""
+    return F.logsigmoid(self)
+
+
+def numpy_T(self: Tensor) -> Tensor:  # noqa: N802
+    """All dimensions in reverse order."""
+    return self.T
+
+
+def mT(self: Tensor) -> Tensor:  # noqa: N802
+    """The last two dimensions swapped."""
+    return self.mT
+
+
+def mH(self: Tensor) -> Tensor:  # noqa: N802
+    """The last two dimensions swapped, conjugated."""
+    return self.mH
+
+
+def relu6_(self: Tensor) -> Tensor:
+    """``nn.functional.relu6`` in place."""
+    return torch.nn.functional.relu6(self, inplace=True)
 
 
 def _native_batch_norm_legit_no_training(

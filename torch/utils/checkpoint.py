@@ -323,3 +323,11 @@ def create_selective_checkpoint_contexts(policy_fn_or_list: Any, allow_cache_ent
     raise torch._missing.not_available(
         "torch.utils.checkpoint.create_selective_checkpoint_contexts", "it needs interception of operations by Python"
     )
+
+
+def __getattr__(name: str) -> Any:
+    if name == "fx_traceback":
+        from torch.fx import traceback
+
+        return traceback
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
