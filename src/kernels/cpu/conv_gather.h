@@ -59,6 +59,9 @@ class Columns {
   }
 
  private:
+  void add_registers(const Gather& gather, int64_t pixel, int64_t count, int64_t ld, int64_t longest);
+  void add_rows(const Gather& gather, int64_t pixel, int64_t count, int64_t ld, int64_t longest);
+
   int64_t plane_, row_, step_;
   std::vector<ColumnRun> runs_;
 };
