@@ -407,7 +407,8 @@ const Op matmul{OpDef{.schema = "matmul(Tensor input, Tensor other) -> Tensor", 
 static Tensor run_linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   check(input.dim() > 0 && weight.dim() > 0, "both arguments to linear need to be at least 1D, but they are ", input.dim(), "D and ", weight.dim(), "D");
   if (input.dim() == 2 && bias.defined() && weight.dim() == 2 && bias.dim() == 1) return addmm(bias, input, t(weight));
-  if (input.dim() > 2 && bias.defined() && weight.dim() == 2 && bias.dim() == 1 && (input.strides().back() == 1 || input.is_contiguous())) {
+  if (input.dim() > 2 && bias.defined() && weight.dim() == 2 && bias.dim() == 1 &&
+      (input.strides().back() == 1 || input.is_contiguous())) {
     const Dims leading(input.sizes().data(), input.sizes().data() + input.dim() - 1);
     const Tensor flat = reshape(input, list({count_elements(leading), input.size(-1)}));
     Dims sizes(leading);

@@ -164,9 +164,11 @@ class BlockedConv {
 
   void run_parts() const {
     // the same runs serve all images, unless they are too many to keep
-    const bool keeps = parts_ > chunks_ && chunks_ * width_ * taps_ <= kKeptColumns;
-    std::vector<Columns> kept;
-    for (int64_t chunk = 0; chunk < chunks_ && keeps; chunk++) kept.push_back(columns_of(part_at(chunk)));
+    const bool keeps = depth_ > 0 && parts_ > chunks_ && chunks_ * width_ * taps_ <= kKeptColumns;
+    std::vector<Columns> kept(keeps ? size_t(chunks_) : 0);
+    parallel_for(int64_t(kept.size()), std::max<int64_t>(1, 65536 / (width_ * taps_)), [&](int64_t begin, int64_t end) {
+      for (int64_t chunk = begin; chunk < end; chunk++) kept[size_t(chunk)] = columns_of(part_at(chunk));
+    });
     parallel_for(parts_, 1, [&](int64_t index, int64_t) {
       const Part part = part_at(index);
       if (depth_ == 0) return write_nothing(part);

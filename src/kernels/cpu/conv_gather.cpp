@@ -5,6 +5,8 @@
 namespace tabula::kernels {
 namespace {
 
+constexpr int64_t kLanes = 16;  // at most, of a register
+
 constexpr int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
 
 }  // namespace
@@ -65,26 +67,54 @@ Columns::Columns(const Gather& g, int64_t pixel, int64_t count, int64_t ld, int6
     : plane_(volume(g.size)), row_(g.taps() * ld), step_(g.step[2]) {
   if (count == 0) return;
   runs_.reserve(size_t(g.taps() * ((count - 1) / g.grid[2] + 2 + count / longest)));
+  // pixels as far apart as what they take, whichever row they are in: then a register may reach over several rows
+  if (longest <= kLanes && g.grid == g.size && volume(g.step) == 1)
+    add_registers(g, pixel, count, ld, longest);
+  else
+    add_rows(g, pixel, count, ld, longest);
+}
+
+void Columns::add_registers(const Gather& g, int64_t pixel, int64_t count, int64_t ld, int64_t longest) {
+  const auto inside = [](int64_t at, int64_t size) { return at >= 0 && at < size; };
+  for (int64_t tap = 0; tap < g.taps(); tap++) {
+    const Grid& offset = g.offsets[size_t(tap)];
+    const int64_t shift = (offset[0] * g.size[1] + offset[1]) * g.size[2] + offset[2];
+    for (int64_t first = 0; first < count; first += longest) {
+      const int64_t length = std::min(longest, count - first);
+      uint32_t lanes = 0;
+      for (int64_t i = 0; i < length; i++) {
+        const int64_t at = pixel + first + i, x = at % g.size[2], row = at / g.size[2];
+        const bool there = inside(x + offset[2], g.size[2]) && inside(row % g.size[1] + offset[1], g.size[1]) &&
+                           inside(row / g.size[1] + offset[0], g.size[0]);
+        lanes |= uint32_t(there) << i;
+      }
+      runs_.push_back({pixel + first + shift, int32_t(tap * ld + first), 0, 0, int32_t(length), lanes});
+    }
+  }
+}
+
+void Columns::add_rows(const Gather& g, int64_t pixel, int64_t count, int64_t ld, int64_t longest) {
   for (int64_t tap = 0; tap < g.taps(); tap++) {
     const Grid& offset = g.offsets[size_t(tap)];
     int64_t to = tap * ld;
     for_runs(g.grid, pixel, count, [&](const Grid& at, int64_t run) {
       const int64_t z = at[0] * g.step[0] + offset[0], y = at[1] * g.step[1] + offset[1];
-      int64_t x = at[2] * g.step[2] + offset[2];
-      const bool inside = z >= 0 && z < g.size[0] && y >= 0 && y < g.size[1];
-      while (run > 0) {
-        const int64_t length = std::min(run, longest);
-        int64_t low = 0, high = 0;
-        if (inside) {
-          low = std::clamp<int64_t>(-floor_div(x, step_), 0, length);
-          high = std::clamp<int64_t>(floor_div(g.size[2] - 1 - x, step_) + 1, low, length);
-        }
-        const int64_t from = low < high ? (z * g.size[1] + y) * g.size[2] + x : 0;
-        runs_.push_back({from, int32_t(to), int32_t(low), int32_t(high), int32_t(length)});
-        to += length;
-        x += length * step_;
-        run -= length;
+      const int64_t x = at[2] * g.step[2] + offset[2];
+      int64_t begin = 0, end = 0;  // of what lies inside
+      if (z >= 0 && z < g.size[0] && y >= 0 && y < g.size[1]) {
+        begin = std::clamp<int64_t>(-floor_div(x, step_), 0, run);
+        end = std::clamp<int64_t>(floor_div(g.size[2] - 1 - x, step_) + 1, begin, run);
       }
+      const int64_t line = (z * g.size[1] + y) * g.size[2] + x;
+      for (int64_t first = 0; first < run; first += longest, to += longest) {
+        const int64_t length = std::min(longest, run - first);
+        const int64_t low = std::clamp<int64_t>(begin - first, 0, length);
+        const int64_t high = std::clamp<int64_t>(end - first, low, length);
+        const uint32_t lanes = longest <= kLanes ? ((1u << high) - 1) & ~((1u << low) - 1) : 0;
+        runs_.push_back(
+            {low < high ? line + first * step_ : 0, int32_t(to), int32_t(low), int32_t(high), int32_t(length), lanes});
+      }
+      to += run - (run + longest - 1) / longest * longest;
     });
   }
 }

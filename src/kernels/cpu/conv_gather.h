@@ -48,6 +48,7 @@ void for_runs(const Grid& grid, int64_t pixel, int64_t count, F&& f) {
 // Which elements the columns of pixels [pixel, pixel + count) take, found once for all channels and images.
 class Columns {
  public:
+  Columns() = default;
   // `ld` lies between the rows of the columns; no run is longer than `longest`.
   Columns(const Gather& gather, int64_t pixel, int64_t count, int64_t ld, int64_t longest);
 
@@ -59,7 +60,10 @@ class Columns {
   }
 
  private:
-  int64_t plane_, row_, step_;
+  void add_registers(const Gather& gather, int64_t pixel, int64_t count, int64_t ld, int64_t longest);
+  void add_rows(const Gather& gather, int64_t pixel, int64_t count, int64_t ld, int64_t longest);
+
+  int64_t plane_ = 0, row_ = 0, step_ = 1;
   std::vector<ColumnRun> runs_;
 };
 

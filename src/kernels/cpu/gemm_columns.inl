@@ -57,17 +57,16 @@ void column_runs(const ColumnRun* runs, int64_t count, const T* source, int64_t 
     const auto each = [&](auto load) {
       for (int64_t r = 0; r < count; r++) {
         const ColumnRun& run = runs[r];
-        const __m512i values = load(source + run.from, run.low, run.high);
+        const __m512i values = load(source + run.from, run);
         if constexpr (sizeof(T) == 4)
           _mm512_mask_storeu_epi32(to + run.to, __mmask16(bit_range(0, run.length)), values);
         else
           _mm512_mask_storeu_epi64(to + run.to, __mmask8(bit_range(0, run.length)), values);
       }
     };
-    if (step == 1)
-      return each([](const T* from, int64_t low, int64_t high) { return load_lanes(from, bit_range(low, high)); });
+    if (step == 1) return each([](const T* from, const ColumnRun& run) { return load_lanes(from, run.lanes); });
     if (step == 2)
-      return each([](const T* from, int64_t low, int64_t high) { return load_even_lanes(from, low, high); });
+      return each([](const T* from, const ColumnRun& run) { return load_even_lanes(from, run.low, run.high); });
   }
 #endif
   for (int64_t r = 0; r < count; r++) column_run(runs[r], source, step, to);

@@ -16,11 +16,13 @@ struct Finish {
   bool relu = false;
 };
 
-// A stretch of a convolution's columns along one row of pixels: elements [low, high) of `length` are source[from + i *
-// step], the others zero.
+// A stretch of a convolution's columns: elements [low, high) of `length` are source[from + i * step], the others zero.
+// Where runs fit one register, `lanes` says which elements those are, bit by bit: with a step of one they need not be
+// neighbours, and low and high are not read.
 struct ColumnRun {
   int64_t from;
   int32_t to, low, high, length;
+  uint32_t lanes;
 };
 
 // Products of blocks that are in the cache. Packed a: panels of panel_rows() rows, each [k][rows]; the panel of row i

@@ -20,11 +20,12 @@ namespace {
 template <class T>
 constexpr TileKernels<T> real_tiles() {
   return {kTileRows<T>,    kTileCols<T>, packed_product<T>, product_with_rows<T>, block_product<T, false>,
-          dot_products<T>, axpys<T>,     tap_sums<T>,          column_runs<T>, kLongestRun<T>};
+          dot_products<T>, axpys<T>,     tap_sums<T>,       column_runs<T>,       kLongestRun<T>};
 }
 template <class T>
 constexpr TileKernels<T> complex_tiles() {
-  return {kComplexRows<T>, kComplexCols<T>, complex_product<T>, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, 0};
+  return {
+      kComplexRows<T>, kComplexCols<T>, complex_product<T>, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, 0};
 }
 
 constexpr GemmIsa make_isa() {
