@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, random_split
 
-EPOCHS = 26
+EPOCHS = 20
 BATCH = 64
 LONGEST = 32  # words per sentence
 RARE = 5  # occurrences from which on a word has an embedding of its own

@@ -25,8 +25,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-STEPS = 320
-BATCH = 48
+STEPS = 360
+BATCH = 32
 HELD_OUT = 300
 WIDTH = 96
 PAD, START, END = 0, 1, 2
@@ -149,7 +149,7 @@ def main(run: Run) -> None:
     held_out, training = numbers[:HELD_OUT].tolist(), numbers[HELD_OUT:]
 
     model = Translator()
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3, betas=(0.9, 0.98), eps=1e-9)
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3, betas=(0.9, 0.98))
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / 80, math.sqrt(80 / (step + 1)), (STEPS - step) / 100)
     )
