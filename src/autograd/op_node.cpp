@@ -265,7 +265,8 @@ void OpNode::apply(std::vector<Tensor>& grads, std::vector<Tensor>& results) {
   bool any = false;
   for (const Tensor& g : grads) any |= g.defined();
   if (!any) return;
-  if (released && !saved.empty()) fail_released();
+  // a number that multiplies is a saved tensor to PyTorch
+  if (released && (!saved.empty() || op.schema.base_name == "mul")) fail_released();
   Formula formula(*this, grads, results);
   op.def.vjp(formula);
 }

@@ -256,15 +256,14 @@ void check_replacement(const Tensor& before, PyObject* now, PyObject* callable) 
 
 void replace_gradients(std::vector<Tensor>& grads, PyObject* given, PyObject* callable) {
   if (given == Py_None) return;
-  PyRef tuple = PyTuple_Check(given) ? PyRef::borrow(given) : checked(PyTuple_Pack(1, given));
-  if (PyTuple_GET_SIZE(tuple.get()) != Py_ssize_t(grads.size()))
-    fail_hook(callable, concat("hook '%U' has returned an incorrect number of values (got ", PyTuple_GET_SIZE(tuple.get()), ", but expected ",
+  check_type(PyTuple_Check(given), "expected tuple, but hook returned '", is_tensor(given) ? "Tensor" : Py_TYPE(given)->tp_name, "'");
+  if (PyTuple_GET_SIZE(given) != Py_ssize_t(grads.size()))
+    fail_hook(callable, concat("hook '%U' has returned an incorrect number of values (got ", PyTuple_GET_SIZE(given), ", but expected ",
                                grads.size(), ")"));
   for (size_t i = 0; i < grads.size(); i++) {
-    PyObject* one = PyTuple_GET_ITEM(tuple.get(), Py_ssize_t(i));
-    if (one == Py_None) continue;
-    check_replacement(grads[i], one, callable);
-    grads[i] = unwrap(one);
+    PyObject* one = PyTuple_GET_ITEM(given, Py_ssize_t(i));
+    if (one != Py_None) check_replacement(grads[i], one, callable);
+    grads[i] = one == Py_None ? Tensor() : unwrap(one);
   }
 }
 

@@ -228,8 +228,11 @@ PyObject* rich_compare(PyObject* a, PyObject* b, int how) {
   switch (how) {
     case Py_LT: return binary_operator(lt, a, b, "__lt__", "__gt__");
     case Py_LE: return binary_operator(le, a, b, "__le__", "__ge__");
-    case Py_EQ: return binary_operator(eq, a, b, "__eq__", "__eq__");
-    case Py_NE: return binary_operator(ne, a, b, "__ne__", "__ne__");
+    case Py_EQ: {
+      const char* name = is_tensor(a) && is_tensor(b) ? "__eq__" : "eq";  // as overrides see it in PyTorch
+      return binary_operator(eq, a, b, name, name);
+    }
+    case Py_NE: return binary_operator(ne, a, b, "ne", "ne");
     case Py_GT: return binary_operator(gt, a, b, "__gt__", "__lt__");
     default: return binary_operator(ge, a, b, "__ge__", "__le__");
   }

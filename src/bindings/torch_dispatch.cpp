@@ -278,6 +278,7 @@ void store_result(const Call& call, PyObject* given) {
     return;
   }
   const std::string_view returns = call.op.schema.returns;
+  if (returns == "()") return;
   const bool one = returns.starts_with("Tensor") && !returns.starts_with("Tensor[") && returns.find("[]") == returns.npos;
   if (one && !PyTuple_Check(given) && !PyList_Check(given)) {
     out.tensors[0] = result_tensor(given);

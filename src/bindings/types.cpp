@@ -61,7 +61,7 @@ PyMethodDef named_methods[] = {{"__reduce__", named_reduce, METH_NOARGS, nullptr
 DType dtype_of_object(PyObject* self) {
   if (const ShellDType* shell = shell_of(self))
     fail(ErrorKind::NotImplemented, "tensors of torch.", shell->name, " are not part of Tabula yet: ",
-         shell->kind == Shell::Quantized ? "quantised tensors are not supported" : "the dtype only names a format that no operation computes with");
+         shell->kind == Shell::Quantized ? "quantised tensors are made by torch.quantize_per_tensor" : "the dtype only names a format that no operation computes with");
   return DType(named(self)->value);
 }
 
