@@ -9,7 +9,7 @@ both directions; of the 15 % of the words that it has to name, 80 % are masked, 
 
 Prints how many of the missing words of held-out sentences are named rightly, beside the share of the most frequent
 word, and some sentences with what the model fills in; draws the loss curve and the model's five best guesses for the
-first gap of held-out sentences (bert.png). Exit status 1 below 18 %.
+first gap of held-out sentences (bert.png). Exit status 1 below 16 %.
 """
 
 import re
@@ -116,7 +116,7 @@ def main(run: Run) -> None:
         scores = torch.cat([model(*part) for part in zip(read.split(BATCH), chosen.split(BATCH), strict=True)])
     right = (scores.argmax(dim=1) == words[chosen]).to(run.dtype).mean().item()
     run.check("share of the most frequent word", (words[chosen] == FIRST_WORD).to(run.dtype).mean().item())
-    run.check("share of the missing words that are named rightly", right, at_least=0.18)
+    run.check("share of the missing words that are named rightly", right, at_least=0.16)
 
     guesses = []  # (sentence with its gaps, the first word missing, the five best words for it, their probabilities)
     first = chosen.sum(dim=1).cumsum(dim=0) - chosen.sum(dim=1)  # of each sentence's gaps, where in the scores
