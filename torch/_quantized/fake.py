@@ -21,9 +21,9 @@ class _FakeQuantize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, input: Tensor, scale: Tensor, zero_point: Tensor, quant_min: int, quant_max: int) -> Tensor:
         rounded = (input.float() * (1.0 / scale)).round() + zero_point
-        rounded = rounded.nan_to_num(quant_min, quant_max, quant_min)
-        clamped = rounded.clamp(quant_min, quant_max)
-        ctx.save_for_backward(clamped == rounded)
+        # NaN is out of range, and becomes the least number
+        ctx.save_for_backward((rounded >= quant_min) & (rounded <= quant_max))
+        clamped = rounded.nan_to_num(quant_min, quant_max, quant_min).clamp(quant_min, quant_max)
         return ((clamped - zero_point) * scale).to(input.dtype)
 
     @staticmethod

@@ -44,15 +44,16 @@ class _Weights(_ScriptObject):
     def __init__(self, weight: QuantizedTensor, bias: Tensor | None) -> None:
         if not isinstance(weight, QuantizedTensor):
             raise NotImplementedError(f"{type(self).__name__}: the weight must be quantized")
-        self._weight, self._bias = weight, None if bias is None else bias.detach()
+        # the bias may be a parameter, which a module's state shows as such
+        self._weight, self._bias = weight, bias
 
     def unpack(self) -> tuple[QuantizedTensor, Tensor | None]:
         """The weight and the bias."""
         return self._weight, self._bias
 
     def bias(self) -> Tensor | None:
-        """The bias."""
-        return self._bias
+        """The bias, without history."""
+        return None if self._bias is None else self._bias.detach()
 
     def __reduce__(self) -> Any:
         return type(self), (self._weight, self._bias)
@@ -96,11 +97,15 @@ class HalfLinearPackedParams(_ScriptObject):
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self._weight = weight.detach().to(torch.float16).float()
-        self._bias = None if bias is None else bias.detach()
+        self._bias = bias
 
     def unpack(self) -> tuple[Tensor, Tensor | None]:
         """The weight, in float32, and the bias."""
         return self._weight, self._bias
+
+    def bias(self) -> Tensor | None:
+        """The bias, without history."""
+        return None if self._bias is None else self._bias.detach()
 
     def __reduce__(self) -> Any:
         return HalfLinearPackedParams, (self._weight, self._bias)
@@ -309,7 +314,7 @@ def linear_relu_dynamic(X: Tensor, W_prepack: LinearPackedParams, reduce_range: 
 
 def linear_dynamic_fp16(X: Tensor, W_prepack: HalfLinearPackedParams) -> Tensor:
     """A linear layer of float32 numbers with weights that were rounded to float16."""
-    return F.linear(X, *W_prepack.unpack())
+    return F.linear(X, W_prepack.unpack()[0], W_prepack.bias())
 
 
 def linear_relu_dynamic_fp16(X: Tensor, W_prepack: HalfLinearPackedParams) -> Tensor:

@@ -33,8 +33,7 @@ _STYLES = (
     "module_name_qconfigs",
     "module_name_object_type_order_qconfigs",
 )
-_OLD_NAMES = {"": "global", "object_type": "object_type", "module_name_regex": "module_name_regex",
-              "module_name": "module_name", "module_name_object_type_order": "module_name_object_type_order"}  # fmt: skip
+_LISTS = ("object_type", "module_name_regex", "module_name", "module_name_object_type_order")
 
 
 class QConfigMapping:
@@ -108,13 +107,13 @@ class QConfigMapping:
         """A mapping from what ``to_dict`` gives; ValueError for unknown keys."""
         mapping = cls()
         for key, value in qconfig_dict.items():
-            if key not in _OLD_NAMES:
-                raise ValueError(f"unknown key in qconfig_dict: {key!r}; known are {list(_OLD_NAMES)}")
             if key == "":
                 mapping.set_global(value)
-            else:
-                for entry in value:
-                    getattr(mapping, f"set_{_OLD_NAMES[key]}")(*entry)
+                continue
+            if key not in _LISTS:
+                raise ValueError(f"unknown key in qconfig_dict: {key!r}; known are '' and {_LISTS}")
+            for entry in value:
+                getattr(mapping, f"set_{key}")(*entry)
         return mapping
 
 

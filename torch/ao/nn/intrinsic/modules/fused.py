@@ -35,7 +35,9 @@ class _FusedModule(nn.Sequential):
 def _check(parts: tuple[Any, ...], kinds: tuple[type, ...]) -> None:
     found = [type_before_parametrizations(part) for part in parts]
     if found != list(kinds):
-        raise AssertionError("Incorrect types for input modules" + "".join(map(str, found)))
+        names = [kind.__name__ for kind in found]
+        text = f"{names[0]} and {names[1]}" if len(names) == 2 else f"{', '.join(names[:-1])}, and {names[-1]}"
+        raise AssertionError(f"Incorrect types for input modules: {text}")
 
 
 class ConvReLU1d(_FusedModule):

@@ -175,8 +175,8 @@ class MultiheadAttention(quantizable.MultiheadAttention):
     def from_float(cls, other):
         """Raise NotImplementedError: calibrate a quantizable module first."""
         raise NotImplementedError(
-            "It looks like you are trying to convert a non-observed MHA module. Please, see the examples on quantizable
-            " "MHAs."
+            "It looks like you are trying to convert a non-observed MHA module. Please, see the examples on "
+            "quantizable MHAs."
         )
 
     @classmethod

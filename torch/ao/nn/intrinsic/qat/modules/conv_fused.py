@@ -1,7 +1,8 @@
 """Convolutions with batch normalisation and ReLU that round their weight as quantising would.
 
 The weight that is rounded is the one that the running statistics will be folded into; the batch's own statistics
-normalise the result all the same (Krishnamoorthi, "Quantizing deep convolutional networks for efficient inference", 2018).
+normalise the result all the same (Krishnamoorthi, "Quantizing deep convolutional networks for efficient inference",
+2018).
 """
 
 from __future__ import annotations
