@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import collections
 import warnings
-from collections import namedtuple
 from typing import Any, Optional
 
 import torch
@@ -48,7 +48,7 @@ from .observer import (
 _BACKENDS = ["fbgemm", "x86", "qnnpack", "onednn"]
 
 
-class QConfig(namedtuple("QConfig", ["activation", "weight"])):
+class QConfig(collections.namedtuple("QConfig", ["activation", "weight"])):
     """The classes, or functions, that make the observers of a module's output and of its weights.
 
     Raises:
@@ -66,7 +66,7 @@ class QConfig(namedtuple("QConfig", ["activation", "weight"])):
         return super().__new__(cls, activation, weight)
 
 
-class QConfigDynamic(namedtuple("QConfigDynamic", ["activation", "weight"])):
+class QConfigDynamic(collections.namedtuple("QConfigDynamic", ["activation", "weight"])):
     """The same for dynamic quantisation, under an old name."""
 
     __slots__ = ()
