@@ -52,9 +52,9 @@ def record_seed(name: str) -> dict:
 
 
 RECORDERS = {
-    "quantization_errors": record_first_lines,
     "bad_input": record_errors,
     **dict.fromkeys(("sparse_errors", "linalg_errors", "fft_errors"), record_first_lines),
+    "quantization_errors": record_first_lines,
     "seed": record_seed,
 }
 
