@@ -72,6 +72,7 @@ RECORDERS = {
     "bad_input": record_errors,
     "amp_errors": record_errors,
     **dict.fromkeys(("sparse_errors", "linalg_errors", "fft_errors"), record_first_lines),
+    "quantization_errors": record_first_lines,
     "seed": record_seed,
     "programs": record_programs,
 }

@@ -21,9 +21,9 @@ class _FakeQuantize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, input: Tensor, scale: Tensor, zero_point: Tensor, quant_min: int, quant_max: int) -> Tensor:
         rounded = (input.float() * (1.0 / scale)).round() + zero_point
-        rounded = rounded.nan_to_num(quant_min, quant_max, quant_min)
-        clamped = rounded.clamp(quant_min, quant_max)
-        ctx.save_for_backward(clamped == rounded)
+        # NaN is out of range, and becomes the least number
+        ctx.save_for_backward((rounded >= quant_min) & (rounded <= quant_max))
+        clamped = rounded.nan_to_num(quant_min, quant_max, quant_min).clamp(quant_min, quant_max)
         return ((clamped - zero_point) * scale).to(input.dtype)
 
     @staticmethod
@@ -150,7 +150,7 @@ def fused_moving_avg_obs_fake_quant(
         raise IndexError("Error in fused_moving_avg_obs_fake_quant_cpu: ch_axis must be < self.dim()")
     if int(observer_on.reshape(-1)[0]):
         _observe(input.detach(), running_min, running_max, averaging_const, ch_axis if per_row_fake_quant else None)
-        pairs = zip(running_min.tolist(), running_max.tolist(), strict=True)
+        pairs = zip(running_min.reshape(-1).tolist(), running_max.reshape(-1).tolist(), strict=True)
         found = [choose_qparams(low, high, quant_min, quant_max, symmetric_quant) for low, high in pairs]
         for target, values in zip((scale, zero_point), zip(*found, strict=True), strict=True):
             target.resize_(len(found)).copy_(torch.tensor(values))
@@ -162,11 +162,14 @@ def fused_moving_avg_obs_fake_quant(
 
 
 def _observe(input: Tensor, running_min: Tensor, running_max: Tensor, part: float, axis: int | None) -> None:
-    rows = input.reshape(1, -1) if axis is None else input.movedim(axis, 0).flatten(1)
-    least, greatest = (x.to(running_min.dtype) for x in rows.aminmax(dim=1))
-    if axis is not None and running_min.numel() != rows.shape[0]:
-        running_min.resize_(rows.shape[0]).fill_(float("inf"))
-        running_max.resize_(rows.shape[0]).fill_(float("-inf"))
+    if axis is None:
+        least, greatest = (x.to(running_min.dtype).reshape(running_min.shape) for x in input.aminmax())
+    else:
+        rows = input.movedim(axis, 0).flatten(1)
+        least, greatest = (x.to(running_min.dtype) for x in rows.aminmax(dim=1))
+    if axis is not None and running_min.numel() != least.numel():
+        running_min.resize_(least.numel()).fill_(float("inf"))
+        running_max.resize_(least.numel()).fill_(float("-inf"))
     fresh = running_min.isinf() & running_max.isinf()
     running_min.copy_(torch.where(fresh, least, running_min + part * (least - running_min)))
     running_max.copy_(torch.where(fresh, greatest, running_max + part * (greatest - running_max)))

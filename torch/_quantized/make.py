@@ -88,7 +88,7 @@ def _extremes(input: Tensor) -> tuple[float, float]:
     return float(least), float(greatest)
 
 
-_SMALLEST_SCALE = 6.1e-5
+_SMALLEST_SCALE = 6.0999998822808266e-05  # 6.1e-5 in float32
 
 
 def choose_qparams(least: float, greatest: float, low: int, high: int, symmetric: bool = False) -> tuple[float, int]:

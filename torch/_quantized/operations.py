@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import arithmetic, norms, packed, recurrent
+from . import arithmetic, embedding, norms, packed, recurrent
 
 
 def _table() -> dict[str, Callable[..., Any]]:
@@ -27,14 +27,16 @@ def _table() -> dict[str, Callable[..., Any]]:
     table |= {
         name: getattr(packed, name)
         for name in """
-            conv2d_add conv2d_add_relu embedding_bag_prepack embedding_bag_unpack linear linear_dynamic
+            conv2d_add conv2d_add_relu linear linear_dynamic
             linear_dynamic_fp16 linear_leaky_relu linear_prepack linear_prepack_fp16 linear_relu linear_relu_dynamic
             linear_relu_dynamic_fp16 linear_tanh linear_unpack
         """.split()
     }
+    table["embedding_bag_prepack"] = embedding.embedding_bag_prepack
+    table["embedding_bag_unpack"] = embedding.embedding_bag_unpack
     table["linear_unpack_fp16"] = packed.linear_unpack
-    table |= dict.fromkeys(("embedding_byte", "embedding_4bit"), packed.embedding)
-    table |= dict.fromkeys(("embedding_bag_byte", "embedding_bag_4bit"), packed.embedding_bag)
+    table |= dict.fromkeys(("embedding_byte", "embedding_4bit"), embedding.embedding)
+    table |= dict.fromkeys(("embedding_bag_byte", "embedding_bag_4bit"), embedding.embedding_bag)
     for spatial in (1, 2, 3):
         plain, transposed = f"conv{spatial}d", f"conv_transpose{spatial}d"
         table[f"{plain}_prepack"] = packed.conv_prepack(spatial)

@@ -1,4 +1,4 @@
-"""Linear layers, convolutions and embeddings with quantised weights: ``torch.ops.quantized`` with packed parameters.
+"""Linear layers and convolutions with quantised weights: ``torch.ops.quantized`` with packed parameters.
 
 Products of integers are summed exactly, in float32 where no sum can leave its 24 bits and in float64 elsewhere; what
 becomes of a sum is FBGEMM's formula: ``round((sum + bias / (s_x s_w)) * (s_x s_w / s_y)) + z_y`` in float32. (Khudia
@@ -41,31 +41,43 @@ class _ScriptObject:
 class _Weights(_ScriptObject):
     """A quantised weight and a float32 bias."""
 
+    _output_dim = 0
+
     def __init__(self, weight: QuantizedTensor, bias: Tensor | None) -> None:
         if not isinstance(weight, QuantizedTensor):
             raise NotImplementedError(f"{type(self).__name__}: the weight must be quantized")
-        self._weight, self._bias = weight, None if bias is None else bias.detach()
+        # the bias may be a parameter, which a module's state shows as such
+        self._weight, self._bias = weight, bias
+        self._centred: Tensor | None = None
 
     def unpack(self) -> tuple[QuantizedTensor, Tensor | None]:
         """The weight and the bias."""
         return self._weight, self._bias
 
     def bias(self) -> Tensor | None:
-        """The bias."""
-        return self._bias
+        """The bias, without history."""
+        return None if self._bias is None else self._bias.detach()
 
     def __reduce__(self) -> Any:
         return type(self), (self._weight, self._bias)
 
     def centred(self) -> Tensor:
-        """The weight's integers without their zero point, in float32."""
-        weight = self._weight
-        quantizer = weight._quantizer
-        if isinstance(quantizer, PerTensor):
-            return weight.integers.float() - quantizer.zero_point
-        shape = [1] * weight.dim()
-        shape[quantizer.axis] = -1
-        return weight.integers.float() - quantizer.zero_points.float().view(shape)
+        """The weight's integers without their zero point, in the dtype in which their products sum exactly.
+
+        The tensor is kept: layers that run step by step would make it again and again.
+        """
+        if self._centred is None:
+            quantizer, integers = self._weight._quantizer, self._weight.integers.float()
+            zero_points: Any = quantizer.zero_point if isinstance(quantizer, PerTensor) else None
+            if zero_points is None:
+                shape = [1] * integers.dim()
+                shape[quantizer.axis] = -1
+                zero_points = quantizer.zero_points.float().view(shape)
+            centred = integers - zero_points
+            # no sum that belongs to one output can be larger
+            most = centred.abs().movedim(self._output_dim, 0).flatten(1).sum(1).max() if centred.numel() else 0
+            self._centred = centred if most * 255 < _EXACT else centred.double()
+        return self._centred
 
     def scales(self) -> Tensor:
         """The weight's scale, or one per output channel, in float32."""
@@ -96,11 +108,15 @@ class HalfLinearPackedParams(_ScriptObject):
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self._weight = weight.detach().to(torch.float16).float()
-        self._bias = None if bias is None else bias.detach()
+        self._bias = bias
 
     def unpack(self) -> tuple[Tensor, Tensor | None]:
         """The weight, in float32, and the bias."""
         return self._weight, self._bias
+
+    def bias(self) -> Tensor | None:
+        """The bias, without history."""
+        return None if self._bias is None else self._bias.detach()
 
     def __reduce__(self) -> Any:
         return HalfLinearPackedParams, (self._weight, self._bias)
@@ -118,6 +134,7 @@ class ConvPackedParams(_Weights):
             raise RuntimeError("Per Channel Quantization is currently disabled for transposed conv")
         self._stride, self._padding, self._dilation = list(stride), list(padding), list(dilation)
         self._output_padding, self._groups, self._transposed = list(output_padding), groups, transposed
+        self._output_dim = int(transposed)
         self._spatial = spatial
         self._kind = f"Conv{max(spatial, 2)}dPackedParamsBase"
 
@@ -152,45 +169,6 @@ class ConvPackedParams(_Weights):
         return self._transposed
 
 
-class EmbeddingPackedParams(_ScriptObject):
-    """The rows of an embedding, each with a scale and a zero point of its own."""
-
-    _kind = "EmbeddingPackedParamsBase"
-
-    def __init__(self, weight: QuantizedTensor) -> None:
-        scheme = weight.qscheme()
-        if scheme is not torch.per_channel_affine_float_qparams:
-            raise RuntimeError(
-                "Expect embedding_bag weights to be quantized using kPerChannelAffineFloatQParams\n"
-                f"They are quantized using {scheme}"
-            )
-        self._weight = weight
-
-    def unpack(self) -> QuantizedTensor:
-        """The rows."""
-        return self._weight
-
-    def bit_rate(self) -> int:
-        """Bits per number."""
-        return {torch.quint8: 8, torch.quint4x2: 4, torch.quint2x4: 2}[self._weight.dtype]
-
-    def __reduce__(self) -> Any:
-        return EmbeddingPackedParams, (self._weight,)
-
-    def parts(self, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of the rows at some indices the integers, the scale and what is added; float16 for less than a byte."""
-        quantizer = self._weight._quantizer
-        scales, offsets = quantizer.scales, -quantizer.zero_points * quantizer.scales
-        if self.bit_rate() < 8:
-            scales, offsets = scales.half(), offsets.half()
-        chosen = indices.long()
-        return (
-            self._weight.integers[chosen].double(),
-            scales.double()[chosen].unsqueeze(-1),
-            offsets.double()[chosen].unsqueeze(-1),
-        )
-
-
 # ---- linear
 
 
@@ -218,14 +196,9 @@ def _check_input(input: Any, name: str) -> None:
     input.q_scale()
 
 
-def _exact(terms: int) -> torch.dtype:
-    return torch.float32 if terms * 255 * 255 < _EXACT else torch.float64
-
-
 def _linear_sums(integers: Tensor, zero_point: int, packed: LinearPackedParams) -> Tensor:
     weight = packed.centred()
-    dtype = _exact(weight.shape[1])
-    return F.linear(integers.to(dtype) - zero_point, weight.to(dtype)).float()
+    return F.linear(integers.to(weight.dtype) - zero_point, weight).float()
 
 
 def _finish(
@@ -309,7 +282,7 @@ def linear_relu_dynamic(X: Tensor, W_prepack: LinearPackedParams, reduce_range: 
 
 def linear_dynamic_fp16(X: Tensor, W_prepack: HalfLinearPackedParams) -> Tensor:
     """A linear layer of float32 numbers with weights that were rounded to float16."""
-    return F.linear(X, *W_prepack.unpack())
+    return F.linear(X, W_prepack.unpack()[0], W_prepack.bias())
 
 
 def linear_relu_dynamic_fp16(X: Tensor, W_prepack: HalfLinearPackedParams) -> Tensor:
@@ -360,8 +333,7 @@ _CONVOLUTIONS = {
 
 def _conv_sums(input: QuantizedTensor, packed: ConvPackedParams) -> Tensor:
     weight = packed.centred()
-    dtype = _exact(weight[0].numel() if not packed._transposed else weight.numel() // weight.shape[1])
-    centred, weight = input.integers.to(dtype) - input.q_zero_point(), weight.to(dtype)
+    centred = input.integers.to(weight.dtype) - input.q_zero_point()
     function = _CONVOLUTIONS[packed._spatial, packed._transposed]
     if packed._transposed:
         return function(
@@ -440,75 +412,3 @@ def _conv_add(
     values = values + qaccum.dequantize()
     quantizer = PerTensor(scale, zero_point, qx.dtype)
     return _channels_last(wrap(quantizer.quantize(values.relu() if relu else values), quantizer))
-
-
-# ---- embeddings
-
-
-def embedding_bag_prepack(weight: QuantizedTensor) -> EmbeddingPackedParams:
-    """Pack rows that are quantised each by its own scale and floating-point zero point."""
-    return EmbeddingPackedParams(weight)
-
-
-def embedding_bag_unpack(W_prepack: EmbeddingPackedParams) -> QuantizedTensor:
-    """The rows of packed parameters."""
-    return W_prepack.unpack()
-
-
-def embedding(weight: EmbeddingPackedParams, indices: Tensor, pruned_weights: bool = False) -> Tensor:
-    """The rows at some indices, in float32: (...) to (..., width)."""
-    integers, scales, offsets = weight.parts(indices)
-    return (integers * scales + offsets).float()
-
-
-def embedding_bag(
-    weight: EmbeddingPackedParams, indices: Tensor, offsets: Tensor | None = None, scale_grad_by_freq: bool = False,
-    mode: int = 0, pruned_weights: bool = False, per_sample_weights: Tensor | None = None,
-    compressed_indices_mapping: Tensor | None = None, include_last_offset: bool = False,
-) -> Tensor:  # fmt: skip
-    """Sums of rows, in float32: (bags, width).
-
-    Args:
-        weight: packed rows.
-        indices: (N,) with ``offsets``, (bags, n) without.
-        offsets: (bags,), where each bag starts; with ``include_last_offset`` also where the last one ends.
-        scale_grad_by_freq: ignored: there are no gradients.
-        mode: 0, for sums.
-        pruned_weights: not supported.
-        per_sample_weights: factors of the rows, as many as ``indices``.
-        compressed_indices_mapping: not supported.
-        include_last_offset: see ``offsets``.
-
-    Raises:
-        NotImplementedError: for pruned weights.
-        RuntimeError: for another mode than 0, and without offsets where ``indices`` are a vector.
-    """
-    if pruned_weights or compressed_indices_mapping is not None:
-        raise NotImplementedError("torch.ops.quantized.embedding_bag: pruned weights are not part of Tabula yet")
-    if mode != 0:
-        raise RuntimeError("embedding_bag_byte: only mode 0 (sum) is supported")
-    starts = _starts(indices, offsets, include_last_offset)
-    integers, scales, rest = weight.parts(indices.reshape(-1))
-    if per_sample_weights is not None:
-        factors = per_sample_weights.reshape(-1, 1).float()
-        scales = (scales.float() * factors).double()
-        rest = (rest.float() * factors).double()
-    lengths = starts.diff()
-    total = torch.zeros(lengths.numel(), integers.shape[-1])
-    # one row of every bag at a time, each a fused multiplication and addition
-    for k in range(int(lengths.max()) if lengths.numel() else 0):
-        bags = (lengths > k).nonzero().flatten()
-        at = starts[bags] + k
-        shifted = (total[bags].double() + rest[at]).float().double()
-        total[bags] = (integers[at] * scales[at] + shifted).float()
-    return total
-
-
-def _starts(indices: Tensor, offsets: Tensor | None, include_last_offset: bool) -> Tensor:
-    """Where bags start, and where the last one ends."""
-    if indices.dim() == 2:
-        return torch.arange(indices.shape[0] + 1) * indices.shape[1]
-    if offsets is None:
-        raise RuntimeError("embedding_bag_byte expects offsets to be set for 1D indices.")
-    offsets = offsets.long()
-    return offsets if include_last_offset else torch.cat([offsets, torch.tensor([indices.numel()])])

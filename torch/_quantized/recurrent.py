@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - PyTorch's name here
 
-from .packed import HalfLinearPackedParams, LinearPackedParams, _ScriptObject, linear_dynamic
+from .packed import HalfLinearPackedParams, LinearPackedParams, _ScriptObject, linear_dynamic, linear_dynamic_fp16
 
 
 class CellParams(_ScriptObject):
@@ -38,7 +38,7 @@ class CellParams(_ScriptObject):
 
 def _product(x: Tensor, packed: Any, reduce_range: bool) -> Tensor:
     if isinstance(packed, HalfLinearPackedParams):
-        return F.linear(x, *packed.unpack())
+        return linear_dynamic_fp16(x, packed)
     return linear_dynamic(x, packed, reduce_range)
 
 

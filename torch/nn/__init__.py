@@ -6,7 +6,7 @@ from . import functional, init, modules, utils
 from .modules import *  # noqa: F403
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
-_LAZY = ("attention", "common_types", "grad", "parallel")
+_LAZY = ("attention", "common_types", "grad", "intrinsic", "parallel", "qat", "quantizable", "quantized")
 
 
 def factory_kwargs(kwargs):

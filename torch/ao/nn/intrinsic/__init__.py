@@ -1,0 +1,14 @@
+"""Modules that stand for several: a convolution, its batch normalisation and its activation."""
+
+from .modules import *  # noqa: F403
+from .modules import __all__ as __all__
+
+_LAZY = ("qat", "quantized")
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
