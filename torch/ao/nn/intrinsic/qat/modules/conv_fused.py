@@ -7,7 +7,6 @@ normalise the result all the same (Krishnamoorthi, "Quantizing deep convolutiona
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -16,14 +15,15 @@ from torch import nn
 from torch.ao.nn.intrinsic.modules import fused
 from torch.ao.nn.qat.modules import conv as qat_conv
 from torch.ao.nn.qat.modules.linear import check_qat_source
-from torch.nn import init
 from torch.nn.modules.utils import _pair, _single, _triple
 from torch.nn.utils import fuse_conv_bn_weights
+
+from ._normalised import NormalisedLayer
 
 _BATCH_NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 
-class _ConvBnNd(nn.modules.conv._ConvNd, fused._FusedModule):
+class _ConvBnNd(NormalisedLayer, nn.modules.conv._ConvNd, fused._FusedModule):
     """What convolutions with batch normalisation share."""
 
     _version = 2
@@ -58,32 +58,6 @@ class _ConvBnNd(nn.modules.conv._ConvNd, fused._FusedModule):
             self.freeze_bn_stats()
         self._enable_slow_path_for_better_numerical_stability = False
 
-    def reset_running_stats(self):
-        """Forget the running statistics."""
-        self.bn.reset_running_stats()
-
-    def reset_bn_parameters(self):
-        """Initialise the batch normalisation, and the bias."""
-        self.bn.reset_running_stats()
-        init.uniform_(self.bn.weight)
-        init.zeros_(self.bn.bias)
-        if self.bias is not None:
-            fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
-            bound = 1 / math.sqrt(fan_in)
-            init.uniform_(self.bias, -bound, bound)
-
-    def update_bn_stats(self):
-        """Normalise by the batch's statistics from now on."""
-        self.freeze_bn = False
-        self.bn.training = True
-        return self
-
-    def freeze_bn_stats(self):
-        """Normalise by the running statistics from now on."""
-        self.freeze_bn = True
-        self.bn.training = False
-        return self
-
     def _forward(self, input):
         factor = self.bn.weight / torch.sqrt(self.bn.running_var + self.bn.eps)
         rows = [-1] + [1] * (self.weight.dim() - 1)
@@ -98,14 +72,6 @@ class _ConvBnNd(nn.modules.conv._ConvNd, fused._FusedModule):
     def forward(self, input):
         """The convolution with the rounded weight, normalised."""
         return self._forward(input)
-
-    def train(self, mode=True):
-        """Switch between training and evaluation; frozen statistics stay frozen."""
-        self.training = mode
-        if not self.freeze_bn:
-            for module in self.children():
-                module.train(mode)
-        return self
 
     def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs

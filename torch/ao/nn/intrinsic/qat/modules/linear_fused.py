@@ -7,13 +7,14 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's name here
 from torch import nn
 from torch.ao.nn.intrinsic.modules import fused
 from torch.ao.nn.qat.modules.linear import check_qat_source
-from torch.nn import init
 from torch.nn.utils.fusion import fuse_linear_bn_weights
+
+from ._normalised import NormalisedLayer
 
 __all__ = ["LinearBn1d"]
 
 
-class LinearBn1d(nn.Linear, fused._FusedModule):
+class LinearBn1d(NormalisedLayer, nn.Linear, fused._FusedModule):
     """A linear layer and its batch normalisation; the weight that is rounded holds the running statistics' scale.
 
     Args:
@@ -49,32 +50,6 @@ class LinearBn1d(nn.Linear, fused._FusedModule):
         else:
             self.freeze_bn_stats()
 
-    def reset_running_stats(self):
-        """Forget the running statistics."""
-        self.bn.reset_running_stats()
-
-    def reset_bn_parameters(self):
-        """Initialise the batch normalisation, and the bias."""
-        self.bn.reset_running_stats()
-        init.uniform_(self.bn.weight)
-        init.zeros_(self.bn.bias)
-        if self.bias is not None:
-            fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
-            bound = fan_in**-0.5
-            init.uniform_(self.bias, -bound, bound)
-
-    def update_bn_stats(self):
-        """Normalise by the batch's statistics from now on."""
-        self.freeze_bn = False
-        self.bn.training = True
-        return self
-
-    def freeze_bn_stats(self):
-        """Normalise by the running statistics from now on."""
-        self.freeze_bn = True
-        self.bn.training = False
-        return self
-
     def forward(self, input):
         """The linear map with the rounded weight, normalised."""
         factor = self.bn.weight / torch.sqrt(self.bn.running_var + self.bn.eps)
@@ -83,14 +58,6 @@ class LinearBn1d(nn.Linear, fused._FusedModule):
         if self.bias is not None:
             original = original + self.bias.reshape(1, -1)
         return self.bn(original)
-
-    def train(self, mode=True):
-        """Switch between training and evaluation; frozen statistics stay frozen."""
-        self.training = mode
-        if not self.freeze_bn:
-            for module in self.children():
-                module.train(mode)
-        return self
 
     @classmethod
     def from_float(cls, mod, use_precomputed_fake_quant=False):
