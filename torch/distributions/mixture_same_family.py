@@ -125,10 +125,9 @@ class MixtureSameFamily(Distribution):
             sample_shape = torch.Size(sample_shape)
             dim = len(sample_shape) + len(self.batch_shape)
             chosen = self.mixture_distribution.sample(sample_shape)
-            chosen = chosen.reshape(chosen.shape + (1,) * (self._event_ndims + 1))
             parts = self.component_distribution.sample(sample_shape)
-            shape = parts.shape[:dim] + (1,) + self._event_shape
-            return parts.gather(dim, chosen.expand(shape)).squeeze(dim)
+            index = chosen.reshape(chosen.shape + (1,) * (self._event_ndims + 1))
+            return parts.gather(dim, index.expand(chosen.shape + (1,) + self._event_shape)).squeeze(dim)
 
     def _pad(self, x: Tensor) -> Tensor:
         """A dimension for the components."""

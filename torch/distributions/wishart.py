@@ -181,7 +181,8 @@ class Wishart(ExponentialFamily):
             for _ in range(max_try_correction):
                 new = self._bartlett_sampling(again[again].shape)
                 sample[again] = new
-                again[again.clone()] = self._any_of_batch(~self.support.check(new))
+                drawn, again = again, again.clone()  # the backward pass needs the flags as they were
+                again[drawn] = self._any_of_batch(~self.support.check(new))
                 if not again.any():
                     break
         return sample
