@@ -65,6 +65,7 @@ def record_programs(name: str) -> dict:
 RECORDERS = {
     "bad_input": record_errors,
     **dict.fromkeys(("sparse_errors", "linalg_errors", "fft_errors"), record_first_lines),
+    "distribution_errors": record_errors,
     "seed": record_seed,
     "programs": record_programs,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -93,8 +94,7 @@ class Multinomial(Distribution):
         return counts.type_as(self.probs)
 
     def entropy(self) -> Tensor:
-        n = torch.tensor(self.total_count)
-        categories = n * self._categorical.entropy() - torch.lgamma(n + 1)
+        categories = self.total_count * self._categorical.entropy() - math.lgamma(self.total_count + 1)
         # the mean of log k! of each category's count, which is binomial
         counts = self._binomial.enumerate_support(expand=False)[1:]
         weights = torch.exp(self._binomial.log_prob(counts))
