@@ -73,6 +73,7 @@ RECORDERS = {
     "amp_errors": record_errors,
     **dict.fromkeys(("sparse_errors", "linalg_errors", "fft_errors"), record_first_lines),
     "quantization_errors": record_first_lines,
+    "distribution_errors": record_errors,
     "seed": record_seed,
     "programs": record_programs,
 }

@@ -108,6 +108,7 @@ NAMES = {
         """,
     ),
     **_at("amp", "GradScaler autocast"),
+    **_at("distributions._pathwise", "_dirichlet_grad _standard_gamma_grad"),
     **_at("compiler", "compile"),
     **_at("func", "vmap"),
     **_at("futures", "Future"),
