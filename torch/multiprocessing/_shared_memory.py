@@ -101,7 +101,7 @@ def anonymous_file(nbytes: int) -> int:
 
 
 def map_file(descriptor: int, nbytes: int, name: str | None = None) -> Mapping:
-    """Map an open file, or return the mapping that this process already has of it. The descriptor stays the caller's."""
+    """Map an open file, or return the mapping that this process has of it. The descriptor stays the caller's."""
     with _lock:
         known = _by_key.get(_identity(descriptor))
         if known is not None and len(known) >= nbytes:

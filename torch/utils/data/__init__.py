@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._collate import default_collate, default_convert
-from .dataloader import DataLoader, get_worker_info
+from ._utils.collate import default_collate, default_convert
+from .dataloader import DataLoader, _DatasetKind, get_worker_info
 from .dataset import (
     ChainDataset,
     ConcatDataset,
@@ -40,6 +40,7 @@ __all__ = [
     "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
+    "_DatasetKind",
     "default_collate",
     "default_convert",
     "get_worker_info",
