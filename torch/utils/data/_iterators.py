@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 import torch
 
@@ -23,11 +24,19 @@ _REPLICAS = (
 )
 
 
+def _is_pipe(dataset: Any) -> bool:
+    # Nothing is one before the module of pipes has been loaded.
+    pipes = sys.modules.get("torch.utils.data.datapipes.datapipe")
+    return pipes is not None and isinstance(dataset, pipes.IterDataPipe)
+
+
 class _BaseDataLoaderIter:
     """What all iterators have in common."""
 
     def __init__(self, loader: Any) -> None:
         self._dataset = loader.dataset
+        self._generator = loader.generator
+        self._shared_seed = self._draw_shared_seed()
         self._dataset_kind = loader._dataset_kind
         self._IterableDataset_len_called = loader._IterableDataset_len_called
         self._auto_collation = loader._auto_collation
@@ -59,10 +68,17 @@ class _BaseDataLoaderIter:
         self._base_seed = int(torch.empty((), dtype=torch.int64).random_(generator=loader.generator).item())
         self._num_yielded = 0
 
+    def _draw_shared_seed(self) -> int | None:
+        """What the shufflers of a pipe are seeded with, alike in all workers; no draw for other datasets."""
+        if not _is_pipe(self._dataset):
+            return None
+        return int(torch.empty((), dtype=torch.int64).random_(generator=self._generator).item())
+
     def _reset(self, loader: Any, first_iter: bool = False) -> None:
         self._sampler_iter = iter(self._index_sampler)
         self._num_yielded = 0
         self._IterableDataset_len_called = loader._IterableDataset_len_called
+        self._shared_seed = self._draw_shared_seed()
 
     def __iter__(self) -> Any:
         return self
@@ -93,6 +109,10 @@ class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
 
     def __init__(self, loader: Any) -> None:
         super().__init__(loader)
+        if self._shared_seed is not None:
+            from .graph_settings import apply_random_seed
+
+            apply_random_seed(self._dataset, torch.Generator().manual_seed(self._shared_seed))
         self._dataset_fetcher = _DatasetKind.create_fetcher(
             self._dataset_kind, self._dataset, self._auto_collation, self._collate_fn, self._drop_last
         )
@@ -118,7 +138,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._epoch = 0
         job = Job(
             self._dataset_kind, self._dataset, self._auto_collation, self._collate_fn, self._drop_last,
-            self._base_seed, loader.worker_init_fn, self._num_workers,
+            self._base_seed, loader.worker_init_fn, self._num_workers, self._shared_seed is not None,
         )  # fmt: skip
         from ._utils import pools
 
@@ -128,10 +148,14 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             import torch.multiprocessing
 
             self._pool = pools.ProcessPool(job, loader.multiprocessing_context or torch.multiprocessing)
+        self._epoch_seed = self._shared_seed
+        # Drawn and left unused by PyTorch too, which resets a new iterator once.
+        self._draw_shared_seed()
         self._begin()
 
     def _reset(self, loader: Any, first_iter: bool = False) -> None:
         super()._reset(loader, first_iter)
+        self._epoch_seed = self._shared_seed
         self._begin()
 
     @property
@@ -167,7 +191,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._holders[self._send_idx] = worker_id
         self._load[worker_id] += 1
         self._tasks_outstanding += 1
-        self._pool.post(worker_id, (self._epoch, self._send_idx, index))
+        self._pool.post(worker_id, (self._epoch, self._send_idx, index, self._epoch_seed))
         self._send_idx += 1
 
     def _take(self) -> tuple[int, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._iterators import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter, _SingleProcessDataLoaderIter
+from ._iterators import _BaseDataLoaderIter, _is_pipe, _MultiProcessingDataLoaderIter, _SingleProcessDataLoaderIter
 from ._utils.collate import default_collate, default_convert
 from ._utils.worker import WorkerInfo, _DatasetKind, get_worker_info
 from .dataset import IterableDataset, _Base
@@ -106,6 +106,12 @@ class DataLoader(_Base):
         self.generator = generator
         if isinstance(dataset, IterableDataset):
             self._dataset_kind = _DatasetKind.Iterable
+            if _is_pipe(dataset):
+                from .graph_settings import apply_shuffle_settings
+
+                # The shufflers are in the pipe, or one is added.
+                self.dataset = dataset = apply_shuffle_settings(dataset, shuffle=shuffle)
+                shuffle = False
             _check_iterable(shuffle, sampler, batch_sampler)
         else:
             shuffle = bool(shuffle)

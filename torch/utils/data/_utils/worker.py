@@ -90,11 +90,29 @@ class Job:
     base_seed: int
     init_fn: Callable[[int], Any] | None
     num_workers: int
+    is_pipe: bool = False
 
-    def fetcher(self) -> Any:
-        return _DatasetKind.create_fetcher(
-            self.kind, self.dataset, self.auto_collation, self.collate_fn, self.drop_last
-        )
+    def fetcher(self, dataset: Any, shared_seed: int | None) -> Any:
+        """What makes the batches of an epoch. Pipes that shuffle do so alike in all workers, by the shared seed."""
+        if shared_seed is not None:
+            from torch.utils.data.graph_settings import apply_random_seed
+
+            apply_random_seed(dataset, torch.Generator().manual_seed(shared_seed))
+        return _DatasetKind.create_fetcher(self.kind, dataset, self.auto_collation, self.collate_fn, self.drop_last)
+
+    def share_of(self, worker_id: int, threaded: bool) -> Any:
+        """The dataset; a worker's own share of it if it is a pipe."""
+        if not self.is_pipe:
+            return self.dataset
+        from torch.utils.data.graph_settings import apply_sharding
+
+        dataset = self.dataset
+        if threaded:
+            # Pipes have state: two threads cannot read one.
+            import copy
+
+            dataset = copy.deepcopy(dataset)
+        return apply_sharding(dataset, self.num_workers, worker_id)
 
 
 def _numpy_seed(base_seed: int, worker_id: int) -> Any:
@@ -137,13 +155,14 @@ def run(
 ) -> None:
     """Answer requests until ``receive`` gives ``None``.
 
-    A request is ``(epoch, number, index)``; the answer ``send(epoch, number, data)`` has a batch, an
+    A request is ``(epoch, number, index, shared_seed)``; the answer ``send(epoch, number, data)`` has a batch, an
     ``ExceptionWrapper``, or says that the stream has ended. A new epoch begins with a new fetcher.
     """
     where = f"in DataLoader worker {'process' if method == 'multiprocessing' else 'thread'} {worker_id}"
     threaded = method == "thread"
+    dataset = job.share_of(worker_id, threaded)
     rng = thread_generators(job.base_seed, worker_id) if threaded else None
-    info = WorkerInfo(worker_id, job.num_workers, job.base_seed + worker_id, job.dataset, rng, method)
+    info = WorkerInfo(worker_id, job.num_workers, job.base_seed + worker_id, dataset, rng, method)
     if threaded:
         _in_thread.info = info
     else:
@@ -166,7 +185,7 @@ def run(
         if data is None:
             try:
                 if fetcher is None:
-                    fetcher = job.fetcher()
+                    fetcher = job.fetcher(dataset, request[3])
                 data = fetcher.fetch(request[2])
             except Exception as error:
                 if isinstance(error, StopIteration) and job.kind == _DatasetKind.Iterable and fetcher is not None:
