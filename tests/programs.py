@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = ("nn_programs",)
+FOLDERS = ("data_programs", "nn_programs")
 
 
 def names():

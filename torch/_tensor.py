@@ -451,9 +451,17 @@ def _is_shared(self: Any) -> bool:
 
 
 def _share_memory(self: Any) -> Any:
-    """Move the memory to where other processes can map it."""
-    self.untyped_storage().share_memory_()
-    return self
+    """Move the memory to where other processes can map it. Other tensors over the same storage stay where they are.
+
+    Does nothing for a tensor that is shared already. Returns the tensor.
+
+    Raises:
+        RuntimeError: the tensor isn't in CPU memory.
+        NotImplementedError: the tensor is sparse and so has no storage of its own.
+    """
+    from .multiprocessing._shared_memory import share_tensor
+
+    return share_tensor(self)
 
 
 def _module_load(self: Any, other: Any, assign: bool = False) -> Any:

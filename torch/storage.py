@@ -318,6 +318,11 @@ class TypedStorage:
         return _reduce_storage(self)
 
     @classmethod
+    def _new_shared(cls, size: Any, *, device: Any = "cpu") -> TypedStorage:
+        dtype = getattr(cls, "dtype", None) or torch.get_default_dtype()
+        return TypedStorage(wrap_storage=UntypedStorage._new_shared(size * dtype.itemsize, device=device), dtype=dtype)
+
+    @classmethod
     def from_buffer(cls, *args: Any, **kwargs: Any) -> TypedStorage:
         dtype = getattr(cls, "dtype", None) or kwargs.pop("dtype", torch.get_default_dtype())
         return TypedStorage(wrap_storage=_from_buffer(dtype, *args, **kwargs), dtype=dtype)
@@ -458,6 +463,32 @@ def _untyped_deepcopy(self: Any, memo: dict[Any, Any]) -> Any:
     return cache[key]
 
 
+def _is_shared(self: Any) -> bool:
+    """Whether other processes can map the bytes."""
+    # Nothing is before the module that makes shared memory has been loaded.
+    module = sys.modules.get("torch.multiprocessing._shared_memory")
+    return module is not None and module.is_shared(self)
+
+
+def _share_memory(self: Any) -> Any:
+    """Return the storage if it is shared already; it cannot be moved by itself."""
+    if not self.nbytes() or _is_shared(self):
+        return self
+    raise RuntimeError(
+        "share_memory_ on a storage: a storage cannot move to shared memory by itself. Call share_memory_ on the "
+        "tensor, or make the memory with torch.UntypedStorage._new_shared(nbytes)"
+    )
+
+
+def _new_shared(cls: Any, size: int, *, device: Any = "cpu") -> Any:
+    """A storage in shared memory, its bytes zero."""
+    from .multiprocessing import _shared_memory, get_sharing_strategy
+
+    if torch.device(device).type != "cpu":
+        raise RuntimeError(f"only CPU memory can be shared between processes, not memory of {device}")
+    return _shared_memory.new_storage(size, get_sharing_strategy() == "file_system")
+
+
 def _untyped_cast(dtype_name: str) -> Any:
     def convert(self: Any) -> TypedStorage:
         view = TypedStorage(wrap_storage=self, dtype=torch.uint8)
@@ -484,6 +515,8 @@ _UNTYPED_METHODS: dict[str, Any] = {
     "is_pinned": lambda self, device="cuda": False,
     "from_buffer": classmethod(lambda cls, *args, dtype=None, **kw: _from_buffer(dtype or torch.uint8, *args, **kw)),
     "from_file": classmethod(_from_file),
+    "_new_shared": classmethod(_new_shared),
+    "share_memory_": _share_memory,
     "is_sparse": False,
     "is_cuda": property(lambda self: self.device.type == "cuda"),
     "double": _untyped_cast("float64"),
@@ -506,6 +539,8 @@ def install(storage_type: Any) -> None:
     for name, method in _UNTYPED_METHODS.items():
         if name not in storage_type.__dict__:
             setattr(storage_type, name, method)
+    # The native one does not know of memory that Python maps.
+    storage_type.is_shared = _is_shared
 
 
 globals().update(_LEGACY_CLASSES)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+from collections.abc import Iterable
 
-import torch
+from torch import Generator, Tensor, default_generator, randperm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any, Generic, TypeVar
 
     T_co = TypeVar("T_co", covariant=True)
@@ -51,11 +52,8 @@ class Dataset(_Base):
         return ConcatDataset([self, other])
 
 
-class IterableDataset(Dataset):
-    """A stream of samples. Subclasses define ``__iter__``."""
-
-    def __iter__(self) -> Iterator[Any]:
-        raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
+class IterableDataset(Dataset, Iterable):
+    """A stream of samples. Subclasses define ``__iter__``; those that do not cannot be instantiated."""
 
     def __add__(self, other: Dataset) -> ChainDataset:  # type: ignore[override]
         return ChainDataset([self, other])
@@ -64,7 +62,7 @@ class IterableDataset(Dataset):
 class TensorDataset(Dataset):
     """Samples are rows of several tensors with equal first dimension."""
 
-    def __init__(self, *tensors: Any) -> None:
+    def __init__(self, *tensors: Tensor) -> None:
         if any(tensors[0].size(0) != tensor.size(0) for tensor in tensors):
             raise AssertionError("Size mismatch between tensors")
         self.tensors = tensors
@@ -158,7 +156,7 @@ class ConcatDataset(Dataset):
         import warnings
 
         warnings.warn(
-            "`cummulative_sizes` attribute is renamed to `cumulative_sizes`", DeprecationWarning, stacklevel=2
+            "`cummulative_sizes` attribute is renamed to `cumulative_sizes`", FutureWarning, stacklevel=2
         )
         return self.cumulative_sizes
 
@@ -225,16 +223,14 @@ def _split_lengths(total: int, fractions: Sequence[float]) -> list[int]:
     return lengths
 
 
-def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None) -> list[Subset]:
+def random_split(
+    dataset: Any, lengths: Sequence[float], generator: Generator | None = default_generator
+) -> list[Subset]:
     """Split a dataset at random into parts of the given lengths, or of lengths in the given proportions."""
     if math.isclose(sum(lengths), 1) and sum(lengths) <= 1:
         lengths = _split_lengths(len(dataset), lengths)
     if sum(lengths) != len(dataset):
         raise ValueError("Sum of input lengths does not equal the length of the input dataset!")
-    order = torch.randperm(int(sum(lengths)), generator=_default(generator)).tolist()
+    order = randperm(sum(lengths), generator=generator).tolist()
     ends = itertools.accumulate(lengths)
     return [Subset(dataset, order[int(end - length) : int(end)]) for end, length in zip(ends, lengths, strict=True)]
-
-
-def _default(generator: Any) -> Any:
-    return torch.default_generator if generator is None else generator

@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from .dataset import Dataset
 from .sampler import Sampler
 
 TYPE_CHECKING = False
@@ -16,12 +17,20 @@ if TYPE_CHECKING:
 __all__ = ["DistributedSampler"]
 
 
+def __getattr__(name: str) -> Any:
+    if name == "dist":
+        import torch.distributed as dist
+
+        return dist
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 class DistributedSampler(Sampler):
     """Every process sees every ``num_replicas``-th index of one order that all processes agree on."""
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: Dataset,
         num_replicas: int | None = None,
         rank: int | None = None,
         shuffle: bool = True,

@@ -26,16 +26,6 @@ __all__ = [
 class Sampler(_Base):
     """Base of samplers. Subclasses define ``__iter__`` over indices or over lists of indices."""
 
-    def __init__(self, data_source: Any = None) -> None:
-        if data_source is not None:
-            import warnings
-
-            warnings.warn(
-                "`data_source` argument is not used and will be removed in 2.2.0."
-                "You may still have custom implementation that utilizes it.",
-                stacklevel=2,
-            )
-
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError
 

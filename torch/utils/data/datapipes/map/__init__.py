@@ -1,0 +1,12 @@
+"""Datasets with indices that can be put together."""
+
+from __future__ import annotations
+
+from .pipes import BatcherMapDataPipe as Batcher
+from .pipes import ConcaterMapDataPipe as Concater
+from .pipes import MapperMapDataPipe as Mapper
+from .pipes import SequenceWrapperMapDataPipe as SequenceWrapper
+from .pipes import ShufflerIterDataPipe as Shuffler
+from .pipes import ZipperMapDataPipe as Zipper
+
+__all__ = ["Batcher", "Concater", "Mapper", "SequenceWrapper", "Shuffler", "Zipper"]
