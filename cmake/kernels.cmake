@@ -3,6 +3,7 @@ tabula_isa_sources(
     src/kernels/cpu/block_cast.cpp
     src/kernels/cpu/block_transpose.cpp
     src/kernels/cpu/optim.cpp
+    src/kernels/cpu/optim_rules.cpp
     src/kernels/cpu/pointwise_activation.cpp
     src/kernels/cpu/pointwise_arith.cpp
     src/kernels/cpu/pointwise_integer.cpp
@@ -12,7 +13,7 @@ tabula_isa_sources(
 
 # Their loops are written for the vectoriser, which -O2 holds back.
 set_source_files_properties(
-    src/kernels/cpu/block_cast.cpp src/kernels/cpu/block_move.cpp src/kernels/cpu/optim.cpp src/kernels/cpu/pointwise_activation.cpp
+    src/kernels/cpu/block_cast.cpp src/kernels/cpu/block_move.cpp src/kernels/cpu/optim.cpp src/kernels/cpu/optim_rules.cpp src/kernels/cpu/pointwise_activation.cpp
     src/kernels/cpu/pointwise_arith.cpp src/kernels/cpu/pointwise_math.cpp src/kernels/cpu/pool_max.cpp PROPERTIES COMPILE_OPTIONS -O3)
 # Integers wrap.
 set_source_files_properties(src/kernels/cpu/pointwise_integer.cpp PROPERTIES COMPILE_OPTIONS "-O3;-fwrapv")

@@ -1,4 +1,6 @@
 // torch._C._optim_sgd and _optim_adam: a step over lists of tensors.
+#include <algorithm>
+
 #include "bindings/helpers.h"
 #include "ops/optim_step.h"
 
@@ -80,7 +82,50 @@ PyObject* optim_adam(PyObject*, PyObject* const* args, Py_ssize_t count) {
   });
 }
 
+constexpr struct {
+  std::string_view name;
+  kernels::Rule rule;
+  Py_ssize_t numbers;
+} rules[] = {{"adadelta", kernels::Rule::Adadelta, 4}, {"adagrad", kernels::Rule::Adagrad, 4}, {"adamax", kernels::Rule::Adamax, 5},   {"asgd", kernels::Rule::Asgd, 5},
+             {"nadam", kernels::Rule::Nadam, 6},       {"radam", kernels::Rule::Radam, 5},     {"rmsprop", kernels::Rule::Rmsprop, 5}, {"rprop", kernels::Rule::Rprop, 5}};
+
+// _optim_rule(name, params, grads, steps, kept: 3 lists, numbers per parameter: 2 lists, values, maximize, decoupled);
+// False, and nothing done, where a subclass or a mode must see the operations, and for half dtypes, which they round
+PyObject* optim_rule(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return guarded([&]() -> PyObject* {
+    static constexpr const char* name = "_optim_rule";
+    check_count(name, count, 12);
+    const char* wanted = PyUnicode_AsUTF8(args[0]);
+    if (!wanted) throw PythonError{};
+    const auto* rule = std::find_if(std::begin(rules), std::end(rules), [&](const auto& r) { return r.name == wanted; });
+    check_value(rule != std::end(rules), name, "(): unknown optimizer ", wanted);
+    const Tensors params(name, "params", args[1]), grads(name, "grads", args[2]), steps(name, "steps", args[3]);
+    const Tensors kept[] = {{name, "kept", args[4]}, {name, "kept", args[5]}, {name, "kept", args[6]}};
+    const Tensors own[] = {{name, "numbers", args[7]}, {name, "numbers", args[8]}};
+    const Py_ssize_t n = params.size();
+    const auto fits = [&](const Tensors& list) { return list.size() == n || list.size() == 0; };
+    check_value(grads.size() == n && steps.size() == n && kept[0].size() == n && std::all_of(std::begin(kept), std::end(kept), fits) && std::all_of(std::begin(own), std::end(own), fits),
+                name, "(): the lists differ in length");
+    check_value(own[0].size() == n || (rule->rule != kernels::Rule::Nadam && rule->rule != kernels::Rule::Asgd), name, "(): numbers of the parameters are missing");
+    check_value(own[1].size() == n || rule->rule != kernels::Rule::Asgd, name, "(): numbers of the parameters are missing");
+    check_value(kept[1].size() == n || rule->rule == kernels::Rule::Adagrad || rule->rule == kernels::Rule::Asgd || rule->rule == kernels::Rule::Rmsprop, name, "(): arrays of the parameters are missing");
+    PyRef given = checked(PySequence_Fast(args[9], "a list of numbers is expected"));
+    check_value(PySequence_Fast_GET_SIZE(given.get()) == rule->numbers, name, "(): ", wanted, " has ", rule->numbers, " numbers");
+    double values[6];
+    for (Py_ssize_t i = 0; i < rule->numbers; i++) values[i] = number(PySequence_Fast_GET_ITEM(given.get(), i));
+    const RuleNumbers numbers{rule->rule, std::span<const double>(values, size_t(rule->numbers)), flag(args[10]), flag(args[11])};
+    const Tensor none;
+    const auto at = [&](const Tensors& list, Py_ssize_t i) { return list.size() ? &list[i] : &none; };
+    for (Py_ssize_t i = 0; i < n; i++)
+      if (is_reduced_float(params[i].dtype()) || steps_by_parts({&params[i], &grads[i], &steps[i], at(kept[0], i), at(kept[1], i), at(kept[2], i)})) Py_RETURN_FALSE;
+    for (Py_ssize_t i = 0; i < n; i++)
+      rule_step(params[i], grads[i], {{at(kept[0], i), at(kept[1], i), at(kept[2], i)}, {at(own[0], i), at(own[1], i)}, steps[i]}, numbers);
+    Py_RETURN_TRUE;
+  });
+}
+
 PyMethodDef functions[] = {
+    {"_optim_rule", method(optim_rule), METH_FASTCALL, "A step of one of the smaller optimizers over lists of tensors, in place."},
     {"_optim_sgd", method(optim_sgd), METH_FASTCALL, "SGD's step over lists of tensors; returns the momentum buffers."},
     {"_optim_adam", method(optim_adam), METH_FASTCALL, "Adam's step over lists of tensors, in place."},
     {nullptr, nullptr, 0, nullptr}};

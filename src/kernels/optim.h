@@ -33,7 +33,33 @@ struct AdamCall {
   bool maximize = false, decoupled = false;
 };
 
+// The other rules, for float32 and float64, whose numbers are computed once per parameter. What is kept, in order, and the numbers' names:
+enum class Rule : uint8_t {
+  Adadelta,  // squares, squared changes; rho, eps, rate
+  Adagrad,   // sums of squares; eps, rate
+  Adamax,    // means, largest; blend, beta2, eps, rate
+  Asgd,      // averages; shrink, rate, weight
+  Nadam,     // means, squares; blend, beta2, eps, rate, correction, ahead
+  Radam,     // means, squares; blend, beta2, eps, rate, correction, scale (0: squares are not used yet)
+  Rmsprop,   // squares, momentum or none, means or none; alpha, eps, rate, momentum
+  Rprop,     // gradients before, step sizes; low, high, smallest, largest
+};
+struct RuleCall {
+  int64_t n = 0;
+  DType dtype = DType::Float32;
+  Rule rule = Rule::Adadelta;
+  char* param = nullptr;
+  const char* grad = nullptr;
+  char* kept[3] = {};
+  double weight_decay = 0;  // added to the gradient
+  double keep = 1;          // what decoupled decay leaves of the parameter
+  double rho = 0, alpha = 0, blend = 0, beta2 = 0, eps = 0, rate = 0, momentum = 0, correction = 1, ahead = 0, scale = 0;
+  double shrink = 1, weight = 1, low = 0, high = 0, smallest = 0, largest = 0;
+  bool maximize = false;
+};
+
 extern Kernel<void(const SgdCall&)> sgd_step;
 extern Kernel<void(const AdamCall&)> adam_step;
+extern Kernel<void(const RuleCall&)> rule_step;
 
 }  // namespace tabula::kernels

@@ -1,7 +1,10 @@
 // Optimizer steps in place, below autograd.
 #pragma once
 
+#include <span>
+
 #include "core/tensor.h"
+#include "kernels/optim.h"
 
 namespace tabula {
 
@@ -23,6 +26,22 @@ struct AdamState {
   const Tensor& step;                  // one element, counted up here
 };
 void adam_step(const Tensor& param, const Tensor& grad, const AdamState& state, AdamNumbers& numbers);
+
+// The other optimizers. Numbers, by rule, after the rate and the decay of weights (which Rprop has not):
+// adadelta rho, eps; adagrad the rate's decay, eps; adamax beta1, beta2, eps; asgd lambd, alpha, t0; nadam beta1, beta2,
+// eps, the momentum's decay; radam beta1, beta2, eps; rmsprop alpha, eps, momentum; rprop the factors and the bounds.
+struct RuleNumbers {
+  kernels::Rule rule;
+  std::span<const double> values;
+  bool maximize, decoupled;
+};
+struct RuleState {
+  const Tensor* kept[3];     // arrays of the parameter's shape, as kernels::Rule lists them; undefined where there is none
+  const Tensor* numbers[2];  // nadam: the product of its momenta; asgd: its rate and its weight
+  const Tensor& step;        // one element, counted up here
+};
+// Not for subclasses and under modes: steps_by_parts.
+void rule_step(const Tensor& param, const Tensor& grad, const RuleState& state, const RuleNumbers& numbers);
 
 // The same by operations (optim_parts.cpp), where a subclass or a mode must see them; the step is counted already.
 bool steps_by_parts(std::initializer_list<const Tensor*> tensors);

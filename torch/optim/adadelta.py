@@ -11,6 +11,10 @@ __all__ = ["Adadelta", "adadelta"]
 class Adadelta(SingleTensor):
     """Scales steps by the ratio of the running means of updates and of gradients."""
 
+    _rule = "adadelta"
+    _arrays = ("square_avg", "acc_delta")
+    _options = ("lr", "weight_decay", "rho", "eps")
+
     _captured_by_xla = (False, False)
 
     def __init__(
@@ -42,13 +46,16 @@ class Adadelta(SingleTensor):
         }
         super().__init__(params, defaults)
 
+    def _start(self, p, grad, state, group) -> None:
+        state["step"] = _step_tensor(p, group["capturable"])
+        state["square_avg"] = _zeros(p)
+        state["acc_delta"] = _zeros(p)
+
     def _update(self, p, grad, state, group) -> None:
         if grad.is_sparse:
             raise RuntimeError("Adadelta does not support sparse gradients")
         if not state:
-            state["step"] = _step_tensor(p, group["capturable"])
-            state["square_avg"] = _zeros(p)
-            state["acc_delta"] = _zeros(p)
+            self._start(p, grad, state, group)
         state["step"] += 1
         if group["weight_decay"] != 0:
             grad = grad.add(p, alpha=group["weight_decay"])

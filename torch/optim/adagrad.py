@@ -13,6 +13,10 @@ __all__ = ["Adagrad", "adagrad"]
 class Adagrad(SingleTensor):
     """Divides by the root of the sum of all squares."""
 
+    _rule = "adagrad"
+    _arrays = ("sum",)
+    _options = ("lr", "weight_decay", "lr_decay", "eps")
+
     def __init__(
         self,
         params,
@@ -50,9 +54,9 @@ class Adagrad(SingleTensor):
         super().__init__(params, defaults)
         for group in self.param_groups:
             for p in group["params"]:
-                self._start(p, self.state[p], group)
+                self._start(p, None, self.state[p], group)
 
-    def _start(self, p: torch.Tensor, state: dict, group: dict) -> None:
+    def _start(self, p: torch.Tensor, grad: None, state: dict, group: dict) -> None:
         state["step"] = _step_tensor(p, fused=bool(group["fused"]))
         start = group["initial_accumulator_value"]
         value = complex(start, start) if torch.is_complex(p) else start
@@ -66,7 +70,7 @@ class Adagrad(SingleTensor):
 
     def _update(self, p, grad, state, group) -> None:
         if not state:
-            self._start(p, state, group)
+            self._start(p, None, state, group)
         state["step"] += 1
         if group["weight_decay"] != 0:
             if grad.is_sparse:

@@ -13,6 +13,10 @@ __all__ = ["Adamax", "adamax"]
 class Adamax(SingleTensor):
     """Adam with the infinity norm."""
 
+    _rule = "adamax"
+    _arrays = ("exp_avg", "exp_inf")
+    _options = ("lr", "weight_decay", "betas", "eps")
+
     def __init__(
         self,
         params,
@@ -42,13 +46,16 @@ class Adamax(SingleTensor):
         }
         super().__init__(params, defaults)
 
+    def _start(self, p, grad, state, group) -> None:
+        state["step"] = _step_tensor(p, group["capturable"])
+        state["exp_avg"] = _zeros(p)
+        state["exp_inf"] = _zeros(p)
+
     def _update(self, p, grad, state, group) -> None:
         if grad.is_sparse:
             raise RuntimeError("Adamax does not support sparse gradients")
         if not state:
-            state["step"] = _step_tensor(p, group["capturable"])
-            state["exp_avg"] = _zeros(p)
-            state["exp_inf"] = _zeros(p)
+            self._start(p, grad, state, group)
         state["step"] += 1
         if group["weight_decay"] != 0:
             grad = grad.add(p, alpha=group["weight_decay"])

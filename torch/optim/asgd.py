@@ -13,6 +13,11 @@ __all__ = ["ASGD", "asgd"]
 class ASGD(SingleTensor):
     """Gradient descent that also keeps the average of the parameters."""
 
+    _rule = "asgd"
+    _arrays = ("ax",)
+    _own = ("eta", "mu")
+    _options = ("lr", "weight_decay", "lambd", "alpha", "t0")
+
     _captured = ("params, mus, etas, and state_steps",) * 2
 
     def __init__(
@@ -43,15 +48,19 @@ class ASGD(SingleTensor):
         }
         super().__init__(params, defaults)
 
+    def _start(self, p, grad, state, group) -> None:
+        lr = _get_value(group["lr"])
+        state["step"] = _step_tensor(p, on_device=True)
+        state["eta"] = torch.as_tensor(lr, device=p.device, dtype=_scalar_dtype()).clone().detach()
+        state["mu"] = torch.ones((), dtype=_scalar_dtype(), device=p.device)
+        state["ax"] = _zeros(p)
+
     def _update(self, p, grad, state, group) -> None:
         if grad.is_sparse:
             raise RuntimeError("ASGD does not support sparse gradients")
         lr = _get_value(group["lr"])
         if not state:
-            state["step"] = _step_tensor(p, on_device=True)
-            state["eta"] = torch.as_tensor(lr, device=p.device, dtype=_scalar_dtype()).clone().detach()
-            state["mu"] = torch.ones((), dtype=_scalar_dtype(), device=p.device)
-            state["ax"] = _zeros(p)
+            self._start(p, grad, state, group)
         state["step"] += 1
         step = _get_value(state["step"])
         p, grad, average = _real(p, grad, state["ax"])

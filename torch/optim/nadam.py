@@ -23,6 +23,11 @@ __all__ = ["NAdam", "nadam"]
 class NAdam(SingleTensor):
     """Adam that looks ahead by its momentum."""
 
+    _rule = "nadam"
+    _arrays = ("exp_avg", "exp_avg_sq")
+    _own = ("mu_product",)
+    _options = ("lr", "weight_decay", "betas", "eps", "momentum_decay")
+
     _captured = ("params, mu_products and state_steps", "params, mu_products, and state_steps")
 
     def __init__(
@@ -59,14 +64,17 @@ class NAdam(SingleTensor):
         }
         super().__init__(params, defaults)
 
+    def _start(self, p, grad, state, group) -> None:
+        state["step"] = _step_tensor(p, group["capturable"])
+        state["mu_product"] = torch.ones((), dtype=_scalar_dtype())
+        state["exp_avg"] = _zeros(p)
+        state["exp_avg_sq"] = _zeros(p)
+
     def _update(self, p, grad, state, group) -> None:
         if grad.is_sparse:
             raise RuntimeError("NAdam does not support sparse gradients")
         if not state:
-            state["step"] = _step_tensor(p, group["capturable"])
-            state["mu_product"] = torch.ones((), dtype=_scalar_dtype())
-            state["exp_avg"] = _zeros(p)
-            state["exp_avg_sq"] = _zeros(p)
+            self._start(p, grad, state, group)
         state["step"] += 1
         step = _get_value(state["step"])
         lr, (beta1, beta2) = _get_value(group["lr"]), group["betas"]

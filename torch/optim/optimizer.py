@@ -10,6 +10,7 @@ from functools import update_wrapper
 
 import torch
 
+from .._C import _optim_rule
 from ..nn._hooks import RemovableHandle
 
 __all__ = [
@@ -455,17 +456,28 @@ def _real(*tensors):
     return [torch.view_as_real(t) if torch.is_complex(t) else t for t in tensors]
 
 
+def _numbers(value):
+    return value if isinstance(value, (tuple, list)) else (value,)
+
+
 class SingleTensor(Optimizer):
     """An optimizer that updates one parameter at a time, by ``_update(p, grad, state, group)``."""
 
     # Options that a loaded group doesn't get from the defaults when it lacks them.
     _not_filled_in: tuple[str, ...] = ("lr",)
+    # The native step's name, the arrays that it keeps for each parameter, and the numbers; the options that it takes.
+    _rule = ""
+    _arrays: tuple[str, ...] = ()
+    _own: tuple[str, ...] = ()
+    _options: tuple[str, ...] = ()
 
     def step(self, closure=None):
         """Update every parameter that has a gradient; return the closure's loss."""
         loss = self._closure_loss(closure)
         for group in self.param_groups:
             self._check_capturable(group)
+            if self._rule and not group.get("differentiable", False) and self._step_natively(group):
+                continue
             # With differentiable=True the update itself is part of the graph.
             with torch.set_grad_enabled(bool(group.get("differentiable", False)) and torch.is_grad_enabled()):
                 for p in group["params"]:
@@ -480,6 +492,29 @@ class SingleTensor(Optimizer):
             for key, default in self.defaults.items():
                 if key not in self._not_filled_in:
                     group.setdefault(key, default)
+
+    def _step_natively(self, group) -> bool:
+        """Update all parameters of a group by one call. False, with nothing updated, if only operations can."""
+        params = [p for p in group["params"] if p.grad is not None]
+        grads = [p.grad for p in params]
+        if not params or any(grad.is_sparse for grad in grads):
+            return not params
+        states = [self.state[p] for p in params]
+        with torch.no_grad():
+            for p, grad, state in zip(params, grads, states, strict=True):
+                if not state:
+                    self._start(p, grad, state, group)
+        values = [float(number) for name in self._options for number in _numbers(_get_value(group[name]))]
+        kept = [[state[name] for state in states if name in state] for name in self._arrays]
+        own = [[state[name] for state in states] for name in self._own]
+        return _optim_rule(
+            self._rule, params, grads, [state["step"] for state in states], *kept, *[[]] * (3 - len(kept)),
+            *own, *[[]] * (2 - len(own)), values, bool(group.get("maximize", False)),
+            bool(group.get("decoupled_weight_decay", False)),
+        )  # fmt: skip
+
+    def _start(self, p, grad, state, group) -> None:
+        raise NotImplementedError
 
     def _update(self, p, grad, state, group) -> None:
         raise NotImplementedError

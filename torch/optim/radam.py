@@ -11,6 +11,10 @@ __all__ = ["RAdam", "radam"]
 class RAdam(SingleTensor):
     """Adam that trusts its second moment only once enough gradients were seen."""
 
+    _rule = "radam"
+    _arrays = ("exp_avg", "exp_avg_sq")
+    _options = ("lr", "weight_decay", "betas", "eps")
+
     def __init__(
         self,
         params,
@@ -42,13 +46,16 @@ class RAdam(SingleTensor):
         }
         super().__init__(params, defaults)
 
+    def _start(self, p, grad, state, group) -> None:
+        state["step"] = _step_tensor(p, group["capturable"])
+        state["exp_avg"] = _zeros(p)
+        state["exp_avg_sq"] = _zeros(p)
+
     def _update(self, p, grad, state, group) -> None:
         if grad.is_sparse:
             raise RuntimeError("RAdam does not support sparse gradients")
         if not state:
-            state["step"] = _step_tensor(p, group["capturable"])
-            state["exp_avg"] = _zeros(p)
-            state["exp_avg_sq"] = _zeros(p)
+            self._start(p, grad, state, group)
         state["step"] += 1
         step = _get_value(state["step"])
         lr = group["lr"] if group["differentiable"] else _get_value(group["lr"])

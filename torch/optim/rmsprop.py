@@ -11,6 +11,10 @@ __all__ = ["RMSprop", "rmsprop"]
 class RMSprop(SingleTensor):
     """Divides by the root of the running mean of squares."""
 
+    _rule = "rmsprop"
+    _arrays = ("square_avg", "momentum_buffer", "grad_avg")
+    _options = ("lr", "weight_decay", "alpha", "eps", "momentum")
+
     _captured_by_xla = (True, True)
 
     def __init__(
@@ -46,16 +50,19 @@ class RMSprop(SingleTensor):
         }
         super().__init__(params, defaults)
 
+    def _start(self, p, grad, state, group) -> None:
+        state["step"] = _step_tensor(p, group["capturable"])
+        state["square_avg"] = _zeros(p)
+        if group["momentum"] > 0:
+            state["momentum_buffer"] = _zeros(p)
+        if group["centered"]:
+            state["grad_avg"] = _zeros(p)
+
     def _update(self, p, grad, state, group) -> None:
         if grad.is_sparse:
             raise RuntimeError("RMSprop does not support sparse gradients")
         if not state:
-            state["step"] = _step_tensor(p, group["capturable"])
-            state["square_avg"] = _zeros(p)
-            if group["momentum"] > 0:
-                state["momentum_buffer"] = _zeros(p)
-            if group["centered"]:
-                state["grad_avg"] = _zeros(p)
+            self._start(p, grad, state, group)
         state["step"] += 1
         if group["weight_decay"] != 0:
             grad = grad.add(p, alpha=group["weight_decay"])

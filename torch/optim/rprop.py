@@ -13,6 +13,10 @@ __all__ = ["Rprop", "rprop"]
 class Rprop(SingleTensor):
     """Steps by the sign of the gradient; the step grows while the sign stays."""
 
+    _rule = "rprop"
+    _arrays = ("prev", "step_size")
+    _options = ("lr", "etas", "step_sizes")
+
     _captured_by_xla = (True, True)
 
     def __init__(
@@ -41,21 +45,24 @@ class Rprop(SingleTensor):
         }
         super().__init__(params, defaults)
 
+    def _start(self, p, grad, state, group) -> None:
+        state["step"] = _step_tensor(p, group["capturable"])
+        state["prev"] = _zeros(p)
+        lr = _get_value(group["lr"])
+        # A complex parameter is stepped in both of its parts.
+        state["step_size"] = torch.full_like(grad, complex(lr, lr) if p.dtype.is_complex else lr)
+
     def _update(self, p, grad, state, group) -> None:
         if grad.is_sparse:
             raise RuntimeError("Rprop does not support sparse gradients")
         if not state:
-            state["step"] = _step_tensor(p, group["capturable"])
-            state["prev"] = _zeros(p)
-            lr = _get_value(group["lr"])
-            # A complex parameter is stepped in both of its parts.
-            state["step_size"] = torch.full_like(grad, complex(lr, lr) if p.dtype.is_complex else lr)
+            self._start(p, grad, state, group)
         state["step"] += 1
         low, high = group["etas"]
         smallest, largest = group["step_sizes"]
         p, grad, prev, size = _real(p, grad, state["prev"], state["step_size"])
         sign = grad.mul(prev).sign()
-        factor = torch.where(sign > 0, high, torch.where(sign < 0, low, 1.0)).to(size.dtype)
+        factor = torch.ones_like(size).masked_fill(sign > 0, high).masked_fill(sign < 0, low)
         size.mul_(factor).clamp_(smallest, largest)
         grad = torch.where(sign < 0, torch.zeros_like(grad), grad)
         p.addcmul_(grad.sign(), size, value=-1)

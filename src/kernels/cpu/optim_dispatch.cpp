@@ -39,9 +39,15 @@ void adam_cpu(const AdamCall& call) {
   run(range, call);
 }
 
+void rule_cpu(const RuleCall& call) {
+  PICK(rule_range, RuleCall);
+  run(range, call);
+}
+
 }  // namespace
 
 Kernel<void(const SgdCall&)> sgd_step("sgd_step", sgd_cpu);
 Kernel<void(const AdamCall&)> adam_step("adam_step", adam_cpu);
+Kernel<void(const RuleCall&)> rule_step("rule_step", rule_cpu);
 
 }  // namespace tabula::kernels

@@ -9,6 +9,7 @@ namespace tabula::kernels {
   namespace isa {                                                    \
   void sgd_range(const SgdCall& call, int64_t begin, int64_t end);   \
   void adam_range(const AdamCall& call, int64_t begin, int64_t end); \
+  void rule_range(const RuleCall& call, int64_t begin, int64_t end); \
   }
 TABULA_OPTIM(baseline)
 TABULA_OPTIM(avx2)
