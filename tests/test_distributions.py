@@ -518,3 +518,43 @@ def test_loaded_when_named():
         "torch.distributions.Normal(0.0, 1.0); assert 'torch.distributions' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# ---- vmap and torch.func ----
+
+
+def test_draws_under_transforms_of_functions():
+    vmap, grad = torch.func.vmap, torch.func.grad
+    a = tensor(0.3, 1.5, 4.0)
+
+    def draw(p):
+        return D.Gamma(p, 2.0).rsample()
+
+    torch.manual_seed(0)
+    rows = vmap(grad(draw), randomness="different")(a)
+    torch.manual_seed(0)
+    p = a.clone().requires_grad_()
+    (slopes,) = torch.autograd.grad(draw(p).sum(), p)
+    close(rows, slopes)
+    alphas = torch.stack([a, a + 1])
+    torch.manual_seed(0)
+    rows = vmap(grad(lambda p: D.Dirichlet(p).rsample()[0]), randomness="different")(alphas)
+    torch.manual_seed(0)
+    p = alphas.clone().requires_grad_()
+    (slopes,) = torch.autograd.grad(D.Dirichlet(p).rsample()[:, 0].sum(), p)
+    close(rows, slopes)
+    with pytest.raises(RuntimeError, match="randomness error mode"):
+        vmap(draw)(a)
+    with pytest.raises(NotImplementedError, match="the derivative for '_standard_gamma_grad' is not implemented"):
+        grad(grad(draw))(a[1])
+
+
+def test_parameters_are_checked_in_the_whole_batch():
+    scales = tensor([1.0, 1.0], [2.0, 2.0], [-1.0, 1.0])
+
+    def density(scale):
+        return D.Normal(0.0, scale).log_prob(tensor(0.5))
+
+    assert torch.func.vmap(density)(scales[:2]).shape == (2, 2)
+    with pytest.raises(ValueError, match="Expected parameter scale"):
+        torch.func.vmap(density)(scales)

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
+
+from .utils import _all_true
 
 # The rule's nodes: v = exp(u - exp(-u)) at equal steps of u, with the weights dv/du. Beyond the ends the integrands
 # below are less than 1e-18 of their largest value.
@@ -32,6 +34,9 @@ _NODES = [
 
 def _half_line(integrand: Callable[[Tensor], Tensor], scale: Tensor) -> Tensor:
     """The integral over v > 0 of a function that falls off exponentially, at lengths of about ``scale``."""
+    if scale.numel() <= 2048:  # all nodes in one go: few calls, and still little memory
+        nodes = torch.tensor(_NODES, dtype=scale.dtype, device=scale.device).reshape((-1, 2) + (1,) * scale.dim())
+        return (integrand(scale * nodes[:, 0]) * nodes[:, 1]).sum(0) * scale
     total = torch.zeros_like(scale)
     for node, weight in _NODES:
         total += integrand(scale * node) * weight
@@ -86,7 +91,7 @@ def _standard_gamma_grad(input: Tensor, output: Tensor) -> Tensor:
     alpha, x = alpha.clamp(min=1e-300), x.clamp(min=1e-300)
     small = x < 1
     result = torch.where(small, _gamma_series(alpha, x.clamp(max=1)), 0.0)
-    if not small.all():
+    if not _all_true(small):
         result = torch.where(small, result, _gamma_integral(alpha, x.clamp(min=1)))
     return result.to(output.dtype)
 
@@ -150,54 +155,79 @@ def _dirichlet_grad(x: Tensor, alpha: Tensor, total: Tensor) -> Tensor:
     series = (entry <= 0.5) & (entry * s <= 1)
     near = torch.minimum(entry, torch.clamp(1 / s, max=0.5))
     result = torch.where(series, _beta_series(near, a, s), 0.0)
-    if not series.all():
+    if not _all_true(series):
         result = torch.where(series, result, _beta_integral(torch.where(series, 0.5, entry), a, s))
     return (result / (1 - entry)).to(x.dtype)
 
 
-class StandardGamma(Function):
-    """``torch._standard_gamma`` with its gradient."""
+class _Slope(Function):
+    """A derivative above, which has none of its own."""
+
+    generate_vmap_rule = True
 
     @staticmethod
-    def forward(ctx, concentration: Tensor) -> Tensor:
-        draws = torch._standard_gamma(concentration)
-        ctx.save_for_backward(concentration, draws)
-        return draws
+    def forward(name: str, *args: Tensor) -> Tensor:
+        return _SLOPES[name](*args)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx, grad_output: Tensor) -> Tensor:
-        concentration, draws = ctx.saved_tensors
-        return grad_output * _standard_gamma_grad(concentration, draws)
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.name = inputs[0]
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        raise NotImplementedError(f"the derivative for '{ctx.name}' is not implemented.")
 
 
-class Dirichlet(Function):
-    """``torch._sample_dirichlet`` with its gradient.
+_SLOPES = {"_standard_gamma_grad": _standard_gamma_grad, "_dirichlet_grad": _dirichlet_grad}
+
+
+class _Attached(Function):
+    """Draws, tied to the concentrations that they came from.
+
+    Drawing itself stays outside: under ``vmap`` a random operation has to see its own level.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(concentration: Tensor, draws: Tensor) -> Tensor:
+        return draws.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+
+class StandardGamma(_Attached):
+    """The gradient of ``torch._standard_gamma``."""
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        return grad_output * _Slope.apply("_standard_gamma_grad", *ctx.saved_tensors), None
+
+
+class SampleDirichlet(_Attached):
+    """The gradient of ``torch._sample_dirichlet``.
 
     When a concentration grows, its entry takes from all others in proportion to them; so
     ``dx_i / da_j = g_j (delta_ij - x_i)`` with ``g`` as :func:`_dirichlet_grad` has it.
     """
 
     @staticmethod
-    def forward(ctx, concentration: Tensor) -> Tensor:
-        draws = torch._sample_dirichlet(concentration)
-        ctx.save_for_backward(concentration, draws)
-        return draws
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad_output: Tensor) -> Tensor:
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
         concentration, draws = ctx.saved_tensors
-        total = concentration.sum(-1, keepdim=True).expand_as(concentration)
-        slope = _dirichlet_grad(draws, concentration, total)
-        return slope * (grad_output - (draws * grad_output).sum(-1, keepdim=True))
+        total = concentration.sum(-1, keepdim=True).expand(concentration.shape)
+        slope = _Slope.apply("_dirichlet_grad", draws, concentration, total)
+        return slope * (grad_output - (draws * grad_output).sum(-1, keepdim=True)), None
 
 
 def standard_gamma(concentration: Tensor) -> Tensor:
     """Standard gamma draws that gradients flow through."""
-    return StandardGamma.apply(concentration) if concentration.requires_grad else torch._standard_gamma(concentration)
+    draws = torch._standard_gamma(concentration.detach())
+    return StandardGamma.apply(concentration, draws) if torch.is_grad_enabled() else draws
 
 
 def sample_dirichlet(concentration: Tensor) -> Tensor:
     """Dirichlet draws that gradients flow through."""
-    return Dirichlet.apply(concentration) if concentration.requires_grad else torch._sample_dirichlet(concentration)
+    draws = torch._sample_dirichlet(concentration.detach())
+    return SampleDirichlet.apply(concentration, draws) if torch.is_grad_enabled() else draws

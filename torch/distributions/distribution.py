@@ -11,7 +11,7 @@ from torch import Tensor
 
 from . import constraints
 from .constraints import Constraint
-from .utils import lazy_property
+from .utils import _all_true, lazy_property
 
 __all__ = ["Distribution"]
 
@@ -73,7 +73,7 @@ class Distribution:
             if name not in self.__dict__ and isinstance(getattr(type(self), name), lazy_property):
                 continue  # derived from what is checked, and may be dear
             value = getattr(self, name)
-            if not constraint.check(value).all():
+            if not _all_true(constraint.check(value)):
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of distribution "
                     f"{self!r} to satisfy the constraint {constraint!r}, but found invalid values:\n{value}"
@@ -226,7 +226,7 @@ class Distribution:
             return
         if support is None:
             raise AssertionError("support is None")
-        if not support.check(value).all():
+        if not _all_true(support.check(value)):
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(value.shape)}) to be within the "
                 f"support ({support!r}) of the distribution {self!r}, but found invalid values:\n{value}"

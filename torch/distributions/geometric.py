@@ -10,7 +10,7 @@ from torch import Tensor
 
 from . import constraints
 from ._probs_or_logits import BinaryParameter
-from .utils import broadcast_all
+from .utils import _all_true, broadcast_all
 
 __all__ = ["Geometric"]
 
@@ -37,7 +37,7 @@ class Geometric(BinaryParameter):
             # 0 lies in the unit interval, but then success never comes
             value = self.probs
             positive = value > 0
-            if not positive.all():
+            if not _all_true(positive):
                 raise ValueError(
                     f"Expected parameter probs ({type(value).__name__} of shape {tuple(value.shape)}) of distribution "
                     f"{self!r} to be positive but found invalid values:\n{value[~positive]}"

@@ -63,7 +63,7 @@ class Independent(Distribution, Generic[D]):
 
     @property
     def has_enumerate_support(self) -> bool:  # type: ignore[override]
-        return self.reinterpreted_batch_ndims == 0 and self.base_dist.has_enumerate_support
+        return self.reinterpreted_batch_ndims <= 0 and self.base_dist.has_enumerate_support
 
     @constraints.dependent_property
     def support(self) -> constraints.Constraint:

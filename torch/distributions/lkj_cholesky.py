@@ -47,9 +47,9 @@ class LKJCholesky(Distribution):
         super().__init__(batch_shape, event_shape, validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> LKJCholesky:
-        beta = self._beta.expand(torch.Size(batch_shape) + (self.dim,))
-        names = {"concentration": 0}
-        return self._expand_named(LKJCholesky, batch_shape, _instance, names, dim=self.dim, _beta=beta)
+        new = self._expand_named(LKJCholesky, batch_shape, _instance, {"concentration": 0}, dim=self.dim)
+        new._beta = self._beta.expand(new._batch_shape + (self.dim,))
+        return new
 
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
         with torch.no_grad():

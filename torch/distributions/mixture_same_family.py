@@ -122,7 +122,6 @@ class MixtureSameFamily(Distribution):
 
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
         with torch.no_grad():
-            sample_shape = torch.Size(sample_shape)
             dim = len(sample_shape) + len(self.batch_shape)
             chosen = self.mixture_distribution.sample(sample_shape)
             parts = self.component_distribution.sample(sample_shape)

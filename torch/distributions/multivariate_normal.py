@@ -25,6 +25,7 @@ def _batch_mahalanobis(bL: Tensor, bx: Tensor) -> Tensor:  # noqa: N803
 
     The samples become columns of one solve for each factor, so that no factor is copied for them.
     """
+    bx = bx.to(bL.dtype)
     outer = bx.dim() - 1 - (bL.dim() - 2)
     if outer <= 0:
         return torch.linalg.solve_triangular(bL, bx.unsqueeze(-1), upper=False).squeeze(-1).pow(2).sum(-1)

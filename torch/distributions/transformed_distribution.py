@@ -77,7 +77,7 @@ class TransformedDistribution(Distribution):
         batch_shape = torch.Size(batch_shape)
         base_shape = ComposeTransform(self.transforms).inverse_shape(batch_shape + self.event_shape)
         base = self.base_dist.expand(base_shape[: len(base_shape) - len(self.base_dist.event_shape)])
-        others = {"transforms": self.transforms, "base_dist": base}
+        others = {"base_dist": base, "transforms": self.transforms}
         return self._expand_named(TransformedDistribution, batch_shape, _instance, {}, **others)
 
     @constraints.dependent_property(is_discrete=False)

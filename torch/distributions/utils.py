@@ -138,3 +138,10 @@ def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
 def _is_number(*values: Any) -> bool:
     """Whether all are numbers: then a distribution has no batch."""
     return all(isinstance(v, Number) for v in values)
+
+
+def _all_true(flags: Tensor) -> bool:
+    """Whether all are true; of an example of ``vmap``, in the whole batch."""
+    while (parts := torch._C._vmap_parts(flags)) is not None:
+        flags = parts[0]
+    return bool(flags.all())

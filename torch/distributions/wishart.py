@@ -80,13 +80,12 @@ class Wishart(ExponentialFamily):
             self.df = torch.tensor(df, dtype=matrix.dtype, device=matrix.device)
             batch_shape = torch.Size(matrix.shape[:-2])
         else:
-            self.df = df
             batch_shape = torch.broadcast_shapes(matrix.shape[:-2], df.shape)
+            self.df = df.expand(batch_shape)
         event_shape = matrix.shape[-2:]
         n = event_shape[-1]
         if self.df.le(n - 1).any():
             raise ValueError(f"Value of df={df} expected to be greater than ndim - 1 = {n - 1}.")
-        self.df = self.df.expand(batch_shape)
         setattr(self, name, matrix.expand(batch_shape + (-1, -1)))
         super().__init__(batch_shape, event_shape, validate_args=validate_args)
         if self.df.lt(n).any():
@@ -101,24 +100,21 @@ class Wishart(ExponentialFamily):
             self._unbroadcasted_scale_tril = torch.linalg.cholesky(covariance_matrix)
         else:
             self._unbroadcasted_scale_tril = _precision_to_scale_tril(precision_matrix)
-        self._dist_chi2 = self._diagonal_squares(self.df, n)
+        self._dist_chi2 = self._diagonal_squares()
 
-    @staticmethod
-    def _diagonal_squares(df: Tensor, n: int) -> Chi2:
+    def _diagonal_squares(self) -> Chi2:
         """The squares of a Bartlett factor's diagonal: chi-squared, each with a degree of freedom less."""
-        return Chi2(df=df.unsqueeze(-1) - torch.arange(n, dtype=df.dtype, device=df.device))
+        like = self._unbroadcasted_scale_tril
+        less = torch.arange(self._event_shape[-1], dtype=like.dtype, device=like.device)
+        return Chi2(df=self.df.expand(self._batch_shape).unsqueeze(-1) - less)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Wishart:
-        names = {"df": 0, "covariance_matrix": 2, "scale_tril": 2, "precision_matrix": 2}
-        return self._expand_named(
-            Wishart,
-            batch_shape,
-            _instance,
-            names,
-            _batch_dims=[-(x + 1) for x in range(len(torch.Size(batch_shape)))],
-            _unbroadcasted_scale_tril=self._unbroadcasted_scale_tril,
-            _dist_chi2=self._diagonal_squares(self.df.expand(batch_shape), self._event_shape[-1]),
-        )
+        names = {"covariance_matrix": 2, "scale_tril": 2, "precision_matrix": 2, "df": 0}
+        factor = self._unbroadcasted_scale_tril
+        new = self._expand_named(Wishart, batch_shape, _instance, names, _unbroadcasted_scale_tril=factor)
+        new._batch_dims = [-(x + 1) for x in range(len(new._batch_shape))]
+        new._dist_chi2 = new._diagonal_squares()
+        return new
 
     def _whole(self, matrix: Tensor) -> Tensor:
         return matrix.expand(self._batch_shape + self._event_shape)
@@ -137,20 +133,20 @@ class Wishart(ExponentialFamily):
 
     @property
     def mean(self) -> Tensor:
-        return self.df.view(self._batch_shape + (1, 1)) * self.covariance_matrix
+        return self.df[..., None, None] * self.covariance_matrix
 
     @property
     def mode(self) -> Tensor:
         factor = self.df - self.covariance_matrix.shape[-1] - 1
         factor = factor.masked_fill(factor <= 0, torch.nan)
-        return factor.view(self._batch_shape + (1, 1)) * self.covariance_matrix
+        return factor[..., None, None] * self.covariance_matrix
 
     @property
     def variance(self) -> Tensor:
         v = self.covariance_matrix
         diagonal = v.diagonal(dim1=-2, dim2=-1)
         products = diagonal.unsqueeze(-1) * diagonal.unsqueeze(-2)
-        return self.df.view(self._batch_shape + (1, 1)) * (v.pow(2) + products)
+        return self.df[..., None, None] * (v.pow(2) + products)
 
     def _bartlett_sampling(self, sample_shape: Any = torch.Size()) -> Tensor:
         """``L A A^T L^T`` with a lower triangular A of chi numbers, below them normal ones (Bartlett, 1933)."""
@@ -158,7 +154,7 @@ class Wishart(ExponentialFamily):
         factor = _clamp_above_eps(self._dist_chi2.rsample(sample_shape).sqrt()).diag_embed(dim1=-2, dim2=-1)
         rows, columns = torch.tril_indices(n, n, offset=-1)
         shape = torch.Size(sample_shape) + self._batch_shape + (n * (n - 1) // 2,)
-        factor[..., rows, columns] = torch.randn(shape, dtype=self.df.dtype, device=self.df.device)
+        factor[..., rows, columns] = torch.randn(shape, dtype=factor.dtype, device=factor.device)
         chol = self._unbroadcasted_scale_tril @ factor
         return chol @ chol.mT
 

@@ -226,7 +226,7 @@ def broadcast_shapes(*shapes: Any) -> torch.Size:
             if result[i] != 1:
                 raise RuntimeError(
                     f"Attempting to broadcast a dimension of length {shape[i]} at {i}! Mismatching argument at index "
-                    f"{index} had {tuple(shape)}; but expected shape should be broadcastable to {result}"
+                    f"{index} had {shape}; but expected shape should be broadcastable to {result}"
                 )
             result[i] = shape[i]
     return torch.Size(result)
