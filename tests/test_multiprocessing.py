@@ -13,6 +13,8 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+
 STRATEGIES = sorted(mp.get_all_sharing_strategies())
 
 

@@ -50,20 +50,24 @@ class _Packer(pickle.Pickler):
     """Leaves the bytes of tensors and of large buffers out."""
 
     def __init__(self, file: Any) -> None:
-        super().__init__(file, 5, buffer_callback=self._buffer)
+        parts: list[_Part] = []
+        buffers: list[int] = []
+
+        # No method: a pickler that refers to itself would keep a batch until the next collection of garbage.
+        def take_out(buffer: Any) -> bool:
+            view = buffer.raw()
+            if view.nbytes < _OUT_OF_BAND:
+                return True
+            buffers.append(len(parts))
+            parts.append(_Part(buffer, view, 0, view.nbytes))
+            return False
+
+        super().__init__(file, 5, buffer_callback=take_out)
         self.dispatch_table = copyreg.dispatch_table.copy()
         self.dispatch_table.update(ForkingPickler._extra_reducers)  # type: ignore[attr-defined]
-        self.parts: list[_Part] = []
-        self.buffers: list[int] = []
+        self.parts = parts
+        self.buffers = buffers
         self._storages: dict[int, int] = {}
-
-    def _buffer(self, buffer: Any) -> bool:
-        view = buffer.raw()
-        if view.nbytes < _OUT_OF_BAND:
-            return True
-        self.buffers.append(len(self.parts))
-        self.parts.append(_Part(buffer, view, 0, view.nbytes))
-        return False
 
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is torch.UntypedStorage and obj.device.type == "cpu":
@@ -115,29 +119,25 @@ class _StoragePlaceholder(_Placeholder):
     """The same for a storage."""
 
 
-class _Unpacker(pickle.Unpickler):
-    def __init__(self, file: Any, views: list[memoryview], lows: list[int], buffers: list[int]) -> None:
-        super().__init__(file, buffers=(views[number] for number in buffers))
+class _Rebuilder:
+    """Puts tensors together over the parts of a message."""
+
+    def __init__(self, views: list[memoryview], lows: list[int]) -> None:
         self._views = views
         self._lows = lows
         self._storages: dict[int, Any] = {}
 
-    def find_class(self, module: str, name: str) -> Any:
-        if module == __name__:
-            return self._tensor if name == "_Placeholder" else self._storage
-        return super().find_class(module, name)
-
-    def _storage(self, part: int) -> Any:
+    def storage(self, part: int) -> Any:
         if part < 0:
             return torch.UntypedStorage(0)
         if part not in self._storages:
             self._storages[part] = torch._C._storage_from_bytes(self._views[part])
         return self._storages[part]
 
-    def _tensor(
+    def tensor(
         self, part: int, kind: Any, dtype: Any, offset: int, size: Any, stride: Any, requires_grad: bool, flags: Any
     ) -> Any:
-        storage = self._storage(part)
+        storage = self.storage(part)
         if part < 0:
             offset = 0
         else:
@@ -149,6 +149,17 @@ class _Unpacker(pickle.Unpickler):
         if requires_grad:
             tensor.requires_grad = True
         return tensor
+
+
+class _Unpacker(pickle.Unpickler):
+    def __init__(self, file: Any, views: list[memoryview], lows: list[int], buffers: list[int]) -> None:
+        super().__init__(file, buffers=[views[number] for number in buffers])
+        self._rebuilder = _Rebuilder(views, lows)
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == __name__:
+            return self._rebuilder.tensor if name == "_Placeholder" else self._rebuilder.storage
+        return super().find_class(module, name)
 
 
 def pack(obj: Any) -> tuple[bytes, list[Any], int]:
