@@ -17,6 +17,7 @@ import os
 import pickle
 import socket
 import struct
+import sys
 import weakref
 from multiprocessing.reduction import ForkingPickler
 
@@ -46,6 +47,11 @@ class _Part:
         self.high = high
 
 
+def _is_parameter(obj: Any) -> bool:
+    parameters = sys.modules.get("torch.nn.parameter")
+    return parameters is not None and type(obj) is parameters.Parameter
+
+
 class _Packer(pickle.Pickler):
     """Leaves the bytes of tensors and of large buffers out."""
 
@@ -72,7 +78,7 @@ class _Packer(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is torch.UntypedStorage and obj.device.type == "cpu":
             return _StoragePlaceholder, (self._storage(obj, 0, obj.nbytes()),)
-        if type(obj) is not torch.Tensor and type(obj) is not torch.nn.Parameter:
+        if type(obj) is not torch.Tensor and not _is_parameter(obj):
             return NotImplemented
         if obj.layout is not torch.strided or obj.device.type != "cpu" or obj.is_nested or obj.is_quantized:
             return obj.__reduce_ex__(2)
@@ -80,7 +86,8 @@ class _Packer(pickle.Pickler):
             from torch.multiprocessing import reductions
 
             return reductions.reduce_tensor(obj)  # raises
-        torch.utils.hooks.warn_if_has_hooks(obj)
+        if obj.requires_grad:
+            torch.utils.hooks.warn_if_has_hooks(obj)
         flags = {name: True for name, holds in (("conj", obj.is_conj()), ("neg", obj.is_neg())) if holds}
         size, stride, offset = tuple(obj.size()), tuple(obj.stride()), obj.storage_offset()
         part = self._part(obj, size, stride, offset)
@@ -144,7 +151,7 @@ class _Rebuilder:
             # The part begins at a multiple of every element size that its tensors have, see pack().
             offset -= self._lows[part] // dtype.itemsize
         tensor = torch._utils._set_flags(torch._C._tensor_from_storage(storage, dtype, offset, size, stride), flags)
-        if kind is torch.nn.Parameter:
+        if kind is not torch.Tensor:
             return torch.nn.Parameter(tensor, requires_grad=requires_grad)
         if requires_grad:
             tensor.requires_grad = True
