@@ -26,9 +26,9 @@ def strategy(request):
     mp.set_sharing_strategy(before)
 
 
-def named_files():
+def named_files(pid=None):
     gc.collect()
-    return {path for folder in ("/dev/shm", "/tmp") for path in Path(folder).glob(f"torch_{os.getpid()}_*")}
+    return {path for folder in ("/dev/shm", "/tmp") for path in Path(folder).glob(f"torch_{pid or os.getpid()}_*")}
 
 
 def through_a_pipe(value):
@@ -165,8 +165,9 @@ def test_processes_see_the_same_memory(method, strategy):
     process.join()
     assert process.exitcode == 0 and t.tolist() == [2] * 4 and again.data_ptr() == t.data_ptr()
     assert new.is_shared() and new.tolist() == [0, 1, 2, 3, 4]
+    pid = process.pid
     del t, again, new, process
-    assert named_files() == files and not list(Path("/dev/shm").glob("torch_*"))
+    assert named_files() == files and not named_files(pid)
 
 
 def send_and_leave(queue):
