@@ -13,21 +13,13 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
+from process_targets import Mixed, Sub, as_it_is
 
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, get_worker_info
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
-
-
-class Sub(torch.Tensor):
-    pass
-
-
-def as_it_is(batch):
-    return batch
 
 
 class Images(Dataset):
@@ -41,29 +33,6 @@ class Images(Dataset):
 
     def __getitem__(self, i):
         return self.x[i], i
-
-
-class Mixed(Dataset):
-    def __len__(self):
-        return 2
-
-    def __getitem__(self, i):
-        base = torch.arange(100_000.0)
-        return {
-            "part": base[10:20],
-            "strided": base[15:30:2],
-            "array": np.full((300, 300), i),
-            "empty": torch.empty(0, 3),
-            "sparse": torch.eye(3).to_sparse(),
-            "conj": torch.tensor([1 + 2j]).conj(),
-            "half": torch.ones(3, dtype=torch.bfloat16),
-            "parameter": torch.nn.Parameter(torch.ones(2)),
-            "storage": base.untyped_storage(),
-            "transposed": torch.arange(6).reshape(2, 3).t(),
-            "subclass": torch.ones(2, 3).as_subclass(Sub),
-            "scalar": torch.tensor(i),
-            "text": "x" * 100_000,
-        }
 
 
 @pytest.mark.parametrize("context", ["fork", "spawn"])
@@ -110,6 +79,23 @@ def test_ten_epochs_leave_nothing_behind(worker_type):
     after = left()
     # An epoch is 2 MB.
     assert after[0] - before[0] < 4e6 and after[1:] == before[1:]
+
+
+def test_batches_are_freed_without_the_garbage_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(os.listdir("/proc/self/fd"))
+        iterator = iter(DataLoader(Images(), batch_size=4, num_workers=1))
+        next(iterator)
+        during = len(os.listdir("/proc/self/fd"))
+        for _ in range(8):
+            next(iterator)
+        assert len(os.listdir("/proc/self/fd")) <= during + 1
+        del iterator
+        assert len(os.listdir("/proc/self/fd")) <= before
+    finally:
+        gc.enable()
 
 
 def test_more_batches_than_descriptors():
@@ -181,6 +167,30 @@ def test_an_epoch_can_be_left_and_begun_anew():
         assert pids in (None, now)
         pids = now
     assert [i.tolist()[0] for _, i in loader] == list(range(0, 40, 4))
+
+
+SEEDED = """
+import sys, torch
+from torch.utils.data import DataLoader, Dataset
+class Draws(Dataset):
+    def __len__(self): return 3
+    def __getitem__(self, i):
+        import numpy
+        return float(numpy.random.rand())
+assert "numpy" not in sys.modules
+torch.manual_seed(0)
+print(*DataLoader(Draws(), num_workers=2, batch_size=None))
+assert "numpy" not in sys.modules
+"""
+
+
+def test_numpy_is_seeded_when_a_worker_loads_it():
+    environment = os.environ | {"PYTHONPATH": str(Path(torch.__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SEEDED], capture_output=True, text=True, env=environment
+    )
+    # recorded
+    assert done.stdout.split() == ["0.8371640508861415", "0.6702704958690073", "0.38757835109739946"], done.stderr
 
 
 ORPHANS = """

@@ -9,9 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+from process_targets import double, fill
 
 import torch
 import torch.multiprocessing as mp
+
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 
 STRATEGIES = sorted(mp.get_all_sharing_strategies())
 
@@ -24,9 +27,9 @@ def strategy(request):
     mp.set_sharing_strategy(before)
 
 
-def named_files():
+def named_files(pid=None):
     gc.collect()
-    return {path for folder in ("/dev/shm", "/tmp") for path in Path(folder).glob(f"torch_{os.getpid()}_*")}
+    return {path for folder in ("/dev/shm", "/tmp") for path in Path(folder).glob(f"torch_{pid or os.getpid()}_*")}
 
 
 def through_a_pipe(value):
@@ -144,12 +147,6 @@ def test_plain_pickles_copy():
 # ---- other processes
 
 
-def double(connection, t):
-    t.mul_(2)
-    connection.send([t, torch.arange(5)])
-    connection.recv()
-
-
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_processes_see_the_same_memory(method, strategy):
     files = named_files()
@@ -158,13 +155,15 @@ def test_processes_see_the_same_memory(method, strategy):
     t = torch.ones(4).share_memory_()
     process = context.Process(target=double, args=(theirs, t))
     process.start()
+    theirs.close()  # so that the child's death ends the wait
     again, new = ours.recv()
     ours.send(None)
     process.join()
     assert process.exitcode == 0 and t.tolist() == [2] * 4 and again.data_ptr() == t.data_ptr()
     assert new.is_shared() and new.tolist() == [0, 1, 2, 3, 4]
+    pid = process.pid
     del t, again, new, process
-    assert named_files() == files and not list(Path("/dev/shm").glob("torch_*"))
+    assert named_files() == files and not named_files(pid)
 
 
 def send_and_leave(queue):
@@ -230,11 +229,7 @@ def test_a_small_dev_shm_does_not_matter():
     assert done.stdout == "done\n", done.stderr
 
 
-# ---- spawn
-
-
-def fill(i, t):
-    t[i] = i + 1
+# ---- processes started together
 
 
 def fail(i):

@@ -1,4 +1,4 @@
-"""Each program of nn_programs/ shows what it shows under PyTorch 2.13 (data/programs.json)."""
+"""Each program of data_programs/ and nn_programs/ shows what it shows under PyTorch 2.13 (data/programs.json)."""
 
 import programs
 import pytest

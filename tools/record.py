@@ -4,7 +4,7 @@
     REFERENCE/bin/python tools/record.py [NAME ...]
 
 Writes tests/data/NAME.json for each tests/data/NAME.txt (see tests/support.py), seed.json from
-examples/seed_programs.py, and programs.json from tests/nn_programs/ (see tests/programs.py). Without names everything
+examples/seed_programs.py, and programs.json from the folders of tests/programs.py. Without names everything
 is recorded anew.
 """
 

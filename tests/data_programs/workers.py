@@ -83,13 +83,16 @@ class Numbers(Dataset):
 
 
 class FirstIsSlow(Numbers):
+    seconds = 0.4
+
     def __getitem__(self, i):
         if i == 0:
-            time.sleep(0.15)
+            time.sleep(self.seconds)
         return i, get_worker_info().id
 
 
 show(list(DataLoader(FirstIsSlow(), num_workers=2, batch_size=None, in_order=False)))
+FirstIsSlow.seconds = 0.01
 show(list(DataLoader(FirstIsSlow(), num_workers=2, batch_size=None)))
 
 

@@ -11,6 +11,7 @@ that lie over it would not know.
 from __future__ import annotations
 
 import os
+import sys
 from multiprocessing import reduction
 from multiprocessing.reduction import ForkingPickler
 
@@ -102,7 +103,8 @@ def reduce_tensor(tensor: Any) -> Any:
     """
     if tensor.requires_grad and not tensor.is_leaf:
         raise RuntimeError(_NON_LEAF)
-    torch.utils.hooks.warn_if_has_hooks(tensor)
+    if tensor.requires_grad:
+        torch.utils.hooks.warn_if_has_hooks(tensor)
     if tensor.is_nested and tensor.layout is torch.strided:
         return reduce_nested_tensor(tensor)
     if tensor.layout is not torch.strided:
@@ -131,7 +133,7 @@ def rebuild_tensor(cls: Any, storage: Any, metadata: Any) -> Any:
 
 
 def _as_class(tensor: Any, cls: Any, requires_grad: bool) -> Any:
-    if cls is torch.nn.Parameter:
+    if cls is not torch.Tensor and cls is torch.nn.Parameter:
         # Constructing one would take requires_grad away from integers, but complain about them first.
         return torch.nn.Parameter(tensor, requires_grad=requires_grad)
     tensor.requires_grad = requires_grad
@@ -193,7 +195,10 @@ def _rebuild_nested(parts: list[Any], requires_grad: bool) -> Any:
 
 def init_reductions() -> None:
     """Register all of this with the pickler of ``multiprocessing``."""
-    for cls in (torch.Tensor, torch.nn.Parameter):
-        ForkingPickler.register(cls, reduce_tensor)
+    ForkingPickler.register(torch.Tensor, reduce_tensor)
+    # Modules are not loaded for its sake: it registers itself when they are.
+    parameters = sys.modules.get("torch.nn.parameter")
+    if parameters is not None:
+        ForkingPickler.register(parameters.Parameter, reduce_tensor)
     ForkingPickler.register(torch.UntypedStorage, reduce_storage)
     ForkingPickler.register(TypedStorage, reduce_typed_storage)

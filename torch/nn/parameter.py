@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 
 import torch
@@ -69,6 +70,12 @@ class Parameter(torch.Tensor, metaclass=_ParameterMeta):
         return torch._utils._rebuild_parameter_with_state, (self.data, self.requires_grad, OrderedDict(), state)
 
     __torch_function__ = torch._C._disabled_torch_function_impl
+
+
+# Processes share parameters as they share tensors; if this module is the later one to load, it says so itself.
+_reductions = sys.modules.get("torch.multiprocessing.reductions")
+if _reductions is not None:
+    _reductions.ForkingPickler.register(Parameter, _reductions.reduce_tensor)
 
 
 class UninitializedTensorMixin:

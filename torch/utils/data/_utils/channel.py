@@ -17,6 +17,7 @@ import os
 import pickle
 import socket
 import struct
+import sys
 import weakref
 from multiprocessing.reduction import ForkingPickler
 
@@ -46,29 +47,38 @@ class _Part:
         self.high = high
 
 
+def _is_parameter(obj: Any) -> bool:
+    parameters = sys.modules.get("torch.nn.parameter")
+    return parameters is not None and type(obj) is parameters.Parameter
+
+
 class _Packer(pickle.Pickler):
     """Leaves the bytes of tensors and of large buffers out."""
 
     def __init__(self, file: Any) -> None:
-        super().__init__(file, 5, buffer_callback=self._buffer)
+        parts: list[_Part] = []
+        buffers: list[int] = []
+
+        # No method: a pickler that refers to itself would keep a batch until the next collection of garbage.
+        def take_out(buffer: Any) -> bool:
+            view = buffer.raw()
+            if view.nbytes < _OUT_OF_BAND:
+                return True
+            buffers.append(len(parts))
+            parts.append(_Part(buffer, view, 0, view.nbytes))
+            return False
+
+        super().__init__(file, 5, buffer_callback=take_out)
         self.dispatch_table = copyreg.dispatch_table.copy()
         self.dispatch_table.update(ForkingPickler._extra_reducers)  # type: ignore[attr-defined]
-        self.parts: list[_Part] = []
-        self.buffers: list[int] = []
+        self.parts = parts
+        self.buffers = buffers
         self._storages: dict[int, int] = {}
-
-    def _buffer(self, buffer: Any) -> bool:
-        view = buffer.raw()
-        if view.nbytes < _OUT_OF_BAND:
-            return True
-        self.buffers.append(len(self.parts))
-        self.parts.append(_Part(buffer, view, 0, view.nbytes))
-        return False
 
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is torch.UntypedStorage and obj.device.type == "cpu":
             return _StoragePlaceholder, (self._storage(obj, 0, obj.nbytes()),)
-        if type(obj) is not torch.Tensor and type(obj) is not torch.nn.Parameter:
+        if type(obj) is not torch.Tensor and not _is_parameter(obj):
             return NotImplemented
         if obj.layout is not torch.strided or obj.device.type != "cpu" or obj.is_nested or obj.is_quantized:
             return obj.__reduce_ex__(2)
@@ -76,7 +86,8 @@ class _Packer(pickle.Pickler):
             from torch.multiprocessing import reductions
 
             return reductions.reduce_tensor(obj)  # raises
-        torch.utils.hooks.warn_if_has_hooks(obj)
+        if obj.requires_grad:
+            torch.utils.hooks.warn_if_has_hooks(obj)
         flags = {name: True for name, holds in (("conj", obj.is_conj()), ("neg", obj.is_neg())) if holds}
         size, stride, offset = tuple(obj.size()), tuple(obj.stride()), obj.storage_offset()
         part = self._part(obj, size, stride, offset)
@@ -115,40 +126,47 @@ class _StoragePlaceholder(_Placeholder):
     """The same for a storage."""
 
 
-class _Unpacker(pickle.Unpickler):
-    def __init__(self, file: Any, views: list[memoryview], lows: list[int], buffers: list[int]) -> None:
-        super().__init__(file, buffers=(views[number] for number in buffers))
+class _Rebuilder:
+    """Puts tensors together over the parts of a message."""
+
+    def __init__(self, views: list[memoryview], lows: list[int]) -> None:
         self._views = views
         self._lows = lows
         self._storages: dict[int, Any] = {}
 
-    def find_class(self, module: str, name: str) -> Any:
-        if module == __name__:
-            return self._tensor if name == "_Placeholder" else self._storage
-        return super().find_class(module, name)
-
-    def _storage(self, part: int) -> Any:
+    def storage(self, part: int) -> Any:
         if part < 0:
             return torch.UntypedStorage(0)
         if part not in self._storages:
             self._storages[part] = torch._C._storage_from_bytes(self._views[part])
         return self._storages[part]
 
-    def _tensor(
+    def tensor(
         self, part: int, kind: Any, dtype: Any, offset: int, size: Any, stride: Any, requires_grad: bool, flags: Any
     ) -> Any:
-        storage = self._storage(part)
+        storage = self.storage(part)
         if part < 0:
             offset = 0
         else:
             # The part begins at a multiple of every element size that its tensors have, see pack().
             offset -= self._lows[part] // dtype.itemsize
         tensor = torch._utils._set_flags(torch._C._tensor_from_storage(storage, dtype, offset, size, stride), flags)
-        if kind is torch.nn.Parameter:
+        if kind is not torch.Tensor:
             return torch.nn.Parameter(tensor, requires_grad=requires_grad)
         if requires_grad:
             tensor.requires_grad = True
         return tensor
+
+
+class _Unpacker(pickle.Unpickler):
+    def __init__(self, file: Any, views: list[memoryview], lows: list[int], buffers: list[int]) -> None:
+        super().__init__(file, buffers=[views[number] for number in buffers])
+        self._rebuilder = _Rebuilder(views, lows)
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == __name__:
+            return self._rebuilder.tensor if name == "_Placeholder" else self._rebuilder.storage
+        return super().find_class(module, name)
 
 
 def pack(obj: Any) -> tuple[bytes, list[Any], int]:

@@ -115,12 +115,15 @@ class Job:
         return apply_sharding(dataset, self.num_workers, worker_id)
 
 
+def _entropy(base_seed: int, worker_id: int) -> list[int]:
+    return [worker_id, base_seed & 0xFFFFFFFF, base_seed >> 32]
+
+
 def _numpy_seed(base_seed: int, worker_id: int) -> Any:
     # The words that NumPy's own SeedSequence makes of the two numbers are those that PyTorch seeds it with.
     import numpy
 
-    entropy = [worker_id, base_seed & 0xFFFFFFFF, base_seed >> 32]
-    return numpy.random.SeedSequence(entropy).generate_state(4)
+    return numpy.random.SeedSequence(_entropy(base_seed, worker_id)).generate_state(4)
 
 
 def _generate_state(base_seed: int, worker_id: int) -> list[int]:
@@ -128,15 +131,42 @@ def _generate_state(base_seed: int, worker_id: int) -> list[int]:
     return [int(word) for word in _numpy_seed(base_seed, worker_id)]
 
 
+class _SeedOnImport:
+    """Waits on ``sys.meta_path`` for ``numpy.random`` and seeds it. Loading NumPy takes longer than a worker does."""
+
+    def __init__(self, base_seed: int, worker_id: int) -> None:
+        self.seeds = base_seed, worker_id
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "numpy.random":
+            return None
+        import importlib.util
+
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        loader: Any = spec.loader if spec is not None else None
+        if loader is not None:
+            execute = loader.exec_module
+
+            def execute_and_seed(module: Any) -> None:
+                execute(module)
+                module.seed(module.SeedSequence(_entropy(*self.seeds)).generate_state(4))
+
+            loader.exec_module = execute_and_seed
+        return spec
+
+
 def seed_process(base_seed: int, worker_id: int) -> None:
-    """Seed the global generators of a worker process; NumPy's only if it is loaded."""
+    """Seed the global generators of a worker process; NumPy's when it is there."""
     seed = base_seed + worker_id
     random.seed(seed)
     torch.manual_seed(seed)
-    if "numpy" in sys.modules:
+    if "numpy.random" in sys.modules:
         import numpy
 
         numpy.random.seed(_numpy_seed(base_seed, worker_id))
+    else:
+        sys.meta_path.insert(0, _SeedOnImport(base_seed, worker_id))  # type: ignore[arg-type]
 
 
 def thread_generators(base_seed: int, worker_id: int) -> _RNG:
