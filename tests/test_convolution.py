@@ -16,7 +16,9 @@ CASES = [
 
 def by_windows(x, weight, bias, stride, padding, groups):
     """The definition: windows laid out as columns, times the weights, group by group."""
-    n, size, kernel = len(x), x.shape[-1], weight.shape[-1]
+    n, size, kernel = len(x), x.shape[-1], weight.shape[-1
+    (24, 16, 32, 16, 1, 2, 0, 1),  # three of four pixels reach no result
+]
     out = (size + 2 * padding - kernel) // stride + 1
     columns = F.unfold(x, kernel, padding=padding, stride=stride).view(n, groups, -1, out * out)
     y = torch.einsum("gok,ngkp->ngop", weight.reshape(groups, len(weight) // groups, -1), columns)

@@ -166,7 +166,7 @@ class BlockedConv {
     // the same runs serve all images, unless they are too many to keep
     const bool keeps = depth_ > 0 && parts_ > chunks_ && chunks_ * width_ * taps_ <= kKeptColumns;
     std::vector<Columns> kept(keeps ? size_t(chunks_) : 0);
-    parallel_for(int64_t(kept.size()), std::max<int64_t>(1, 65536 / (width_ * taps_)), [&](int64_t begin, int64_t end) {
+    parallel_for(int64_t(kept.size()), std::max<int64_t>(1, 65536 / std::max<int64_t>(1, width_ * taps_)), [&](int64_t begin, int64_t end) {
       for (int64_t chunk = begin; chunk < end; chunk++) kept[size_t(chunk)] = columns_of(part_at(chunk));
     });
     parallel_for(parts_, 1, [&](int64_t index, int64_t) {
