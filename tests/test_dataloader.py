@@ -187,7 +187,7 @@ assert "numpy" not in sys.modules
 def test_numpy_is_seeded_when_a_worker_loads_it():
     environment = os.environ | {"PYTHONPATH": str(Path(torch.__file__).parent.parent)}
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", SEEDED], capture_output=True, text=True, env=environment
+        [sys.executable, "-P", "-W", "ignore", "-c", SEEDED], capture_output=True, text=True, env=environment
     )
     # recorded
     assert done.stdout.split() == ["0.8371640508861415", "0.6702704958690073", "0.38757835109739946"], done.stderr
@@ -216,7 +216,8 @@ def gone(pid):
 
 def test_no_worker_survives_the_loader():
     environment = os.environ | {"PYTHONPATH": str(Path(torch.__file__).parent.parent)}
-    parent = subprocess.Popen([sys.executable, "-W", "ignore", "-c", ORPHANS], stdout=subprocess.PIPE, env=environment)
+    command = [sys.executable, "-P", "-W", "ignore", "-c", ORPHANS]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     workers = [int(pid) for pid in parent.stdout.readline().split()]
     assert len(workers) == 2 and not any(map(gone, workers))
     parent.send_signal(signal.SIGKILL)

@@ -517,7 +517,7 @@ def test_loaded_when_named():
         "import sys, torch; assert 'torch.distributions' not in sys.modules;"
         "torch.distributions.Normal(0.0, 1.0); assert 'torch.distributions' in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-P", "-c", program], check=True)
 
 
 # ---- vmap and torch.func ----

@@ -26,7 +26,7 @@ def loaded(statement: str, tmp_path) -> set[str]:
     # the package under test, wherever it is, and nothing else of the folder it was started in
     environment = os.environ | {"PYTHONPATH": str(Path(torch.__file__).parent.parent)}
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, env=environment, check=True
+        [sys.executable, "-P", "-c", program], capture_output=True, text=True, cwd=tmp_path, env=environment, check=True
     )
     return set(json.loads(done.stdout))
 

@@ -222,7 +222,7 @@ print("done")
 
 def test_a_small_dev_shm_does_not_matter():
     environment = os.environ | {"PYTHONPATH": str(Path(torch.__file__).parent.parent), "PROGRAM": SMALL}
-    inside = f'mount -t tmpfs -o size=1m tmpfs /dev/shm && exec {sys.executable} -c "$PROGRAM"'
+    inside = f'mount -t tmpfs -o size=1m tmpfs /dev/shm && exec {sys.executable} -P -c "$PROGRAM"'
     done = subprocess.run(["unshare", "-rm", "sh", "-c", inside], capture_output=True, text=True, env=environment)
     if "unshare:" in done.stderr or "mount:" in done.stderr:
         pytest.skip("mount namespaces are not allowed here")
@@ -306,7 +306,7 @@ mp.start_processes(run, nprocs=2, start_method="fork")
 def test_processes_do_not_survive_their_parent():
     environment = os.environ | {"PYTHONPATH": str(Path(torch.__file__).parent.parent)}
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+        [sys.executable, "-P", "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
     )
     children = [int(parent.stdout.readline()) for _ in range(2)]
     parent.kill()
