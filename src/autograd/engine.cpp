@@ -12,6 +12,9 @@
 #include "ops/reduce.h"
 
 namespace tabula::autograd {
+
+NodeWatch node_watch;
+
 namespace {
 
 struct Task {
@@ -20,6 +23,22 @@ struct Task {
   bool needed = true;
   std::vector<Tensor> inputs;
   SmallVec<int32_t, 2> captures;  // indices into the request's captures
+};
+
+class Watched {
+ public:
+  Watched(const Node& node, bool whole) {
+    if (thread_state.interpreters & kProfiling) [[unlikely]]
+      which_ = node_watch.begin(node, whole);
+  }
+  ~Watched() {
+    if (which_ >= 0) [[unlikely]]
+      node_watch.end(which_);
+  }
+  Watched(const Watched&) = delete;
+
+ private:
+  int64_t which_ = -1;
 };
 
 std::atomic<uint64_t> run_counter{0};
@@ -186,6 +205,7 @@ void Run::deliver(const Edge& edge, Tensor grad, const Node& from, size_t positi
 
 void Run::run_task(uint32_t index) {
   Ref<Node> node = tasks_[index].node;
+  const Watched whole(*node, true);
   std::vector<Tensor> grads = std::move(tasks_[index].inputs);
   const bool needed = tasks_[index].needed;
   if (grads.empty()) grads.resize(std::max<size_t>(node->results.size(), 1));
@@ -232,6 +252,7 @@ void Run::run_task(uint32_t index) {
     std::vector<Tensor> grads_for_hooks;
     if (hooks && !hooks->post.empty()) grads_for_hooks = grads;
     try {
+      const Watched derivative(*node, false);
       node->apply(grads, out);
     } catch (...) {
       if (anomaly.enabled && anomaly.report) anomaly.report(*node, node->traceback);

@@ -21,6 +21,13 @@ std::vector<Tensor> run_backward(BackwardRequest request);
 int64_t current_run();              // its number; -1 if there is none
 bool will_execute(const Node& node);  // throws if there is none
 
+// Sees each node while profiling is on: around all that a run does with it, and around its derivative alone.
+struct NodeWatch {
+  int64_t (*begin)(const Node& node, bool whole) = nullptr;
+  void (*end)(int64_t which) = nullptr;
+};
+extern NodeWatch node_watch;
+
 struct Anomaly {
   bool enabled = false, check_nan = true;
   std::string (*traceback)() = nullptr;                                    // of the current Python frame

@@ -2,6 +2,7 @@
 #include "bindings/device.h"
 #include "bindings/libraries.h"
 #include "bindings/operations.h"
+#include "bindings/profile.h"
 #include "bindings/python.h"
 #include "bindings/tensor_type.h"
 #include "bindings/torch_dispatch.h"
@@ -180,6 +181,7 @@ extern "C" __attribute__((visibility("default"))) PyObject* PyInit__C() {
     add_vmap(m);
     add_autocast(m);
     add_module_base(m);
+    add_profile(m);
     warn_hook = python_warning;
     interpreter_lock = {[]() -> void* { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; },
                         [](void* thread) { PyEval_RestoreThread(static_cast<PyThreadState*>(thread)); }};

@@ -1,0 +1,13 @@
+"""What programs with torch.utils and torch.hub print is what they print under PyTorch 2.13 (tests/data/*.txt)."""
+
+import pytest
+import support
+
+NAMES = ("flop_counter",)
+PROGRAMS = [(name, title) for name in NAMES for title in support.read_programs(name)]
+RECORDED = {name: support.recorded(name) for name in NAMES}
+
+
+@pytest.mark.parametrize(("name", "title"), PROGRAMS)
+def test_a_program_prints_the_recorded_text(name, title):
+    assert support.run_program(support.read_programs(name)[title]) == RECORDED[name][title]
