@@ -126,7 +126,9 @@ bool plain_backward(const Tensor& t, PyObject* gradient, PyObject* inputs, Tenso
     grad = unwrap(gradient);
     return same(grad.sizes(), t.sizes()) && is_complex(grad.dtype()) == is_complex(t.dtype());
   }
-  if (t.numel() != 1 || !is_floating(t.dtype()) || (t.impl()->special & kDispatch) || thread_state.interpreters) return false;
+  if (t.numel() != 1 || !is_floating(t.dtype()) || (t.impl()->special & kDispatch) ||
+      (thread_state.interpreters & ~kWatching))
+    return false;
   grad = full_raw(t.sizes(), Scalar(1.0), t.dtype(), t.device());
   return true;
 }

@@ -9,10 +9,11 @@ namespace tabula {
 
 // What a thread has switched on over the choke point, as bits.
 enum Interpreter : uint8_t {
-  kVmapping = 1,       // inside vmap's function: random operations must know
-  kDispatchMode = 2,   // a TorchDispatchMode
+  kVmapping = 1,      // inside vmap's function: random operations must know
+  kDispatchMode = 2,  // a TorchDispatchMode
   kAutocast = 4,
   kTracing = 8,
+  kWatching = 16,  // results and gradients are looked at for NaN and Inf: see ops/number_watch.h
 };
 
 struct ThreadState {

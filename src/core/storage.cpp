@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/allocator.h"
+#include "core/meta_memory.h"
 
 namespace tabula {
 
@@ -33,6 +34,7 @@ void Storage::destroy(Storage* storage) {
 void Storage::acquire(size_t bytes) {
   data_ = nullptr;
   bytes_ = capacity_ = bytes;
+  if (device_.is_meta()) meta_allocate(bytes);
   if (!device_.is_cpu()) return;
   const bool fits = kRecycle && bytes <= kInline;
   data_ = fits ? inline_ : static_cast<char*>(cpu_allocate(bytes));
@@ -44,6 +46,8 @@ void Storage::release_memory() {
     release_(context_);
   else if (data_ && data_ != inline_)
     cpu_free(data_, capacity_);
+  else if (device_.is_meta())
+    meta_free(bytes_);
   data_ = nullptr;
 }
 
@@ -57,6 +61,9 @@ void Storage::resize(size_t bytes) {
     capacity_ = bytes;
   } else if (device_.is_cpu() && data_ != inline_ && bytes < bytes_) {
     cpu_discard(data_ + bytes, bytes_ - bytes);
+  } else if (device_.is_meta()) {
+    meta_free(bytes_);
+    meta_allocate(bytes);
   }
   bytes_ = bytes;
 }
