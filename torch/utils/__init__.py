@@ -15,8 +15,11 @@ if TYPE_CHECKING:
         rename_privateuse1_backend,
     )
     from ._nan_guard import NonFiniteError, NonFiniteFinding, nan_guard
+    from ._summary import LayerSummary, ModelSummary
 
 __all__ = [
+    "LayerSummary",
+    "ModelSummary",
     "NonFiniteError",
     "NonFiniteFinding",
     "ThroughputBenchmark",
@@ -40,7 +43,13 @@ _MODULES = frozenset(
     """.split()
 )
 # Names that are defined in a module of their own.
-_FROM = {"NonFiniteError": "_nan_guard", "NonFiniteFinding": "_nan_guard", "nan_guard": "_nan_guard"}
+_FROM = {
+    "LayerSummary": "_summary",
+    "ModelSummary": "_summary",
+    "NonFiniteError": "_nan_guard",
+    "NonFiniteFinding": "_nan_guard",
+    "nan_guard": "_nan_guard",
+}
 _BUILD = frozenset(__all__) - _MODULES - _FROM.keys() - {"set_module", "swap_tensors"}
 
 

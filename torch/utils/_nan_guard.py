@@ -407,7 +407,7 @@ class nan_guard:  # noqa: N801
             lines.append(f"  {called} was called {where[0]}")
             lines += [f"  {line}" for line in where[1:]]
         else:
-            lines.append("  the operation was called outside of the guard: enter it before the forward pass to see where")
+            lines.append("  the operation was called outside of the guard: enter it before the forward pass")
         self._report(new or _NAN, bool(new), "backward", node, argument, path, place, lines)
 
     def _look_at_step(self, optimizer: torch.optim.Optimizer) -> None:
