@@ -7,8 +7,9 @@
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
-#include "ops/copy.h"
 #include "ops/compare.h"
+#include "ops/copy.h"
+#include "ops/number_watch.h"
 #include "ops/reduce.h"
 
 namespace tabula::autograd {
@@ -21,6 +22,7 @@ struct Task {
   Ref<Node> node;
   int dependencies = 0;
   bool needed = true;
+  bool summed = false;  // a gradient among the inputs is a sum of several
   std::vector<Tensor> inputs;
   SmallVec<int32_t, 2> captures;  // indices into the request's captures
 };
@@ -86,11 +88,16 @@ class Run {
   void discover();
   void mark_needed();
   void run_task(uint32_t index);
+  bool is_root(const Node& node) const {
+    return std::any_of(request_.roots.begin(), request_.roots.end(),
+                       [&](const Edge& root) { return root.node.get() == &node; });
+  }
   void deliver(const Edge& edge, Tensor grad, const Node& from, size_t position);
 
   BackwardRequest& request_;
   const uint64_t id_;
   const bool owns_scratch_;
+  bool watching_ = false;  // for numbers that are not finite
   std::vector<Task> tasks_;
   std::unordered_map<const Node*, uint32_t> map_;
   std::vector<Tensor> captured_;
@@ -198,8 +205,35 @@ void Run::deliver(const Edge& edge, Tensor grad, const Node& from, size_t positi
     if (task.inputs.empty()) task.inputs.resize(std::max<size_t>(edge.node->results.size(), size_t(edge.slot) + 1));
     if (grad.defined()) {
       if (edge.slot < edge.node->results.size()) grad = fitted(std::move(grad), edge.node->results[edge.slot], from, position);
+      task.summed |= task.inputs[edge.slot].defined();
       accumulate(task.inputs[edge.slot], std::move(grad));
     }
+  }
+}
+
+bool any_not_finite(TensorList tensors) {
+  return !std::all_of(tensors.begin(), tensors.end(), [](const Tensor& t) { return all_finite(t); });
+}
+
+// As `apply`, with a look at what it makes. Operations inside are not looked at: an infinity in a formula need not
+// reach the result.
+void apply_watched(Node& node, std::vector<Tensor>& grads, std::vector<Tensor>& out, bool summed, bool root) {
+  Restore place(inherited_place, node.place);
+  if (!number_watch.backward) return node.apply(grads, out);
+  using Kind = GradientFinding::Kind;
+  if (summed && any_not_finite(grads)) gradient_watch.found({Kind::Sum, node, {}, grads});
+  const std::vector<Tensor> came_in = grads;
+  auto* leaf = dynamic_cast<AccumulateGrad*>(&node);
+  const bool adds = leaf && meta(leaf->variable).grad.defined();
+  node.apply(grads, out);
+  if (adds) {
+    const Tensor& grad = meta(leaf->variable).grad;
+    if (!all_finite(grad)) gradient_watch.found({Kind::Accumulated, node, came_in, TensorList(&grad, 1)});
+    return;
+  }
+  for (const Tensor& t : out) {
+    if (std::any_of(came_in.begin(), came_in.end(), [&](const Tensor& c) { return t.is(c); }) && !root) continue;
+    if (!all_finite(t)) return gradient_watch.found({Kind::Derivative, node, came_in, out, root});
   }
 }
 
@@ -253,7 +287,10 @@ void Run::run_task(uint32_t index) {
     if (hooks && !hooks->post.empty()) grads_for_hooks = grads;
     try {
       const Watched derivative(*node, false);
-      node->apply(grads, out);
+      if (watching_) [[unlikely]]
+        apply_watched(*node, grads, out, tasks_[index].summed, is_root(*node));
+      else
+        node->apply(grads, out);
     } catch (...) {
       if (anomaly.enabled && anomaly.report) anomaly.report(*node, node->traceback);
       throw;
@@ -283,6 +320,8 @@ void Run::run_task(uint32_t index) {
 }
 
 std::vector<Tensor> Run::execute() {
+  watching_ = gradient_watch.found && ((thread_state.interpreters & kWatching) || (innermost && innermost->watching_));
+  Restore watch(thread_state.interpreters, uint8_t(thread_state.interpreters & ~kWatching));
   tasks_.reserve(32);  // small graphs then never move their tasks
   discover();
   captured_.resize(request_.captures.size());
@@ -294,6 +333,7 @@ std::vector<Tensor> Run::execute() {
     Tensor grad = request_.root_grads[i];
     if (!grad.defined()) continue;
     if (root.slot < root.node->results.size()) grad = fitted(std::move(grad), root.node->results[root.slot], *root.node, i);
+    task.summed |= task.inputs[root.slot].defined();
     accumulate(task.inputs[root.slot], std::move(grad));
   }
   for (uint32_t i = 0; i < tasks_.size(); i++)

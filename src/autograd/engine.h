@@ -35,4 +35,23 @@ struct Anomaly {
 };
 extern Anomaly anomaly;
 
+// What the engine has found of numbers that are not finite, where the thread watches for them (ops/number_watch.h).
+struct GradientFinding {
+  enum class Kind : uint8_t {
+    Derivative,   // a node's derivative: `came_in` are the gradients of its results, `made` those of its inputs
+    Sum,          // `made`: the gradients of the node's results, of which one is a sum of several
+    Accumulated,  // `made`: the new .grad of the node's leaf
+  };
+  Kind kind;
+  const Node& node;
+  TensorList came_in, made;
+  bool root = false;  // backward began at this node: its gradient is the caller's
+};
+struct GradientWatch {
+  void (*found)(const GradientFinding& finding) = nullptr;
+};
+extern GradientWatch gradient_watch;
+// Nodes that a derivative makes (create_graph) belong to the line of the operation whose derivative it is.
+extern thread_local constinit uint32_t inherited_place __attribute__((tls_model("initial-exec")));
+
 }  // namespace tabula::autograd

@@ -34,6 +34,7 @@ struct AllocatorStats {
   size_t allocated, cached, peak;  // bytes
 };
 AllocatorStats cpu_allocator_stats();
+void cpu_reset_peak();
 
 // Small objects of one type are recycled through this list instead of the general heap. Thread-local storage of a shared
 // object is scarce, so only a pointer lies there.

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/allocator.h"
+#include "core/meta_memory.h"
 
 namespace tabula {
 
@@ -44,6 +45,7 @@ void Storage::destroy(Storage* storage) {
 void Storage::acquire(size_t bytes) {
   data_ = nullptr;
   bytes_ = capacity_ = bytes;
+  if (device_.is_meta()) meta_allocate(bytes);
   if (!device_.is_cpu()) return;
   const bool fits = kRecycle && bytes <= kInline;
   data_ = fits ? inline_ : static_cast<char*>(cpu_allocate(bytes));
@@ -57,6 +59,8 @@ void Storage::release_memory() {
     release_(context_);
   else if (data_ && data_ != inline_)
     cpu_free(data_, capacity_);
+  else if (device_.is_meta())
+    meta_free(bytes_);
   data_ = nullptr;
 }
 
@@ -70,6 +74,9 @@ void Storage::resize(size_t bytes) {
     capacity_ = bytes;
   } else if (device_.is_cpu() && data_ != inline_ && bytes < bytes_) {
     cpu_discard(data_ + bytes, bytes_ - bytes);
+  } else if (device_.is_meta()) {
+    meta_free(bytes_);
+    meta_allocate(bytes);
   }
   if (device_.is_cpu()) watch(data_, int64_t(bytes) - int64_t(bytes_));
   bytes_ = bytes;

@@ -14,14 +14,21 @@ if TYPE_CHECKING:
         get_cpp_backtrace,
         rename_privateuse1_backend,
     )
+    from ._nan_guard import NonFiniteError, NonFiniteFinding, nan_guard
+    from ._summary import LayerSummary, ModelSummary
 
 __all__ = [
+    "LayerSummary",
+    "ModelSummary",
+    "NonFiniteError",
+    "NonFiniteFinding",
     "ThroughputBenchmark",
     "cmake_prefix_path",
     "data",
     "deterministic",
     "generate_methods_for_privateuse1_backend",
     "get_cpp_backtrace",
+    "nan_guard",
     "rename_privateuse1_backend",
     "set_module",
     "swap_tensors",
@@ -36,7 +43,15 @@ _MODULES = frozenset(
     throughput_benchmark weak
     """.split()
 )
-_BUILD = frozenset(__all__) - _MODULES - {"set_module", "swap_tensors"}
+# Names that are defined in a module of their own.
+_FROM = {
+    "LayerSummary": "_summary",
+    "ModelSummary": "_summary",
+    "NonFiniteError": "_nan_guard",
+    "NonFiniteFinding": "_nan_guard",
+    "nan_guard": "_nan_guard",
+}
+_BUILD = frozenset(__all__) - _MODULES - _FROM.keys() - {"set_module", "swap_tensors"}
 
 
 def __getattr__(name: str) -> Any:
@@ -49,10 +64,10 @@ def __getattr__(name: str) -> Any:
             if error.name != f"{__name__}.{name}":
                 raise
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}: not part of Tabula yet") from None
-    if name in _BUILD:
-        from . import _build
+    if name in _BUILD or name in _FROM:
+        import importlib
 
-        return getattr(_build, name)
+        return getattr(importlib.import_module(f"{__name__}.{_FROM.get(name, '_build')}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
