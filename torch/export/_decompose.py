@@ -15,12 +15,12 @@ from torch.fx.node import Node
 from .exported_program import ExportedProgram, output_argument
 from .graph_signature import ExportGraphSignature, InputKind, OutputKind, OutputSpec
 
-__all__ = ["decompose"]
+__all__ = ["decompose", "environment_of"]
 
 
 def decompose(program: ExportedProgram, table: dict[Any, Any]) -> ExportedProgram:
     """The program run again over fake tensors, with the operations of the table taken apart."""
-    env = _environment(program)
+    env = environment_of(program)
     modes = [n.meta["val"].fake_mode for n in program.graph.nodes if isinstance(n.meta.get("val"), FakeTensor)]
     fake_mode = modes[0] if modes else FakeTensorMode(allow_non_fake_inputs=True)
     own = {op: f for op, f in table.items() if not getattr(f, "__name__", "").endswith("_parts")}
@@ -58,7 +58,8 @@ def _no_constant(t: torch.Tensor) -> Node:
     raise RuntimeError(f"a tensor of size {tuple(t.shape)} appeared that is no input of the program")
 
 
-def _environment(program: ExportedProgram) -> ShapeEnv:
+def environment_of(program: ExportedProgram) -> ShapeEnv:
+    """What is known about the open sizes of a program."""
     for node in program.graph.nodes:
         value = node.meta.get("val")
         for size in value.shape if isinstance(value, FakeTensor) else (value,):

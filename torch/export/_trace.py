@@ -18,7 +18,7 @@ from torch.fx.experimental.symbolic_shapes import ConstraintViolationError, Shap
 from torch.fx.node import Node
 from torch.utils import _pytree as pytree
 
-from . import _guards
+from . import _gradient_regions, _guards
 from ._errors import UserError, UserErrorType
 from .dynamic_shapes import (
     AdditionalInputs,
@@ -380,6 +380,11 @@ class _Export:
         graph = self.tracer.graph
         graph.output(outputs)
         _drop_unused(graph)
+        root = torch.nn.Module()
+        for name, part in self.tracer.parts.items():
+            root.add_module(name, torch.fx.GraphModule(torch.nn.Module(), part, name))
+        _gradient_regions.separate(graph, root, torch.is_grad_enabled())
+        outputs = graph.output_node().args[0]
         signature = ExportGraphSignature(
             self.input_specs, [OutputSpec(OutputKind.USER_OUTPUT, output_argument(v), None) for v in outputs]
         )
@@ -392,9 +397,6 @@ class _Export:
             if path not in self.transient
         }
         constants = dict(self.constants) | {path: self.real[path] for path in self.real if path in self.transient}
-        root = torch.nn.Module()
-        for name, part in self.tracer.parts.items():
-            root.add_module(name, torch.fx.GraphModule(torch.nn.Module(), part, name))
         program = ExportedProgram(
             root, graph, signature, state, self._ranges(), calls, (self.args, self.kwargs), constants
         )

@@ -43,6 +43,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "SymInt": _is_int,
     "int[]": _is_ints,
     "SymInt[]": _is_ints,
+    "float[]": lambda v: isinstance(v, (list, tuple)) and all(isinstance(f, _NUMBERS) for f in v),
     "float": lambda v: isinstance(v, _NUMBERS) and not isinstance(v, bool),
     "bool": lambda v: isinstance(v, bool),
     "str": lambda v: isinstance(v, str),
@@ -168,6 +169,33 @@ def _activation(name: str, *defaults: Any) -> Callable[..., Any]:
     return adapt
 
 
+_UPSAMPLE = {
+    ("nearest", 1): "upsample_nearest1d", ("nearest", 2): "upsample_nearest2d", ("nearest", 3): "upsample_nearest3d",
+    ("nearest-exact", 1): "_upsample_nearest_exact1d", ("nearest-exact", 2): "_upsample_nearest_exact2d",
+    ("nearest-exact", 3): "_upsample_nearest_exact3d", ("linear", 1): "upsample_linear1d",
+    ("bilinear", 2): "upsample_bilinear2d", ("trilinear", 3): "upsample_trilinear3d",
+    ("bicubic", 2): "upsample_bicubic2d",
+}  # fmt: skip
+
+
+def _interpolate(
+    i: Any, size: Any, scale_factor: Any, mode: str, align_corners: Any, recompute_scale_factor: Any, antialias: Any
+) -> Any:
+    n = i.dim() - 2
+    name = _UPSAMPLE.get((mode, n))
+    if name is None or (size is None) == (scale_factor is None) or recompute_scale_factor:
+        return None
+    if antialias:
+        name = {"bilinear": "_upsample_bilinear2d_aa", "bicubic": "_upsample_bicubic2d_aa"}.get(mode)
+    if size is not None:
+        size = list(size) if isinstance(size, (list, tuple)) else [size] * n
+    if scale_factor is not None:
+        factors = scale_factor if isinstance(scale_factor, (list, tuple)) else [scale_factor] * n
+        scale_factor = [float(f) for f in factors]
+    corners = () if "nearest" in mode else (bool(align_corners),)
+    return None if name is None else (name, (i, size, *corners, scale_factor), {})
+
+
 # Functions whose parameters are in another order than their operation's.
 _ADAPTERS: dict[str, Callable[..., Any]] = {
     "batch_norm": _batch_norm,
@@ -188,6 +216,10 @@ _ADAPTERS: dict[str, Callable[..., Any]] = {
     "selu": _activation("selu"),
     "layer_norm": lambda i, shape, *, weight, bias, eps: ("layer_norm", (i, shape, weight, bias, eps, False), {}),
     "group_norm": lambda i, groups, *, weight, bias, eps: ("group_norm", (i, groups, weight, bias, eps, False), {}),
+    "interpolate": lambda i, size=None, scale_factor=None, mode="nearest", align_corners=None,
+    recompute_scale_factor=None, antialias=False: _interpolate(
+        i, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+    ),
     "einsum": lambda equation, *operands: ("einsum", (equation, list(operands)), {}),
 }
 

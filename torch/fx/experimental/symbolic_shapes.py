@@ -153,6 +153,8 @@ class ShapeEnv:
         self.var_to_range: dict[Symbol, ValueRanges] = {}
         self.replacements: dict[Symbol, Expr] = {}
         self.relations: list[RelationNode] = []
+        # Symbols that depend on elements of tensors: their value here is one of those possible, no example's.
+        self.unbacked: set[Symbol] = set()
         self.recorder: Any = None
 
     # ---- symbols
@@ -267,6 +269,16 @@ class ShapeEnv:
         difference = self.simplify(relation.left) - self.simplify(relation.right)
         if not self._narrow(relation.sign, difference):
             self.relations.append(relation)
+
+    def assume_all(self, relation: RelationNode) -> None:
+        """Note several conditions joined by "and", or one."""
+        if relation.sign == "and":
+            self.assume_all(relation.left)
+            self.assume_all(relation.right)
+        elif relation.sign == "or":
+            self.relations.append(relation)
+        else:
+            self.assume(relation)
 
     def _narrow(self, sign: str, difference: Expr) -> bool:
         """Put a condition on one symbol, or an equality of two, into ranges and replacements."""
