@@ -174,12 +174,12 @@ def messages(rank, size):
         sources = set()
         for _ in range(size - 1):
             t = torch.zeros(2, dtype=torch.int64)
-            source = dist.recv(t)
+            source = dist.recv(t, tag=9)
             assert t.tolist() == [source, source]
             sources.add(source)
         assert sources == set(range(1, size))
     else:
-        dist.send(torch.tensor([rank, rank]), 0)
+        dist.send(torch.tensor([rank, rank]), 0, tag=9)
     mine, got = torch.full((3, 2), float(rank)), torch.zeros(2, 3).t()
     for work in dist.batch_isend_irecv([dist.P2POp(dist.irecv, got, before), dist.P2POp(dist.isend, mine, after)]):
         work.wait()
