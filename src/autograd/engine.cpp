@@ -27,17 +27,17 @@ struct Task {
   SmallVec<int32_t, 2> captures;  // indices into the request's captures
 };
 
-class Watched {
+class Timed {
  public:
-  Watched(const Node& node, bool whole) {
+  Timed(const Node& node, bool whole) {
     if (thread_state.interpreters & kProfiling) [[unlikely]]
       which_ = node_watch.begin(node, whole);
   }
-  ~Watched() {
+  ~Timed() {
     if (which_ >= 0) [[unlikely]]
       node_watch.end(which_);
   }
-  Watched(const Watched&) = delete;
+  Timed(const Timed&) = delete;
 
  private:
   int64_t which_ = -1;
@@ -239,7 +239,7 @@ void apply_watched(Node& node, std::vector<Tensor>& grads, std::vector<Tensor>& 
 
 void Run::run_task(uint32_t index) {
   Ref<Node> node = tasks_[index].node;
-  const Watched whole(*node, true);
+  const Timed whole(*node, true);
   std::vector<Tensor> grads = std::move(tasks_[index].inputs);
   const bool needed = tasks_[index].needed;
   if (grads.empty()) grads.resize(std::max<size_t>(node->results.size(), 1));
@@ -286,7 +286,7 @@ void Run::run_task(uint32_t index) {
     std::vector<Tensor> grads_for_hooks;
     if (hooks && !hooks->post.empty()) grads_for_hooks = grads;
     try {
-      const Watched derivative(*node, false);
+      const Timed derivative(*node, false);
       if (watching_) [[unlikely]]
         apply_watched(*node, grads, out, tasks_[index].summed, is_root(*node));
       else

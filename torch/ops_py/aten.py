@@ -22,7 +22,8 @@ __all__ = [
     "nll_loss_nd",
     "numpy_T",
     "relu6_",
-    "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_assert_async", "_assert_scalar", "_assert_tensor_metadata",
+    "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_convolution_mode", "_upsample_nearest_exact1d",
+    "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "tensordot", "_assert_async", "_assert_scalar", "_assert_tensor_metadata",
     "_conj", "_embedding_bag_forward_only", "_fft_c2c", "_is_all_true", "_is_any_true",
     "_native_batch_norm_legit_no_training", "_pin_memory", "convolution_backward",
     "_reshape_alias", "_stack", "_to_copy", "_unsafe_index", "_unsafe_index_put", "_unsafe_view", "copy",
@@ -315,7 +316,7 @@ def _adaptive_avg_pool3d(self: Tensor, output_size: Sequence[int]) -> Tensor:
 
 
 def _upsample(mode: str) -> Any:
-    corners = mode not in ("nearest",)
+    corners = "nearest" not in mode
 
     def resample(input: Tensor, output_size: Any, *rest: Any, **named: Any) -> Tensor:
         align = None
@@ -333,6 +334,21 @@ def _upsample(mode: str) -> Any:
 upsample_nearest1d = upsample_nearest2d = upsample_nearest3d = _upsample("nearest")
 upsample_linear1d, upsample_bilinear2d = _upsample("linear"), _upsample("bilinear")
 upsample_trilinear3d, upsample_bicubic2d = _upsample("trilinear"), _upsample("bicubic")
+_upsample_nearest_exact1d = _upsample_nearest_exact2d = _upsample_nearest_exact3d = _upsample("nearest-exact")
+
+
+def _convolution_mode(
+    input: Tensor, weight: Tensor, bias: Tensor | None, stride: Sequence[int], padding: str, dilation: Sequence[int],
+    groups: int,
+) -> Tensor:  # fmt: skip
+    """A convolution whose padding is "same" or "valid"."""
+    function = (F.conv1d, F.conv2d, F.conv3d)[weight.dim() - 3]
+    return function(input, weight, bias, tuple(stride), padding, tuple(dilation), groups)
+
+
+def tensordot(self: Tensor, other: Tensor, dims_self: Sequence[int], dims_other: Sequence[int]) -> Tensor:
+    """Products summed over pairs of dimensions."""
+    return torch.tensordot(self, other, (list(dims_self), list(dims_other)))
 
 
 def convolution_backward(
