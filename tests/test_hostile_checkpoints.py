@@ -1,4 +1,4 @@
-"""Damaged and hostile checkpoints raise an error that says what is wrong: nothing runs, crashes, hangs or fills memory."""
+"""Damaged and hostile checkpoints raise an error that says what is wrong: nothing runs, crashes or hangs."""
 
 import io
 import os
