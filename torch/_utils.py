@@ -20,7 +20,7 @@ def _set_flags(tensor: Any, metadata: dict[str, bool] | None) -> Any:
         if metadata.get("conj"):
             tensor = tensor.conj()
         if metadata.get("neg"):
-            tensor = tensor._neg_view() if hasattr(tensor, "_neg_view") else tensor.neg()
+            tensor = torch._neg_view(tensor)
     return tensor
 
 
