@@ -14,10 +14,13 @@ if TYPE_CHECKING:
         get_cpp_backtrace,
         rename_privateuse1_backend,
     )
+    from ._draw_graph import draw_graph
+    from ._graph_svg import Drawing
     from ._nan_guard import NonFiniteError, NonFiniteFinding, nan_guard
     from ._summary import LayerSummary, ModelSummary
 
 __all__ = [
+    "Drawing",
     "LayerSummary",
     "ModelSummary",
     "NonFiniteError",
@@ -26,6 +29,7 @@ __all__ = [
     "cmake_prefix_path",
     "data",
     "deterministic",
+    "draw_graph",
     "generate_methods_for_privateuse1_backend",
     "get_cpp_backtrace",
     "nan_guard",
@@ -45,10 +49,12 @@ _MODULES = frozenset(
 )
 # Names that are defined in a module of their own.
 _FROM = {
+    "Drawing": "_graph_svg",
     "LayerSummary": "_summary",
     "ModelSummary": "_summary",
     "NonFiniteError": "_nan_guard",
     "NonFiniteFinding": "_nan_guard",
+    "draw_graph": "_draw_graph",
     "nan_guard": "_nan_guard",
 }
 _BUILD = frozenset(__all__) - _MODULES - _FROM.keys() - {"set_module", "swap_tensors"}

@@ -105,8 +105,7 @@ def summary(
     A copy of the model runs on the meta device, which has shapes and no elements: nothing is computed, nothing of the
     model's size is allocated, and the model, its mode, its gradients and the random numbers stay as they are. A model
     that cannot be copied or that looks at its numbers runs once as it is, without gradients, and its buffers and the
-    random numbers are put back; then there is no figure for training, and ``note`` says why. Hooks of the model run as in
-    any other pass.
+    random numbers are put back; then there is no figure for training, and ``note`` says why. Hooks of the model run.
 
     Operations are counted as :class:`torch.utils.flop_counter.FlopCounterMode` does: matrix products, convolutions and
     attention, a product and a sum being two.
