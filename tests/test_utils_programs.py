@@ -3,7 +3,7 @@
 import pytest
 import support
 
-NAMES = ("flop_counter",)
+NAMES = ("flop_counter", "checkpoint")
 PROGRAMS = [(name, title) for name in NAMES for title in support.read_programs(name)]
 RECORDED = {name: support.recorded(name) for name in NAMES}
 

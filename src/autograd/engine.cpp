@@ -57,6 +57,7 @@ class Run {
 
   std::vector<Tensor> execute();
   int64_t number() const { return int64_t(id_) - 1; }
+  bool for_inputs() const { return !request_.captures.empty(); }
   bool will_execute(const Node& node) const {
     if (!known(&node)) return false;
     const Task& task = tasks_[find(&node)];
@@ -352,6 +353,8 @@ std::vector<Tensor> Run::execute() {
 }  // namespace
 
 int64_t current_run() { return innermost ? innermost->number() : -1; }
+
+bool runs_for_inputs() { return innermost && innermost->for_inputs(); }
 
 bool will_execute(const Node& node) {
   check(innermost, "_get_should_execute_nodes should only be called during the backward pass");

@@ -20,6 +20,7 @@ std::vector<Tensor> run_backward(BackwardRequest request);
 // About the innermost backward that runs in this thread.
 int64_t current_run();              // its number; -1 if there is none
 bool will_execute(const Node& node);  // throws if there is none
+bool runs_for_inputs();               // it was asked for some gradients, not for all leaves'; false if there is none
 
 // Sees each node while profiling is on: around all that a run does with it, and around its derivative alone.
 struct NodeWatch {

@@ -275,6 +275,7 @@ PyObject* will_execute(PyObject*, PyObject* o) {
   return guarded([&]() -> PyObject* { return PyBool_FromLong(autograd::will_execute(unwrap_node(o))); });
 }
 
+PyObject* is_checkpoint_valid(PyObject*, PyObject*) { return PyBool_FromLong(!autograd::runs_for_inputs()); }
 PyObject* current_task(PyObject*, PyObject*) { return PyLong_FromLongLong(autograd::current_run()); }
 
 // Exchanges everything but identity: each object becomes the Python side of the other's tensor.
@@ -295,6 +296,7 @@ PyMethodDef functions[] = {
     {"_get_grad_accumulator", get_accumulator, METH_O, nullptr},
     {"_increment_version", increment_version, METH_O, nullptr},
     {"_will_engine_execute_node", will_execute, METH_O, nullptr},
+    {"_is_checkpoint_valid", is_checkpoint_valid, METH_NOARGS, "false inside a backward pass that was asked for some gradients only"},
     {"_current_graph_task_id", current_task, METH_NOARGS, nullptr},
     {"_swap_tensors", swap_tensors, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};

@@ -7,8 +7,8 @@ from functools import wraps
 from math import prod
 
 import torch
-from torch.utils._pytree import tree_map
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 from torch.utils.module_tracker import ModuleTracker
 
 TYPE_CHECKING = False
@@ -41,8 +41,10 @@ def shape_wrapper(f: Callable[..., int]) -> Callable[..., int]:
 
 
 def register_flop_formula(targets: Any, get_raw: bool = False) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Count an operation, or each of a list, by the decorated function. It gets the call's arguments and the result as ``out_val``, or
-    with shapes for tensors and ``out_shape`` unless ``get_raw``.
+    """Count an operation, or each of a list, by the decorated function.
+
+    It gets the call's arguments and the result as ``out_val``, or with shapes for tensors and ``out_shape`` unless
+    ``get_raw``. ValueError for what is no operation, RuntimeError for one that is counted already.
 
     >>> from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
     >>> @register_flop_formula(torch.ops.aten.cumsum)
