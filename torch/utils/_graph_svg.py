@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html import escape
 
-from torch.serialization import _AtomicFile
+from torch._checkpoint_writing import AtomicFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Drawing:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture to a file, which appears, or is replaced, only when it is complete."""
-        with _AtomicFile(path) as file:
+        with AtomicFile(path) as file:
             file.write(self.svg.encode())
 
 
