@@ -46,6 +46,9 @@ def find(name: str) -> Any:
 
 
 def _find(name: str) -> Any:
+    if name == "torch":
+        # Packages have `from torch import torch`.
+        return sys.modules["torch"]
     if name in LAZY_MODULES:
         path = LAZY_MODULES[name] or f"torch.{name}"
         try:
