@@ -130,11 +130,13 @@ def load(
 def download_url_to_file(url: str, dst: str, hash_prefix: str | None = None, progress: bool = True) -> None:
     """Save what an address holds, if the SHA-256 of it begins with ``hash_prefix``.
 
-    Raises RuntimeError if it does not; the file is then not there. ``progress`` has no effect.
+    Raises RuntimeError if it does not; the file is then not there. With ``progress`` a terminal shows how far it is.
     """
     import shutil
     import tempfile
     import urllib.request
+
+    from .utils._progress import Progress
 
     target = os.path.expanduser(dst)
     digest = hashlib.sha256()
@@ -142,9 +144,13 @@ def download_url_to_file(url: str, dst: str, hash_prefix: str | None = None, pro
         try:
             request = urllib.request.Request(url, headers={"User-Agent": "torch.hub"})
             with urllib.request.urlopen(request) as source:
-                while chunk := source.read(1 << 20):
-                    part.write(chunk)
-                    digest.update(chunk)
+                size = source.headers.get("Content-Length")
+                total = int(size) if size else None
+                with Progress(total, f"Downloading {os.path.basename(target)}", least=0, enabled=progress) as bar:
+                    while chunk := source.read(1 << 20):
+                        part.write(chunk)
+                        digest.update(chunk)
+                        bar.update(len(chunk))
             part.close()
             found = digest.hexdigest()[: len(hash_prefix)] if hash_prefix else hash_prefix
             if found != hash_prefix:
@@ -165,7 +171,7 @@ def load_state_dict_from_url(
         url: the address.
         model_dir: the folder of copies.
         map_location: as in ``torch.load``.
-        progress: has no effect.
+        progress: whether a terminal shows how far the download is.
         check_hash: whether the SHA-256 must begin with the digits in the name, as in ``resnet18-bf5a0b89.pth``.
         file_name: of the copy; that of the address by default.
         weights_only: as in ``torch.load``.

@@ -93,7 +93,9 @@ class TypedStorage:
     dtype: Any
     is_sparse = False
 
-    def __init__(self, *args: Any, wrap_storage: Any = None, dtype: Any = None, device: Any = None) -> None:
+    def __init__(
+        self, *args: Any, wrap_storage: Any = None, dtype: Any = None, device: Any = None, _internal: bool = False
+    ) -> None:
         fixed = getattr(type(self), "dtype", None)
         if fixed is not None:
             if dtype is not None and dtype is not fixed:

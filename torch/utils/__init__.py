@@ -31,8 +31,9 @@ __all__ = [
 _MODULES = frozenset(
     """
     _device _python_dispatch _pytree
-    backcompat backend_registration benchmark checkpoint collect_env cpp_backtrace cpp_extension data deterministic
-    dlpack flop_counter hooks mobile_optimizer model_zoo module_tracker tensorboard throughput_benchmark weak
+    backcompat backend_registration benchmark checkpoint collect_env cpp_backtrace cpp_extension data
+    deterministic dlpack flop_counter hooks mobile_optimizer model_zoo module_tracker serialization tensorboard
+    throughput_benchmark weak
     """.split()
 )
 _BUILD = frozenset(__all__) - _MODULES - {"set_module", "swap_tensors"}
