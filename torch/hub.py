@@ -178,8 +178,6 @@ def load_state_dict_from_url(
 
     Raises RuntimeError for a wrong hash, and what ``torch.load`` raises.
     """
-    from urllib.parse import urlparse
-
     folder = os.path.join(get_dir(), "checkpoints") if model_dir is None else model_dir
     os.makedirs(folder, exist_ok=True)
     name = file_name or os.path.basename(urlparse(url).path)
@@ -188,3 +186,39 @@ def load_state_dict_from_url(
         digits = HASH_REGEX.search(name) if check_hash else None
         download_url_to_file(url, path, digits.group(1) if digits else None, progress)
     return torch.load(path, map_location=map_location, weights_only=weights_only)
+
+
+class _SilentBar:
+    """Stands in for ``tqdm.tqdm`` where that is not installed, for packages that take it from here."""
+
+    def __init__(self, iterable: Any = None, total: int | None = None, **options: Any) -> None:
+        self._iterable = iterable
+        self.total = total
+        self.n = 0
+
+    def __iter__(self) -> Any:
+        for item in self._iterable:
+            yield item
+            self.update()
+
+    def update(self, n: int = 1) -> None:
+        self.n += n
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> _SilentBar:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.close()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "tqdm":
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return _SilentBar
+        return tqdm
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
