@@ -70,6 +70,10 @@ def _find(name: str) -> Any:
             # A submodule that loaded on the way may have the same name as a function; the function is meant.
             sys.modules["torch"].__dict__[name] = value
         return value
+    if name.startswith("_foreach_"):
+        function = import_module("torch.ops_py._foreach").find(name)
+        if function is not None:
+            return function
     native = sys.modules["torch"]._C
     for place in (native, native._nn):
         value = None if name.startswith("_") and place is native._nn else getattr(place, name, None)
