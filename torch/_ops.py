@@ -71,7 +71,15 @@ class OpOverload(OperatorBase):
             return self._op(*args, **kwargs)
         except TypeError:
             self._check_arguments(args, kwargs)
-            raise
+            missing = self._defaults(args, kwargs)
+            if not missing:
+                raise
+        return self._op(*args, **kwargs, **missing)
+
+    def _defaults(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The schema's values for the arguments that a call leaves out: kernels may know no defaults."""
+        rest = [a for a in self._schema.arguments[len(args) :] if not a.is_out and a.name not in kwargs]
+        return {a.name: a.default_value for a in rest if a.default_value is not None}
 
     def _check_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raise the dispatcher's error for a call that has too many, unknown or missing arguments."""
