@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 _UNARY = frozenset(
     """
-    abs acos asin atan ceil cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2 neg reciprocal round rsqrt
-    sigmoid sign sin sinh sqrt tan tanh trunc
+    abs acos asin atan ceil cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2 neg reciprocal round
+    rsqrt sigmoid sign sin sinh sqrt tan tanh trunc
     """.split()
 )
 # Operations of two lists, or of a list and a number or numbers; the value tells whether a tensor without dimensions may
 # stand for the number, and whether ``alpha`` is known.
 _BINARY = {
-    "add": (True, True), "sub": (False, True), "mul": (True, False), "div": (True, False),
+    "add": (True, True), "sub": (True, True), "mul": (True, False), "div": (True, False),
     "maximum": (False, False), "minimum": (False, False), "clamp_min": (False, False), "clamp_max": (False, False),
     "pow": (False, False),
 }  # fmt: skip
