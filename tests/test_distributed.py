@@ -1,6 +1,5 @@
 """Stores, groups, collectives and messages, between real processes."""
 
-import socket
 import threading
 from datetime import timedelta
 
@@ -13,7 +12,7 @@ import torch.multiprocessing as mp
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
+    with targets.free_socket() as sock:
         return sock.getsockname()[1]
 
 

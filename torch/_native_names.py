@@ -25,7 +25,6 @@ _ELSEWHERE = {
         "_ExcludeDispatchKeyGuard": "torch._dispatch_keys",
         "_TensorBase": "torch._C:TensorBase",
     },
-    "torch._C._nn": {"_parse_to": "torch.nn.modules._module_tree"},
 }
 
 
@@ -35,6 +34,8 @@ def find(module: str, name: str) -> Any:
     if place is not None:
         source, _, attribute = place.partition(":")
         return getattr(import_module(source), attribute or name)
+    if module == "torch._C._nn" and name == "_parse_to":
+        return _parse_to
     if module == "torch._C" and not name.startswith("__"):
         function = _FUNCTIONS.get(name)
         if function is not None:
@@ -102,6 +103,18 @@ def _no_fuser(enabled: bool) -> None:
 
 def _set_texpr_fuser(enabled: bool) -> None:
     _switches["texpr_fuser"] = bool(enabled)
+
+
+def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
+    """What the arguments of ``Module.to`` say: device, dtype, ``non_blocking`` and memory format.
+
+    >>> import torch
+    >>> torch._C._nn._parse_to("cpu", torch.float64)
+    (device(type='cpu'), torch.float64, False, None)
+    """
+    from .nn.modules import _module_tree
+
+    return _module_tree._parse_to(args, kwargs)
 
 
 _FUNCTIONS = {

@@ -250,6 +250,9 @@ class FakeTensorMode(TorchDispatchMode):
             )
         args, kwargs = pytree.tree_map_only(torch.Tensor, self.from_tensor, (args, kwargs))
         device = self._device(args, kwargs)
+        if func._opname in ("index_put", "index_put_") and _has_mask(args[1]):
+            # How many elements are written depends on the mask; the result's size does not.
+            return args[0] if func._opname == "index_put_" else args[0].clone()
         return self._run(func, args, kwargs, device)
 
     def _run(self, func: Any, args: Any, kwargs: Any, device: torch.device) -> Any:
@@ -286,6 +289,10 @@ class FakeTensorMode(TorchDispatchMode):
                     f"{found.fake_device} and {t.fake_device}!"
                 )
         return torch.get_default_device() if found is None else found.fake_device
+
+
+def _has_mask(indices: Any) -> bool:
+    return any(isinstance(i, torch.Tensor) and i.dtype in (torch.bool, torch.uint8) for i in indices)
 
 
 def _describe(leaf: Any) -> str:

@@ -112,7 +112,7 @@ def _with_hooks(step):
     """
 
     def wrapper(self, *args, **kwargs):
-        if not (
+        if self._optimizer_step_pre_hooks is None or not (
             self._optimizer_step_pre_hooks
             or self._optimizer_step_post_hooks
             or _global_optimizer_pre_hooks
@@ -155,9 +155,12 @@ def _cast(param, value, param_id=None, param_groups=None, key=None):
 class Optimizer:
     """Holds groups of parameters with their options, and a state for each parameter."""
 
+    # Classes that wrap another optimizer, such as accelerate's, leave __init__ out: their step has no hooks.
+    _optimizer_step_pre_hooks: dict | None = None
+
     def __init__(self, params, defaults: dict) -> None:
         self.defaults = defaults
-        self._optimizer_step_pre_hooks: dict = OrderedDict()
+        self._optimizer_step_pre_hooks = OrderedDict()
         self._optimizer_step_post_hooks: dict = OrderedDict()
         self._optimizer_state_dict_pre_hooks: dict = OrderedDict()
         self._optimizer_state_dict_post_hooks: dict = OrderedDict()

@@ -181,15 +181,23 @@ def _applied(name: str, args: list[Expr]) -> Expr:
     if own is None or not args:
         raise RuntimeError(f"torch.export.load: unknown function {name!r} in an expression")
     if own == "pow" and len(args) == 2 and isinstance(args[1].constant, int):
-        power = args[1].constant
-        if 0 <= power <= 64:
-            return args[0] ** power
+        return _power_of(args[0], args[1].constant)
     if own in ("max", "min"):
         found = args[0]
         for a in args[1:]:
             found = call(own, found, a)
         return found
+    if own in ("floordiv", "mod", "truediv") and len(args) == 2 and args[1].constant == 0:
+        raise RuntimeError("torch.export.load: an expression divides by zero")
+    if len(args) != (1 if own in ("floor", "ceil", "trunc", "round", "sqrt", "float") else 2):
+        raise RuntimeError(f"torch.export.load: {name} of {len(args)} arguments")
     return call(own, *args)
+
+
+def _power_of(base: Expr, power: int) -> Expr:
+    if abs(power) > 64 or (power < 0 and base.constant == 0):
+        raise RuntimeError(f"torch.export.load: the power {power} is out of range")
+    return base**power if power >= 0 else call("pow", base, power)
 
 
 _OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.FloorDiv: "floordiv", ast.Mod: "mod", ast.Div: "truediv"}
@@ -248,8 +256,8 @@ class _Guard:
 
     def binary(self, node: Any, depth: int) -> Expr:
         left, right = self.value(node.left, depth + 1), self.value(node.right, depth + 1)
-        if isinstance(node.op, ast.Pow) and isinstance(right.constant, int) and 0 <= right.constant <= 64:
-            return left**right.constant
+        if isinstance(node.op, ast.Pow) and isinstance(right.constant, int):
+            return _power_of(left, right.constant)
         sign = _OPERATORS.get(type(node.op))
         if sign is None:
             raise RuntimeError(f"torch.export.load: unknown operator in a guard: {ast.unparse(node)[:80]!r}")

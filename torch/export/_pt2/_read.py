@@ -136,12 +136,12 @@ class _Reader:
         graph = self.module["graph"]
         for kind in ("sym_int_values", "sym_float_values"):
             for value in graph[kind].values():
-                self.note_hint(value)
+                self.note_hint(value, kind == "sym_float_values")
         for tensor in graph["tensor_values"].values():
             for size in [*tensor["sizes"], *tensor["strides"]]:
                 self.note_hint(size)
 
-    def note_hint(self, data: Any) -> None:
+    def note_hint(self, data: Any, floating: bool = False) -> None:
         """Note the value of a symbol for the example."""
         if "as_expr" not in data:
             return
@@ -153,6 +153,8 @@ class _Reader:
             self.env.var_to_val.setdefault(s, max(2, known.lower) if known.upper > 1 else 1)
         if hint is None:
             self.env.unbacked |= expr.symbols
+            if floating and symbol is not None:
+                self.env.floating.add(symbol)
         elif symbol is not None:
             self.env.var_to_val[symbol] = int(_one(hint)[1])
 
@@ -353,13 +355,9 @@ class _GraphReader:
         meta = _metadata(data.get("metadata") or {})
         outputs = data["outputs"]
         names = self.output_names(outputs)
-        several = isinstance(names, list) and not (
-            len(names) == 1 and not isinstance(target, torch._ops.HigherOrderOperator)
-        )
+        several = bool(outputs) and (len(names) > 1 or next(iter(outputs[0])) == "as_tensors")
         if isinstance(target, torch._ops.HigherOrderOperator):
-            several = not data.get("is_hop_single_tensor_return") and bool(outputs)
-        if outputs and next(iter(outputs[0])) == "as_tensors":
-            several = True
+            several = bool(outputs) and not data.get("is_hop_single_tensor_return")
         own = data.get("name") or (names[0] if names and not several else self.fresh(target))
         if names and not several:
             own = names[0]

@@ -196,8 +196,7 @@ class _Writer:
         ]
         for a in wanted[len(node.args) :]:
             if a.name in given:
-                kind = _KEYWORD if a.kwarg_only else _POSITIONAL
-                inputs.append(_named(a.name, self.argument(given[a.name], a.type.annotation_str), kind))
+                inputs.append(_named(a.name, self.argument(given[a.name], a.type.annotation_str), _KEYWORD))
         return inputs
 
     def results(self, node: Node, made: dict[str, Any], schema: Any) -> list[Any]:
@@ -237,7 +236,7 @@ class _Writer:
         if isinstance(value, Node) and value.op == "get_attr":
             inner = getattr(owner, str(value.target))
             if isinstance(inner, GraphModule):
-                return {"as_graph": {"name": value.name, "graph": self.graph(inner.graph, inner)}}
+                return {"as_graph": {"name": value.target, "graph": self.graph(inner.graph, inner)}}
         return self.argument(value)
 
     def argument(self, value: Any, kind: str = "") -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 _NUMBERS = (int, float, bool, torch.SymInt, torch.SymFloat)
 # What must go to the kernels to be recorded: composites whose parts PyTorch's graphs show.
-_NOT_WHOLE = frozenset("to size item sym_size where std var square outer narrow __and__ __or__ __xor__ data".split())
+_NOT_WHOLE = frozenset("to size item sym_size where std var square outer __and__ __or__ __xor__ data".split())
 
 
 def _is_int(v: Any) -> bool:
@@ -260,6 +260,47 @@ def whole_call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         if bound is not None and packet is not None:
             return getattr(packet, overload), tuple(bound[0]), bound[1]
     return None
+
+
+# Methods that convert a tensor, with the dtype that they convert to.
+CONVERSIONS: dict[str, Any] = {
+    "to": None, "type": None, "cpu": None, "float": torch.float32, "double": torch.float64, "half": torch.float16,
+    "bfloat16": torch.bfloat16, "long": torch.int64, "int": torch.int32, "short": torch.int16, "char": torch.int8,
+    "byte": torch.uint8, "bool": torch.bool, "cfloat": torch.complex64, "cdouble": torch.complex128,
+}  # fmt: skip
+
+
+def conversion(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """(overload, arguments, keyword arguments) of a call that converts a tensor; None for other forms."""
+    tensor, rest, given = args[0], list(args[1:]), dict(kwargs)
+    to = torch.ops.aten.to
+    if CONVERSIONS[name] is not None:
+        return (to.dtype, (tensor, CONVERSIONS[name]), {}) if not rest and not given else None
+    if name == "cpu":
+        rest = [torch.device("cpu")]
+    device = given.pop("device", None)
+    if rest and isinstance(rest[0], (str, torch.device)):
+        device = rest.pop(0)
+    dtype = given.pop("dtype", None)
+    if rest and isinstance(rest[0], torch.dtype):
+        dtype = rest.pop(0)
+    other = given.pop("other", rest.pop(0) if rest and isinstance(rest[0], torch.Tensor) else None)
+    if other is not None:
+        device, dtype = getattr(other, "fake_device", other.device), other.dtype
+    options = []
+    for key, default in (("non_blocking", False), ("copy", False), ("memory_format", None)):
+        options.append(rest.pop(0) if rest else given.pop(key, default))
+    if rest or given or (name == "type" and dtype is None):
+        return None
+    shown = {"memory_format": options[2]} if options[2] is not None else {}
+    while options and options[-1] in (False, None):
+        options.pop()
+    if dtype is None:
+        where = tensor.fake_device if device is None else torch.device(device)
+        return to.dtype_layout, (tensor,), {"dtype": tensor.dtype, "layout": torch.strided, "device": where, **shown}
+    if device is None:
+        return to.dtype, (tensor, dtype, *options), {}
+    return to.device, (tensor, torch.device(device), dtype, *options), {}
 
 
 def _collected(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
