@@ -1,6 +1,6 @@
 """Checkpoints that cross between PyTorch and here, and what has to come out of them on the other side.
 
-tools/record_checkpoints.py runs this under the reference and stores the files with what they hold, which the tests load.
+tools/record_checkpoints.py runs this under the reference and stores the files with what they hold, for the tests.
 tools/check_checkpoints.py has the files written here loaded by the reference.
 """
 
