@@ -261,6 +261,13 @@ def parameters() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def attributes() -> list[torch.Tensor]:
+    """A tensor with attributes of its own, one of them a tensor."""
+    value = torch.arange(3.0)
+    value.tag, value.other = "text", torch.ones(2)
+    return [value, value.view(1, 3)]
+
+
 def plain() -> dict[str, Any]:
     ordered = collections.OrderedDict(b=1, a=2)
     ordered.remark = "an attribute"
@@ -372,6 +379,7 @@ CASES: dict[str, Case] = {
     "sparse": Case(sparse),
     "quantized": Case(quantized),
     "parameters": Case(parameters),
+    "attributes": Case(attributes),
     "plain": Case(plain),
     "random_state": Case(random_state, after=draws),
     "extremes": Case(extremes),
