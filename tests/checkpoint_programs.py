@@ -1,6 +1,6 @@
 """Checkpoints that cross between PyTorch and here, and what has to come out of them on the other side.
 
-tools/record_checkpoints.py runs this under the reference and stores the files with what they hold; the tests load them.
+tools/record_checkpoints.py runs this under the reference and stores the files with what they hold, for the tests.
 tools/check_checkpoints.py has the files written here loaded by the reference.
 """
 
@@ -261,6 +261,13 @@ def parameters() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def attributes() -> list[torch.Tensor]:
+    """A tensor with attributes of its own, one of them a tensor."""
+    value = torch.arange(3.0)
+    value.tag, value.other = "text", torch.ones(2)
+    return [value, value.view(1, 3)]
+
+
 def plain() -> dict[str, Any]:
     ordered = collections.OrderedDict(b=1, a=2)
     ordered.remark = "an attribute"
@@ -372,6 +379,7 @@ CASES: dict[str, Case] = {
     "sparse": Case(sparse),
     "quantized": Case(quantized),
     "parameters": Case(parameters),
+    "attributes": Case(attributes),
     "plain": Case(plain),
     "random_state": Case(random_state, after=draws),
     "extremes": Case(extremes),

@@ -36,6 +36,8 @@ _MAX16 = 0xFFFF
 _DATE = (1 << 5) | 1
 # How much is written or summed at a time, and from which size on a record's checksum is worth a thread.
 _PIECE = 1 << 22
+# What is smaller waits for more, so that many small records are few calls.
+_SMALL = 1 << 16
 _LARGE_PIECE = 1 << 26
 _PARALLEL = 1 << 20
 
@@ -71,18 +73,31 @@ class ArchiveWriter:
         self._alignment = alignment
         self._written = written
         self._offset = 0
+        self._pending = bytearray()
         self._central: list[bytes] = []
         self._fingerprint = 0
         self._name_fingerprint = 0
 
     def _write(self, data: Any) -> None:
         view = memoryview(data).cast("B")
+        self._offset += len(view)
+        if len(view) < _SMALL:
+            self._pending += view
+            if len(self._pending) >= _PIECE:
+                self._flush()
+            return
+        self._flush()
         for at in range(0, len(view), _PIECE):
-            piece = view[at : at + _PIECE]
-            write_all(self._file, piece)
-            self._offset += len(piece)
-            if self._written is not None:
-                self._written(len(piece))
+            self._send(view[at : at + _PIECE])
+
+    def _flush(self) -> None:
+        pending, self._pending = self._pending, bytearray()
+        self._send(memoryview(pending))
+
+    def _send(self, piece: memoryview) -> None:
+        write_all(self._file, piece)
+        if self._written is not None:
+            self._written(len(piece))
 
     def write_record(self, name: str, data: Any) -> None:
         view = memoryview(data)
@@ -143,6 +158,7 @@ class ArchiveWriter:
         short_count = min(count, _MAX16)
         end = _END.pack(b"PK\5\6", 0, 0, short_count, short_count, min(size, _MAX32), min(start, _MAX32), 0)
         self._write(end)
+        self._flush()
 
 
 class _Checksum:

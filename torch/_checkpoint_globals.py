@@ -20,7 +20,7 @@ _QSCHEMES = (
 )  # fmt: skip
 
 # What a checkpoint may call to get a tensor back.
-_REBUILDERS = (
+REBUILDERS = (
     "_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter",
     "_rebuild_parameter_with_state", "_rebuild_qtensor", "_rebuild_sparse_tensor", "_rebuild_nested_tensor",
     "_rebuild_meta_tensor_no_storage", "_rebuild_device_tensor_from_cpu_tensor",
@@ -144,6 +144,8 @@ def default_allowed() -> dict[str, Any]:
         "torch.storage.TypedStorage": storage.TypedStorage,
         "torch.storage.UntypedStorage": storage.UntypedStorage,
         "torch._tensor._rebuild_from_type_v2": _tensor._rebuild_from_type_v2,
+        # The name in files of our own first version.
+        "torch._utils._rebuild_from_type_v2": _tensor._rebuild_from_type_v2,
     }
     for name, value in vars(torch).items():
         if isinstance(value, (torch.dtype, torch.memory_format)):
@@ -157,7 +159,7 @@ def default_allowed() -> dict[str, Any]:
         for sparse in (False, True):
             for value in _legacy_tensors.make(cuda, sparse).values():
                 names[f"{value.__module__}.{value.__name__}"] = value
-    for name in _REBUILDERS:
+    for name in REBUILDERS:
         names[f"torch._utils.{name}"] = getattr(_utils, name)
     _allowed.update(names)
     return _allowed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from . import _utils
-from ._checkpoint_globals import default_allowed, encode, fail, make_bytearray, parameter_class
+from ._checkpoint_globals import REBUILDERS, default_allowed, encode, fail, make_bytearray, parameter_class
 from ._checkpoint_inert import InertGlobal
 
 TYPE_CHECKING = False
@@ -148,7 +148,7 @@ def _rebuilders() -> dict[int, Guard]:
     if not _tables:
         names = default_allowed()
         rebuilders: dict[int, Guard] = {
-            id(value): _free for name, value in names.items() if name.startswith("torch._utils._rebuild_")
+            id(names[f"torch._utils.{name}"]): _free for name in REBUILDERS
         }
         by_name = {
             "_rebuild_tensor_v2": _guard_hooks(5),

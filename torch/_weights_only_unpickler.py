@@ -134,7 +134,11 @@ class Unpickler:
         return piece
 
     def number(self, layout: struct.Struct) -> Any:
-        return layout.unpack(self.take(layout.size))[0]
+        at = self.position
+        end = self.position = at + layout.size
+        if end > len(self.data):
+            raise fail("pickle data was truncated")
+        return layout.unpack_from(self.data, at)[0]
 
     def line(self) -> str:
         end = self.data.find(b"\n", self.position)
