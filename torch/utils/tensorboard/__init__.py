@@ -11,9 +11,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tensorboard.summary.writer.record_writer import RecordWriter
+    from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: F401
 
-    from .writer import FileWriter, SummaryWriter
+    from .writer import FileWriter, SummaryWriter  # noqa: F401
 
 _NAMES = ("FileWriter", "RecordWriter", "SummaryWriter")
 # What looks through all modules finds no names that it cannot have.
