@@ -44,7 +44,7 @@ MADE = {
     "sqrt": (lambda: torch.sqrt(torch.tensor(-1.0)), "NaN"),
     "div": (lambda: torch.tensor([1.0, 0.0]) / 0, "NaN and Inf"),
     "exp": (lambda: torch.exp(torch.tensor(89.0)), "Inf"),
-    "_to_copy": (lambda: torch.tensor([1e5]).half(), "Inf"),
+    "to": (lambda: torch.tensor([1e5]).half(), "Inf"),
     "softmax": (lambda: torch.softmax(torch.full((2, 3), -INF), 1), "NaN"),
     "sub": (lambda: torch.tensor(INF) - torch.tensor(INF), "NaN"),
     "mul": (lambda: torch.tensor([0.0]) * torch.tensor([INF]), "NaN"),
@@ -61,6 +61,13 @@ def test_the_operation_is_named(operation):
     found = finding(run)
     assert (found.operation, found.numbers, found.made, found.phase) == (operation, numbers, True, "forward")
     assert found.argument is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e5m2, torch.float16])
+def test_overflow_of_narrow_dtypes(dtype):
+    found = finding(lambda: torch.tensor([1.0, 1e5, 1e6]).to(dtype))
+    assert (found.operation, found.numbers) == ("to", "Inf")
+    assert "2 of 3 elements, the first is inf at [1]" in found.message
 
 
 def test_an_out_argument_is_looked_at():
@@ -206,6 +213,13 @@ def test_sums_of_gradients_are_looked_at():
     x = torch.zeros(2, requires_grad=True)
     x.grad = torch.full((2,), 3e38)
     assert ".grad of a leaf" in finding(lambda: (x * 3e38).sum().backward()).message
+
+
+def test_gradients_keep_the_layout_of_their_leaf():
+    x = torch.ones(2, 3).t().requires_grad_()
+    with nan_guard():
+        (x * 2).sum().backward()
+        assert x.grad.stride() == (1, 3)
 
 
 def test_an_optimizer_step_names_the_parameter():
