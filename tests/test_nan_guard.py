@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 from torch.utils import NonFiniteError, nan_guard
+from torch.utils.checkpoint import checkpoint
 
 INF, NAN = math.inf, math.nan
 
@@ -309,6 +310,28 @@ def test_the_guard_belongs_to_its_thread():
 def test_gradient_modes(mode):
     with mode():
         assert finding(lambda: torch.log(torch.zeros(2))).operation == "log"
+
+
+def test_transforms_of_functions():
+    for transform in (torch.func.grad, torch.func.jacrev, lambda f: torch.vmap(torch.func.grad(f))):
+        found = finding(lambda: transform(lambda x: x.sqrt().sum())(torch.zeros(2)))
+        assert (found.operation, found.numbers, found.made) == ("SqrtBackward0", "Inf", True)
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_checkpoints(use_reentrant):
+    def roots(x):
+        return (x + 1 - 1).sqrt()
+
+    x = torch.zeros(2, requires_grad=True)
+
+    def run():
+        y = checkpoint(roots, x, use_reentrant=use_reentrant)
+        y.sum().backward()
+
+    found = finding(run)
+    first = run.__code__ if use_reentrant else roots.__code__  # a re-entrant one hides what it recomputes
+    assert (found.operation, found.line) == ("SqrtBackward0", first.co_firstlineno + 1)
 
 
 def test_vmap_and_autocast_are_seen_through():

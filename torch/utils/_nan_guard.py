@@ -273,8 +273,8 @@ class nan_guard:  # noqa: N801
 
     The guard belongs to the thread that enters it; backward passes run in the thread that calls them. Operations that
     only move numbers (``copy_``, ``cat``, indexing, ...) are not blamed for NaN that they find, nor is memory that
-    nobody has written yet (``empty``). Integers, sparse tensors and the meta device are not looked at. With
-    ``torch.amp.GradScaler``, whose first steps overflow on purpose, use ``backward=False``.
+    nobody has written yet (``empty``). Integers, sparse tensors and the meta device are not looked at. Under
+    ``torch.amp.GradScaler``, whose first steps overflow on purpose, use ``inf=False, backward=False``.
 
     Args:
         action: ``"raise"`` (:class:`NonFiniteError`), ``"warn"``, or a function of the :class:`NonFiniteFinding`.
