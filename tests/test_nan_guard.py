@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 from torch.utils import NonFiniteError, nan_guard
+from torch.utils.checkpoint import checkpoint
 
 INF, NAN = math.inf, math.nan
 
@@ -44,7 +45,7 @@ MADE = {
     "sqrt": (lambda: torch.sqrt(torch.tensor(-1.0)), "NaN"),
     "div": (lambda: torch.tensor([1.0, 0.0]) / 0, "NaN and Inf"),
     "exp": (lambda: torch.exp(torch.tensor(89.0)), "Inf"),
-    "_to_copy": (lambda: torch.tensor([1e5]).half(), "Inf"),
+    "to": (lambda: torch.tensor([1e5]).half(), "Inf"),
     "softmax": (lambda: torch.softmax(torch.full((2, 3), -INF), 1), "NaN"),
     "sub": (lambda: torch.tensor(INF) - torch.tensor(INF), "NaN"),
     "mul": (lambda: torch.tensor([0.0]) * torch.tensor([INF]), "NaN"),
@@ -61,6 +62,13 @@ def test_the_operation_is_named(operation):
     found = finding(run)
     assert (found.operation, found.numbers, found.made, found.phase) == (operation, numbers, True, "forward")
     assert found.argument is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e5m2, torch.float16])
+def test_overflow_of_narrow_dtypes(dtype):
+    found = finding(lambda: torch.tensor([1.0, 1e5, 1e6]).to(dtype))
+    assert (found.operation, found.numbers) == ("to", "Inf")
+    assert "2 of 3 elements, the first is inf at [1]" in found.message
 
 
 def test_an_out_argument_is_looked_at():
@@ -208,6 +216,13 @@ def test_sums_of_gradients_are_looked_at():
     assert ".grad of a leaf" in finding(lambda: (x * 3e38).sum().backward()).message
 
 
+def test_gradients_keep_the_layout_of_their_leaf():
+    x = torch.ones(2, 3).t().requires_grad_()
+    with nan_guard():
+        (x * 2).sum().backward()
+        assert x.grad.stride() == (1, 3)
+
+
 def test_an_optimizer_step_names_the_parameter():
     net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
     optimizer = torch.optim.SGD(net.parameters(), lr=1e38)
@@ -295,6 +310,28 @@ def test_the_guard_belongs_to_its_thread():
 def test_gradient_modes(mode):
     with mode():
         assert finding(lambda: torch.log(torch.zeros(2))).operation == "log"
+
+
+def test_transforms_of_functions():
+    for transform in (torch.func.grad, torch.func.jacrev, lambda f: torch.vmap(torch.func.grad(f))):
+        found = finding(lambda: transform(lambda x: x.sqrt().sum())(torch.zeros(2)))
+        assert (found.operation, found.numbers, found.made) == ("SqrtBackward0", "Inf", True)
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_checkpoints(use_reentrant):
+    def roots(x):
+        return (x + 1 - 1).sqrt()
+
+    x = torch.zeros(2, requires_grad=True)
+
+    def run():
+        y = checkpoint(roots, x, use_reentrant=use_reentrant)
+        y.sum().backward()
+
+    found = finding(run)
+    first = run.__code__ if use_reentrant else roots.__code__  # a re-entrant one hides what it recomputes
+    assert (found.operation, found.line) == ("SqrtBackward0", first.co_firstlineno + 1)
 
 
 def test_vmap_and_autocast_are_seen_through():

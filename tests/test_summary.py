@@ -205,6 +205,12 @@ def test_a_model_that_looks_at_numbers_runs_as_it_is():
         torch.summary(model, (4, 3))
 
 
+def test_packed_sequences():
+    packed = nn.utils.rnn.pack_padded_sequence(torch.randn(3, 5, 4), torch.tensor([5, 3, 2]), batch_first=True)
+    result = torch.summary(nn.GRU(4, 8, batch_first=True), packed)
+    assert result.flops == 10 * 2 * 3 * 8 * (4 + 8) and result[""].output[1] == (1, 3, 8)
+
+
 def test_errors():
     with pytest.raises(TypeError, match=r"must be a torch\.nn\.Module, but is a function"):
         torch.summary(mlp, (1, 2))

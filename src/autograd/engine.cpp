@@ -223,15 +223,16 @@ void apply_watched(Node& node, std::vector<Tensor>& grads, std::vector<Tensor>& 
   if (!number_watch.backward) return node.apply(grads, out);
   using Kind = GradientFinding::Kind;
   if (summed && any_not_finite(grads)) gradient_watch.found({Kind::Sum, node, {}, grads});
-  const std::vector<Tensor> came_in = grads;
-  auto* leaf = dynamic_cast<AccumulateGrad*>(&node);
-  const bool adds = leaf && meta(leaf->variable).grad.defined();
-  node.apply(grads, out);
-  if (adds) {
+  if (auto* leaf = dynamic_cast<AccumulateGrad*>(&node)) {
+    // no copy of the gradient: the leaf keeps one that nobody else holds
+    const bool adds = meta(leaf->variable).grad.defined() && !any_not_finite(grads);
+    node.apply(grads, out);
     const Tensor& grad = meta(leaf->variable).grad;
-    if (!all_finite(grad)) gradient_watch.found({Kind::Accumulated, node, came_in, TensorList(&grad, 1)});
+    if (adds && !all_finite(grad)) gradient_watch.found({Kind::Accumulated, node, {}, TensorList(&grad, 1)});
     return;
   }
+  const std::vector<Tensor> came_in = grads;
+  node.apply(grads, out);
   for (const Tensor& t : out) {
     if (std::any_of(came_in.begin(), came_in.end(), [&](const Tensor& c) { return t.is(c); }) && !root) continue;
     if (!all_finite(t)) return gradient_watch.found({Kind::Derivative, node, came_in, out, root});

@@ -41,7 +41,7 @@ struct GradientFinding {
   enum class Kind : uint8_t {
     Derivative,   // a node's derivative: `came_in` are the gradients of its results, `made` those of its inputs
     Sum,          // `made`: the gradients of the node's results, of which one is a sum of several
-    Accumulated,  // `made`: the new .grad of the node's leaf
+    Accumulated,  // `made`: the new .grad of the node's leaf, a sum of finite numbers
   };
   Kind kind;
   const Node& node;

@@ -14,10 +14,11 @@ using autograd::GradientFinding;
 
 thread_local PyObject* handler = nullptr;  // owned; with kWatching
 
+// Of what vmap's functions see, the batch behind it: that has numbers to look at.
 PyRef wrap_all(TensorList list) {
   PyRef result = checked(PyTuple_New(Py_ssize_t(list.size())));
   for (size_t i = 0; i < list.size(); i++) {
-    PyObject* one = list[i].defined() ? wrap(list[i]) : Py_NewRef(Py_None);
+    PyObject* one = list[i].defined() ? wrap(autograd::recorded(list[i])) : Py_NewRef(Py_None);
     PyTuple_SET_ITEM(result.get(), Py_ssize_t(i), checked(one).release());
   }
   return result;
@@ -38,7 +39,7 @@ void report_result(const Call& call, uint8_t before) {
   for (size_t i = 0; i < count; i++) {
     const Value& v = call.args[i];
     PyRef value = v.tag() == Value::Tag::TensorList ? wrap_all(v.tensors())
-                  : v.tag() == Value::Tag::Tensor   ? checked(wrap(v.tensor()))
+                  : v.tag() == Value::Tag::Tensor   ? checked(wrap(autograd::recorded(v.tensor())))
                   : v.tag() == Value::Tag::Scalar   ? checked(wrap(v.scalar()))
                                                     : PyRef::borrow(Py_None);
     PyRef name = checked(wrap_string(schema.params[i].name));

@@ -66,10 +66,11 @@ uint32_t number_of(const Place& place) {
 }
 
 uint32_t current() {
-  if (!PyGILState_Check() || package_path().empty()) return 0;
+  PyThreadState* const thread = PyGILState_Check() ? PyGILState_GetThisThreadState() : nullptr;
+  if (!thread || package_path().empty()) return 0;
   // frames as objects are what the collector counts; its finalizers must not run in the middle of an operation
   const int collects = PyGC_Disable();
-  PyFrameObject* frame = PyThreadState_GetFrame(PyThreadState_Get());
+  PyFrameObject* frame = PyThreadState_GetFrame(thread);
   uint32_t found = 0;
   while (frame) {
     PyCodeObject* code = PyFrame_GetCode(frame);

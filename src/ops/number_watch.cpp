@@ -36,6 +36,10 @@ bool leaves_unwritten(const Op& op) {
 }  // namespace
 
 bool all_finite(const Tensor& t) {
+  if (t.defined() && (t.impl()->special & kParts)) {
+    const Tensor* whole = t.impl()->parts->whole();
+    return !whole || all_finite(*whole);
+  }
   if (!looked_at(t)) return true;
   Dims sizes, strides;
   for (size_t d = 0; d < size_t(t.dim()); d++) {
@@ -72,6 +76,7 @@ bool all_finite(const Tensor& t) {
 
 uint8_t non_finite(const Tensor& t) {
   if (all_finite(t)) return 0;
+  if (t.impl()->special & kParts) return non_finite(*t.impl()->parts->whole());
   Restore off(thread_state.interpreters, uint8_t(0));
   BelowAutograd guard;
   const Tensor numbers = is_float8(t.dtype()) ? to_dtype(t, DType::Float32) : t;

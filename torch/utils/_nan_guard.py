@@ -30,13 +30,16 @@ _NAN, _INF = 1, 2  # what torch._C._non_finite answers, added up
 # Operations that carry numbers from one place to another: a NaN that they find was put there on purpose or never read.
 _MOVES = frozenset(
     """
-    _to_copy as_strided_scatter atleast_1d block_diag cat clone column_stack combinations concat constant_pad_nd
+    as_strided_scatter atleast_1d block_diag cat clone column_stack combinations concat constant_pad_nd
     contiguous copy detach diag diag_embed diagonal_scatter dstack embedding expand_copy fill flip fliplr flipud full
     full_like gather hstack index index_copy index_fill index_put index_select lift_fresh masked_fill masked_scatter
     masked_select nan_to_num narrow_copy new_full pad put repeat repeat_interleave reshape roll rot90 scatter
     select_scatter slice_scatter sort stack take take_along_dim tile to tril triu unfold_copy unique vstack where
     """.split()
 )
+
+
+_NAMES = {"_to_copy": "to"}  # rows that programs call by another name
 
 
 @dataclass(frozen=True)
@@ -195,11 +198,17 @@ def _shape(tensor: torch.Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
 
 
+def _wide(tensor: torch.Tensor) -> torch.Tensor:
+    """The same numbers in a dtype that everything is implemented for."""
+    return tensor.detach().to(torch.complex128 if tensor.is_complex() else torch.float64)
+
+
 def _count(tensor: torch.Tensor) -> str:
     """How many of a tensor's numbers are not finite, and where the first one is."""
-    wrong = ~torch.isfinite(tensor.detach())
+    tensor = _wide(tensor)
+    wrong = ~torch.isfinite(tensor)
     first = wrong.nonzero()[0].tolist()
-    value = tensor.detach()[tuple(first)].item()
+    value = tensor[tuple(first)].item()
     at = f", the first is {value} at {first}" if first else f": {value}"
     return f"{int(wrong.sum())} of {tensor.numel()} elements{at}"
 
@@ -217,8 +226,9 @@ def _argument(name: str, value: Any) -> str | None:
             return None
         if value.numel() and _bits(value):
             return f"  {name}: {_shape(value)}, not finite in {_count(value)}"
-        if value.numel() and not value.is_complex() and value.dtype.itemsize > 1:
-            return f"  {name}: {_shape(value)} between {value.min().item():.6g} and {value.max().item():.6g}"
+        if value.numel() and not value.is_complex() and value.layout == torch.strided:
+            low, high = torch.aminmax(_wide(value))
+            return f"  {name}: {_shape(value)} between {low.item():.6g} and {high.item():.6g}"
         return f"  {name}: {_shape(value)}"
     return f"  {name}: {value}" if isinstance(value, (int, float, complex)) else None
 
@@ -263,8 +273,8 @@ class nan_guard:  # noqa: N801
 
     The guard belongs to the thread that enters it; backward passes run in the thread that calls them. Operations that
     only move numbers (``copy_``, ``cat``, indexing, ...) are not blamed for NaN that they find, nor is memory that
-    nobody has written yet (``empty``). Integers, sparse tensors and the meta device are not looked at. With
-    ``torch.amp.GradScaler``, whose first steps overflow on purpose, use ``backward=False``.
+    nobody has written yet (``empty``). Integers, sparse tensors and the meta device are not looked at. Under
+    ``torch.amp.GradScaler``, whose first steps overflow on purpose, use ``inf=False, backward=False``.
 
     Args:
         action: ``"raise"`` (:class:`NonFiniteError`), ``"warn"``, or a function of the :class:`NonFiniteFinding`.
@@ -353,6 +363,7 @@ class nan_guard:  # noqa: N801
     def _look_at_result(
         self, operation: str, outer: str, place: _Place, named: tuple, results: tuple, before: int, target: int
     ) -> None:
+        operation = _NAMES.get(operation, operation)
         if outer in self.ignore:
             operation = outer
         shown = f"{operation} inside {outer}" if outer and outer != operation else operation
@@ -388,8 +399,10 @@ class nan_guard:  # noqa: N801
         argument = None
         called = _operation(node)
         if kind == "accumulated":
-            told = "from finite gradients" if new else "which came in with the new gradient"
-            lines = [f".grad of a leaf of shape {list(bad.shape)} has {_words(new or _NAN)} in {_count(bad)}, {told}"]
+            lines = [
+                f".grad of a leaf of shape {list(bad.shape)} has {_words(new)} in {_count(bad)}, a sum of what it was "
+                "and a finite gradient"
+            ]
         elif kind == "sum":
             lines = [f"the sum of the gradients of a result of {called} ({node}) has {_words(new)} in {_count(bad)}"]
         elif new:

@@ -187,7 +187,7 @@ def _inputs(model: nn.Module, input: Any, kwargs: dict[str, Any] | None, dtype: 
         positional: list[Any] = []
     elif input is None:
         positional = []
-    elif isinstance(input, (tuple, list)) and not _is_shape(input):
+    elif type(input) in (tuple, list) and not _is_shape(input):
         positional = [_marked(one) for one in input]
     else:
         positional = [_marked(input)]
@@ -355,7 +355,8 @@ def _on_meta(
 
 
 def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    line = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    return line if len(line) <= 160 else f"{line[:157]}..."
 
 
 def _train(model: nn.Module, args: tuple, kwargs: dict[str, Any], result: ModelSummary) -> None:
