@@ -515,8 +515,11 @@ def cases() -> dict[str, tuple[Callable[[], bytes], str, str]]:
         "wrong byte size")  # fmt: skip
     add("a legacy storage of a negative size", lambda: legacy(good, legacy_tail(numel=-1)), "RuntimeError",
         "wrong byte size")  # fmt: skip
-    add("a legacy storage that nobody asked for", lambda: legacy(good, legacy_tail(key="9")), "RuntimeError",
+    nothing = program("EMPTY_LIST")
+    add("a legacy storage that nobody asked for", lambda: legacy(nothing, legacy_tail(key="9")), "RuntimeError",
         "no tensor uses")  # fmt: skip
+    add("a legacy storage without bytes", lambda: legacy(good, pickle.dumps([], 2)), "RuntimeError",
+        "holds no bytes of storage 0")  # fmt: skip
     add("a legacy list of storages that is a number", lambda: legacy(good, pickle.dumps(3, 2)), UNPICKLING,
         "must be a list")  # fmt: skip
     add("a legacy view past the end", lambda: legacy(program("MARK", text("storage"), glob("torch.FloatStorage"),

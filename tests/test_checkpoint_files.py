@@ -32,9 +32,9 @@ WRITER = """
 import itertools, sys, torch
 def content(version):
     return {name: torch.full((%d,), float(version)) for name in ("first", "last")}
-print("ready", flush=True)
 for version in itertools.count(1):
     torch.save(content(version), sys.argv[1], _use_new_zipfile_serialization=sys.argv[2] == "zip")
+    print("written", flush=True)
 """ % SIZE
 
 
@@ -42,23 +42,21 @@ for version in itertools.count(1):
 def test_a_killed_writer_leaves_the_old_file_or_the_new_one(kind, tmp_path):
     path = tmp_path / "file.pt"
     torch.save(content(0), path)
-    before, moments = 0, random.Random(1)
+    moments = random.Random(1)
     for _ in range(10):
         command = [sys.executable, "-P", "-c", WRITER, str(path), kind]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
-            assert writer.stdout.readline() == b"ready\n"
+            # From now on it is somewhere in the second version or a later one.
+            assert writer.stdout.readline() == b"written\n"
             try:
-                writer.wait(moments.uniform(0, 0.08))
+                writer.wait(moments.uniform(0, 0.05))
             except subprocess.TimeoutExpired:
                 writer.send_signal(signal.SIGKILL)
         assert writer.returncode == -signal.SIGKILL
-        found = version_of(path)
-        assert found >= 0
-        before += found > 0
+        assert version_of(path) >= 1
         for other in tmp_path.iterdir():
             # Between getting its name and taking the file's place, a new file is whole already.
-            assert version_of(other) >= 0
-    assert before, "no writer was fast enough to write anything"
+            assert version_of(other) >= 1
 
 
 def test_a_reader_beside_a_writer_sees_whole_files(tmp_path):
