@@ -11,8 +11,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import checkpoint_parts as by_hand
 import checkpoint_programs
-import hostile_checkpoints as by_hand
 import pytest
 import support
 
