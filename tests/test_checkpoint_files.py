@@ -160,6 +160,20 @@ def test_without_files_that_have_no_name(tmp_path, monkeypatch):
     assert version_of(path) == 1 and os.listdir(tmp_path) == ["file.pt"]
 
 
+def test_where_such_files_get_no_name_later(tmp_path, monkeypatch):
+    def link(*args, **kwargs):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", link)
+    path = tmp_path / "file.pt"
+    for version in (1, 2):
+        torch.save(content(version), path)
+        path.chmod(0o640)
+        assert version_of(path) == version and os.listdir(tmp_path) == ["file.pt"]
+    torch.save(content(3), path)
+    assert version_of(path) == 3 and stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
 @pytest.mark.skipif(os.getuid() == 0, reason="the superuser may write everywhere")
 def test_a_file_in_a_folder_that_takes_no_new_ones(tmp_path):
     path = tmp_path / "file.pt"

@@ -175,7 +175,7 @@ class CheckpointSummary:
 
     Attributes:
         path: the file's; None for a file-like object.
-        format: ``"zip"``, ``"legacy"`` (before PyTorch 1.6) or ``"tar"`` (before 0.2).
+        format: ``"zip"``, ``"legacy"`` (before PyTorch 1.6) or ``"tar"`` (the first releases).
         size: the bytes of the file.
         byteorder: ``"little"`` or ``"big"``.
         globals: a ``GlobalEntry`` for each class and function that is named.
