@@ -46,6 +46,8 @@ def test_tensors(new):
     whole = file.getvalue()[summary.tensors[0].offset :][:48]
     assert torch.frombuffer(bytearray(whole), dtype=torch.float32).tolist() == list(range(12))
     assert summary.problems == [] and summary.unsafe_globals == []
+    assert type(summary) is torch.serialization.CheckpointSummary
+    assert type(summary.tensors[0]) is torch.serialization.TensorEntry
 
 
 @pytest.mark.parametrize(

@@ -232,3 +232,7 @@ class CheckpointSummary:
 def _printable(text: str) -> str:
     # Names of a hostile file must not steer the terminal.
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+for _kind in (CheckpointSummary, GlobalEntry, RecordEntry, StorageEntry, TensorEntry):
+    _kind.__module__ = "torch.serialization"
