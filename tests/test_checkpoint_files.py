@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import zipfile
 
@@ -174,18 +175,32 @@ def test_where_such_files_get_no_name_later(tmp_path, monkeypatch):
     assert version_of(path) == 3 and stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="the superuser may write everywhere")
-def test_a_file_in_a_folder_that_takes_no_new_ones(tmp_path):
-    path = tmp_path / "file.pt"
-    torch.save(1, path)
-    tmp_path.chmod(0o555)
-    try:
-        torch.save(2, path)
-        with pytest.raises(PermissionError):
-            torch.save(2, tmp_path / "other.pt")
-    finally:
-        tmp_path.chmod(0o755)
-    assert torch.load(path) == 2
+NOT_ROOT = """
+import os, sys, torch
+folder = sys.argv[1]
+torch.save(1, folder + "/file.pt")
+os.chmod(folder, 0o555)
+if os.getuid() == 0:
+    os.chown(folder + "/file.pt", 65534, 65534)
+    torch.save(1, "/dev/null")  # loads what nobody else may read
+    torch.load(folder + "/file.pt")
+    os.setgid(65534)
+    os.setuid(65534)
+torch.save(2, folder + "/file.pt")
+try:
+    torch.save(3, folder + "/other.pt")
+except PermissionError as error:
+    print(torch.load(folder + "/file.pt"), os.listdir(folder), error.filename == folder + "/other.pt")
+"""
+
+
+def test_a_file_in_a_folder_that_takes_no_new_ones():
+    """It is written in place."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        command = [sys.executable, "-P", "-c", NOT_ROOT, folder]
+        done = subprocess.run(command, capture_output=True, text=True)
+        os.chmod(folder, 0o755)
+    assert done.stdout == "2 ['file.pt'] True\n", done.stderr
 
 
 def test_pipes_and_devices_are_written_to(tmp_path):

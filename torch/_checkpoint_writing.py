@@ -44,9 +44,9 @@ class AtomicFile:
             return
         try:
             self._file = self._new_file()
-        except PermissionError:
+        except PermissionError as error:
             if not exists:
-                raise
+                raise PermissionError(error.errno, error.strerror, self._target) from None
             self._part = None
             self._file = open(self._target, "wb", buffering=0)
 
