@@ -311,7 +311,8 @@ def kind_of(name: str) -> torch.dtype:
 
 def nested() -> dict[str, torch.Tensor]:
     parts = [torch.arange(6.0).view(2, 3), torch.arange(3.0).view(1, 3)]
-    return {"strided": torch.nested.nested_tensor(parts)}
+    jagged = torch.nested.nested_tensor(parts, layout=torch.jagged)
+    return {"strided": torch.nested.nested_tensor(parts), "jagged": jagged, "transposed": jagged.transpose(1, 2)}
 
 
 def arrays() -> dict[str, Any]:

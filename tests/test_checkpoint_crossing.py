@@ -11,8 +11,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import checkpoint_parts as by_hand
 import checkpoint_programs
-import hostile_checkpoints as by_hand
 import pytest
 import support
 
@@ -75,7 +75,7 @@ def test_pytorch_loads_what_is_written_here():
 
 
 def old_tar(little=True):
-    """The format before 0.2: a tensor, a view of a part of its storage, and the storage itself."""
+    """The oldest format: a tensor, a view of a part of its storage, and the storage itself."""
     order = "<" if little else ">"
     glob, number, program, text = by_hand.glob, by_hand.number, by_hand.program, by_hand.text
     system = {"protocol_version": 1000, "little_endian": little, "type_sizes": {"short": 2, "int": 4, "long": 4}}

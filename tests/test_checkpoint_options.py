@@ -213,6 +213,17 @@ def test_skipping_the_data():
     assert torch.load(full)["w"].sum() == 1000
 
 
+def test_blocks_hold_for_one_thread():
+    import threading
+
+    found = []
+    with torch.serialization.skip_data(), torch.serialization.inert_unknown():
+        thread = threading.Thread(target=lambda: found.append(torch.load(saved(torch.ones(2))).tolist()))
+        thread.start()
+        thread.join()
+    assert found == [[1, 1]]
+
+
 @pytest.mark.parametrize("new", [True, False])
 def test_views_as_different_dtypes_cannot_be_saved_together(new):
     x = torch.arange(4.0)
