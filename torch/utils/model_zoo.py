@@ -4,4 +4,16 @@ from __future__ import annotations
 
 from torch.hub import load_state_dict_from_url as load_url
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["load_url"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "tqdm":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from torch import hub
+
+    return hub.tqdm
