@@ -154,6 +154,7 @@ class _Graph:
         else:
             found = self.number(node.target, args)
         made = {v for n in self.b.nodes[before:] for v in n.outputs}
+        _fill(found, node.meta.get("val"))
         return self.named(found, node) if isinstance(found, Value) and found in made else found
 
     def named(self, value: Value, node: Node) -> Value:
@@ -264,6 +265,16 @@ class _Part:
             return _Graph(self.converter, builder, self.module).run(values)
         finally:
             builder.result, builder.label, builder.place = saved
+
+
+def _fill(found: Any, traced: Any) -> None:
+    """Note dtypes and shapes that a form left open."""
+    if isinstance(found, (tuple, list)) and isinstance(traced, (tuple, list)):
+        for one, like in zip(found, traced, strict=False):
+            _fill(one, like)
+    elif isinstance(found, Value) and isinstance(traced, torch.Tensor):
+        found.dtype = traced.dtype if found.dtype is None else found.dtype
+        found.shape = tuple(traced.shape) if found.shape is None else found.shape
 
 
 def _place(node: Node) -> dict[str, str]:

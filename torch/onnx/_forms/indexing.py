@@ -41,6 +41,8 @@ def _scatter(reduction: str | None) -> Any:
         assert x.dtype is not None
         if not isinstance(source, Value):
             source = b.op("Expand", b.scalar(source, x.dtype), b.shape_of(index))
+        elif source.shape != index.shape:
+            source = b.op("Slice", source, b.ints([0] * index.rank), b.shape_of(index))
         return b.op("ScatterElements", x, index, source, axis=dim % x.rank, reduction=reduction, like=_result(b))  # type: ignore
 
     return write
@@ -192,3 +194,84 @@ def diagonal(b: Builder, x: Value, offset: int = 0, dim1: int = 0, dim2: int = 1
     made = b.transpose(found, [*range(1, x.rank - 1), 0])
     made.dtype, made.shape = _result(b)
     return made
+
+
+def _rows(b: Builder, x: Value, dim: int, index: Value, source: Any, reduction: str | None) -> Value:
+    """Write to whole rows along a dimension, which comes to the front and goes back."""
+    dim = dim % x.rank
+    order = [dim, *(d for d in range(x.rank) if d != dim)]
+    front = b.transpose(x, order)
+    at = b.unsqueeze(index, 1) if index.rank == 1 else b.reshape(index, [1, 1])
+    if isinstance(source, Value) and source.rank == x.rank:
+        values = b.transpose(b.cast(source, b.result.dtype), order)
+    else:
+        plain = source if isinstance(source, Value) else b.scalar(source, b.result.dtype)
+        rest = b.op("Slice", b.shape_of(front), b.ints([1]), b.ints([x.rank]))
+        sizes = b.op("Concat", b.size_of(index, 0), rest, axis=0)
+        values = b.op("Expand", b.cast(plain, b.result.dtype), sizes)
+    made = b.op("ScatterND", front, at, values, reduction=reduction, like=front)
+    return b.transpose(made, [order.index(d) for d in range(x.rank)])
+
+
+@form("index_add.default")
+def index_add(b: Builder, x: Value, dim: int, index: Value, source: Value, alpha: Any = 1) -> Value:
+    if alpha != 1:
+        source = b.op("Mul", source, b.scalar(alpha, b.result.dtype), like=source)
+    return _rows(b, x, dim, index, source, "add")
+
+
+@form("index_copy.default")
+def index_copy(b: Builder, x: Value, dim: int, index: Value, source: Value) -> Value:
+    return _rows(b, x, dim, index, source, None)
+
+
+@form("index_fill.int_Scalar", "index_fill.int_Tensor")
+def index_fill(b: Builder, x: Value, dim: int, index: Value, value: Any) -> Value:
+    return _rows(b, x, dim, index, value, None)
+
+
+@form("take.default")
+def take(b: Builder, x: Value, index: Value) -> Value:
+    return b.op("Gather", b.reshape(x, [-1], (None,)), index, axis=0, like=_result(b))  # type: ignore[no-any-return]
+
+
+def _bucket(b: Builder, edges: Value, x: Value, right: bool) -> Value:
+    """How many edges lie below each element."""
+    below = b.op("LessOrEqual" if right else "Less", b.cast(edges, x.dtype or torch.float32), b.unsqueeze(x, -1))
+    below.dtype, below.shape = torch.bool, (*(x.shape or ()), edges.shape[-1] if edges.shape else None)
+    return b.cast(b.reduce("ReduceSum", b.cast(below, torch.int64), [-1], False), b.result.dtype)
+
+
+@form("bucketize.Tensor")
+def bucketize(b: Builder, x: Value, boundaries: Value, out_int32: bool = False, right: bool = False) -> Value:
+    return _bucket(b, boundaries, x, right)
+
+
+@form("searchsorted.Tensor")
+def searchsorted(
+    b: Builder, edges: Value, x: Value, out_int32: bool = False, right: bool = False, side: Any = None,
+    sorter: Any = None,
+) -> Value:  # fmt: skip
+    if edges.rank != 1 or sorter is not None:
+        raise NotImplementedError("searchsorted in several sequences has no form in ONNX")
+    return _bucket(b, edges, x, right or side == "right")
+
+
+@form("scatter_reduce.two")
+def scatter_reduce(
+    b: Builder, x: Value, dim: int, index: Value, source: Value, reduce: str, include_self: bool = True
+) -> Value:
+    kinds = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min"}
+    if reduce not in kinds:
+        raise NotImplementedError(f"scatter_reduce with {reduce} has no form in ONNX")
+    assert x.dtype is not None
+    dim = dim % x.rank
+    if not include_self:
+        # What is written to starts from the operation's neutral element.
+        info = torch.finfo(x.dtype) if x.dtype.is_floating_point else torch.iinfo(x.dtype)
+        neutral = {"sum": 0, "prod": 1, "amax": info.min, "amin": info.max}[reduce]
+        start = b.op("Expand", b.scalar(neutral, x.dtype), b.shape_of(index), like=(x.dtype, index.shape))
+        x = b.op("ScatterElements", x, index, start, axis=dim, like=x)
+    if source.shape != index.shape:
+        source = b.op("Slice", source, b.ints([0] * index.rank), b.shape_of(index))
+    return b.op("ScatterElements", x, index, source, axis=dim, reduction=kinds[reduce], like=_result(b))  # type: ignore

@@ -97,6 +97,21 @@ def linspace(b: Builder, start: Any, end: Any, steps: int, **options: Any) -> Va
     return b.constant(torch.linspace(start, end, steps, dtype=b.result.dtype))
 
 
+@form("logspace.default")
+def logspace(b: Builder, start: Any, end: Any, steps: int, base: float = 10.0, **options: Any) -> Value:
+    return b.constant(torch.logspace(start, end, steps, base, dtype=b.result.dtype))
+
+
+@form("tril_indices.default")
+def tril_indices(b: Builder, row: int, col: int, offset: int = 0, **options: Any) -> Value:
+    return b.constant(torch.tril_indices(row, col, offset, dtype=b.result.dtype))
+
+
+@form("triu_indices.default")
+def triu_indices(b: Builder, row: int, col: int, offset: int = 0, **options: Any) -> Value:
+    return b.constant(torch.triu_indices(row, col, offset, dtype=b.result.dtype))
+
+
 @form("eye.default", "eye.m")
 def eye(b: Builder, n: int, m: int | None = None, **options: Any) -> Value:
     return b.constant(torch.eye(n, n if m is None else m, dtype=b.result.dtype))

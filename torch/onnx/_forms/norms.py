@@ -91,10 +91,45 @@ def cross_entropy(
     label_smoothing: float = 0.0,
 ) -> Value:  # fmt: skip
     if label_smoothing or target.dtype != torch.int64 or x.rank < 2:
-        raise NotImplementedError("cross entropy with smoothed or soft targets has no form in ONNX")
+        return _smoothed(b, x, target, weight, reduction, ignore_index, label_smoothing)
     kind = "NegativeLogLikelihoodLoss" if b.label.startswith("nll") else "SoftmaxCrossEntropyLoss"
     name = ("none", "mean", "sum")[reduction]
     return b.op(kind, x, target, weight, reduction=name, ignore_index=ignore_index, like=_result(b))  # type: ignore
+
+
+def _smoothed(
+    b: Builder, x: Value, target: Value, weight: Any, reduction: int, ignore_index: int, smoothing: float
+) -> Value:
+    """Cross entropy with soft targets, or with targets of which a part goes to all classes."""
+    assert x.dtype is not None and x.shape is not None
+    axis = 1 if x.rank > 1 else 0
+    logs = b.op("LogSoftmax", x, axis=axis, like=x)
+    c = lambda number: b.scalar(number, logs.dtype)  # noqa: E731
+    classes = x.shape[axis]
+    if weight is not None or not isinstance(classes, int):
+        raise NotImplementedError("cross entropy with weights of classes and soft targets has no form in ONNX")
+    if target.dtype != torch.int64:
+        soft = b.op("Add", b.op("Mul", target, c(1 - smoothing)), c(smoothing / classes), like=x)
+        loss = b.op("Neg", b.reduce("ReduceSum", b.op("Mul", logs, soft, like=x), [axis], False))
+        if reduction != 1:
+            return _reduced(b, loss, reduction)
+        total = b.reduce("ReduceSum", loss, None, False)
+        count = b.squeeze(b.size_of(x, 0), 0) if x.rank > 1 else b.ints(1)
+        return b.op("Div", total, b.cast(count, x.dtype), like=_result(b))  # type: ignore[no-any-return]
+    kept = b.op("Not", b.op("Equal", target, b.ints(ignore_index)))
+    safe = b.op("Where", kept, target, b.ints(0), like=target)
+    picked = b.squeeze(
+        b.op("GatherElements", logs, b.unsqueeze(safe, axis), axis=axis,
+             like=(x.dtype, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))), axis
+    )  # fmt: skip
+    spread = b.reduce("ReduceMean", logs, [axis], False)
+    mixed = b.op("Add", b.op("Mul", picked, c(1 - smoothing)), b.op("Mul", spread, c(smoothing)), like=picked)
+    loss = b.op("Where", kept, b.op("Neg", mixed), c(0), like=picked)
+    if reduction != 1:
+        return _reduced(b, loss, reduction)
+    count = b.reduce("ReduceSum", b.cast(kept, x.dtype), None, False)
+    total = b.reduce("ReduceSum", loss, None, False)
+    return b.op("Div", total, count, like=_result(b))  # type: ignore[no-any-return]
 
 
 def _reduced(b: Builder, value: Value, reduction: int) -> Value:
@@ -112,3 +147,62 @@ def mse_loss(b: Builder, x: Value, y: Value, reduction: int = 1) -> Value:
 @form("l1_loss.default")
 def l1_loss(b: Builder, x: Value, y: Value, reduction: int = 1) -> Value:
     return _reduced(b, b.op("Abs", b.op("Sub", x, y, like=x), like=x), reduction)
+
+
+def _bent(b: Builder, x: Value, y: Value, reduction: int, limit: float, divided: bool) -> Value:
+    """A loss that is a square near zero and a line elsewhere (Huber, 1964)."""
+    assert x.dtype is not None
+    c = lambda number: b.scalar(number, x.dtype)  # noqa: E731
+    size = b.op("Abs", b.op("Sub", x, y, like=x), like=x)
+    square = b.op("Mul", b.op("Mul", size, size), c(0.5 / limit if divided else 0.5), like=x)
+    line = b.op("Sub", size, c(0.5 * limit), like=x)
+    if not divided:
+        line = b.op("Mul", line, c(limit), like=x)
+    return _reduced(b, b.op("Where", b.op("Less", size, c(limit)), square, line, like=x), reduction)
+
+
+@form("smooth_l1_loss.default")
+def smooth_l1_loss(b: Builder, x: Value, y: Value, reduction: int = 1, beta: float = 1.0) -> Value:
+    return l1_loss(b, x, y, reduction) if beta == 0 else _bent(b, x, y, reduction, beta, True)
+
+
+@form("huber_loss.default")
+def huber_loss(b: Builder, x: Value, y: Value, reduction: int = 1, delta: float = 1.0) -> Value:
+    return _bent(b, x, y, reduction, delta, False)
+
+
+@form("binary_cross_entropy.default")
+def binary_cross_entropy(b: Builder, x: Value, y: Value, weight: Any = None, reduction: int = 1) -> Value:
+    assert x.dtype is not None
+    c = lambda number: b.scalar(number, x.dtype)  # noqa: E731
+    parts = []
+    for chance, truth in ((x, y), (b.op("Sub", c(1), x, like=x), b.op("Sub", c(1), y, like=y))):
+        # PyTorch keeps logarithms above -100.
+        parts.append(b.op("Mul", truth, b.op("Max", b.op("Log", chance), c(-100)), like=x))
+    loss = b.op("Neg", b.op("Add", *parts, like=x), like=x)
+    return _reduced(b, loss if weight is None else b.op("Mul", loss, weight, like=x), reduction)
+
+
+@form("binary_cross_entropy_with_logits.default")
+def binary_cross_entropy_with_logits(
+    b: Builder, x: Value, y: Value, weight: Any = None, pos_weight: Any = None, reduction: int = 1
+) -> Value:
+    assert x.dtype is not None
+    one = b.scalar(1, x.dtype)
+    tail = b.op("Softplus", b.op("Neg", x, like=x), like=x)
+    if pos_weight is not None:
+        extra = b.op("Mul", b.op("Sub", pos_weight, one), y)
+        tail = b.op("Mul", tail, b.op("Add", extra, one), like=x)
+    loss = b.op("Add", b.op("Mul", b.op("Sub", one, y), x, like=x), tail, like=x)
+    return _reduced(b, loss if weight is None else b.op("Mul", loss, weight, like=x), reduction)
+
+
+@form("kl_div.default")
+def kl_div(b: Builder, x: Value, y: Value, reduction: int = 1, log_target: bool = False) -> Value:
+    assert x.dtype is not None
+    if log_target:
+        loss = b.op("Mul", b.op("Exp", y), b.op("Sub", y, x), like=x)
+    else:
+        part = b.op("Mul", y, b.op("Sub", b.op("Log", y), x), like=x)
+        loss = b.op("Where", b.op("Greater", y, b.scalar(0, x.dtype)), part, b.scalar(0, x.dtype), like=x)
+    return _reduced(b, loss, reduction)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from .._builder import Builder, Value
+from ..errors import UnsupportedOperatorError
 from ._registry import form
 
 
@@ -162,8 +163,16 @@ def logical_not(b: Builder, x: Value) -> Value:
     return b.op("Not", _truth(b, x), like=_result(b))  # type: ignore[no-any-return]
 
 
+def _needs(b: Builder, kind: str, version: int) -> None:
+    """UnsupportedOperatorError where this version of ONNX does not have an operation yet."""
+    if b.opset < version:
+        raise UnsupportedOperatorError(kind, b.opset, version)
+
+
 def _bits(truth: str, bits: str) -> Any:
     def write(b: Builder, x: Any, y: Any) -> Value:
+        if b.result.dtype != torch.bool:
+            _needs(b, bits, 18)
         return binary(b, truth if b.result.dtype == torch.bool else bits, x, y)
 
     return write
@@ -175,6 +184,8 @@ for _name in ("and", "or", "xor"):
 
 @form("bitwise_not.default")
 def bitwise_not(b: Builder, x: Value) -> Value:
+    if x.dtype != torch.bool:
+        _needs(b, "BitwiseNot", 18)
     return b.op("Not" if x.dtype == torch.bool else "BitwiseNot", x, like=_result(b))  # type: ignore[no-any-return]
 
 
@@ -280,8 +291,11 @@ def leaky_relu(b: Builder, x: Value, negative_slope: float = 0.01) -> Value:
 def elu(b: Builder, x: Value, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Value:
     assert x.dtype is not None
     if input_scale != 1:
-        raise NotImplementedError("elu with another input scale has no form in ONNX")
-    made = b.op("Elu", x, alpha=float(alpha), like=_result(b))
+        bent = b.op("Sub", b.op("Exp", b.op("Mul", x, b.scalar(input_scale, x.dtype))), b.scalar(1, x.dtype))
+        bent = b.op("Mul", bent, b.scalar(alpha, x.dtype))
+        made = b.op("Where", b.op("Greater", x, b.scalar(0, x.dtype)), x, bent, like=_result(b))
+    else:
+        made = b.op("Elu", x, alpha=float(alpha), like=_result(b))
     return made if scale == 1 else b.op("Mul", made, b.scalar(scale, x.dtype), like=_result(b))  # type: ignore
 
 
@@ -423,3 +437,45 @@ def glu(b: Builder, x: Value, dim: int = -1) -> Value:
     first, second = b.op("Split", x, b.ints([half, half]), axis=dim % x.rank, outputs=2)
     first.dtype = second.dtype = x.dtype
     return b.op("Mul", first, b.op("Sigmoid", second), like=_result(b))  # type: ignore[no-any-return]
+
+
+@form("threshold.default")
+def threshold(b: Builder, x: Value, threshold: Any, value: Any) -> Value:
+    assert x.dtype is not None
+    over = b.op("Greater", x, b.scalar(threshold, x.dtype))
+    return b.op("Where", over, x, b.scalar(value, x.dtype), like=_result(b))  # type: ignore[no-any-return]
+
+
+@form("atan2.default")
+def atan2(b: Builder, y: Value, x: Value) -> Value:
+    """The angle of a point: the arc tangent, turned by half a circle on the left."""
+    dtype = b.result.dtype
+    y, x = _in(b, y, dtype), _in(b, x, dtype)
+    zero = b.scalar(0, dtype)
+    angle = b.op("Atan", b.op("Div", y, x))
+    half = b.scalar(math.pi, dtype)
+    below = b.op("Less", y, zero)
+    turned = b.op("Where", below, b.op("Sub", angle, half), b.op("Add", angle, half))
+    found = b.op("Where", b.op("Less", x, zero), turned, angle)
+    upright = b.op("Where", below, b.scalar(-math.pi / 2, dtype), b.scalar(math.pi / 2, dtype))
+    origin = b.op("And", b.op("Equal", x, zero), b.op("Equal", y, zero))
+    found = b.op("Where", b.op("Equal", x, zero), upright, found)
+    return b.op("Where", origin, zero, found, like=_result(b))  # type: ignore[no-any-return]
+
+
+@form("hypot.default")
+def hypot(b: Builder, x: Value, y: Value) -> Value:
+    squares = b.op("Add", b.op("Mul", x, x), b.op("Mul", y, y))
+    return b.op("Sqrt", squares, like=_result(b))  # type: ignore[no-any-return]
+
+
+@form("sinc.default", "special_sinc.default")
+def sinc(b: Builder, x: Value) -> Value:
+    assert x.dtype is not None
+    angle = b.op("Mul", x, b.scalar(math.pi, x.dtype))
+    zero = b.op("Equal", x, b.scalar(0, x.dtype))
+    return b.op("Where", zero, b.scalar(1, x.dtype), b.op("Div", b.op("Sin", angle), angle), like=_result(b))  # type: ignore
+
+
+form("deg2rad.default")(_composed(lambda b, x, c: b.op("Mul", x, c(math.pi / 180), like=_result(b))))
+form("rad2deg.default")(_composed(lambda b, x, c: b.op("Mul", x, c(180 / math.pi), like=_result(b))))

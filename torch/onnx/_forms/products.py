@@ -15,7 +15,7 @@ def _result(b: Builder) -> tuple[torch.dtype, Any]:
     return b.result.dtype, tuple(b.result.shape)
 
 
-@form("mm.default", "bmm.default", "matmul.default", "mv.default", "dot.default")
+@form("mm.default", "bmm.default", "matmul.default", "mv.default", "dot.default", "vdot.default")
 def matmul(b: Builder, x: Value, y: Value) -> Value:
     return b.op("MatMul", x, y, like=_result(b))  # type: ignore[no-any-return]
 

@@ -136,6 +136,33 @@ def var_mean(b: Builder, x: Value, dim: Any = None, unbiased: Any = None, keepdi
     return _moments(b, x, *_options(dim, unbiased, keepdim, o))
 
 
+@form("std_mean.correction", "std_mean.dim", "std_mean.default")
+def std_mean(b: Builder, x: Value, dim: Any = None, unbiased: Any = None, keepdim: bool = False, **o: Any) -> Any:
+    variance, centre = _moments(b, x, *_options(dim, unbiased, keepdim, o))
+    return b.op("Sqrt", variance, like=variance), centre
+
+
+@form("count_nonzero.default", "count_nonzero.dim_IntList")
+def count_nonzero(b: Builder, x: Value, dim: Any = None) -> Value:
+    return b.reduce("ReduceSum", b.cast(b.cast(x, torch.bool), torch.int64), _dims(dim), False)
+
+
+@form("median.dim")
+def median(b: Builder, x: Value, dim: int = -1, keepdim: bool = False) -> Any:
+    """The lower middle of the sorted elements."""
+    assert x.shape is not None
+    size = x.shape[dim]
+    if not isinstance(size, int):
+        raise NotImplementedError("the median over an open size has no form in ONNX")
+    ordered = sort(b, x, dim)
+    at = b.ints([(size - 1) // 2])
+    picked = [b.op("Gather", v, at, axis=dim % x.rank, like=(v.dtype, None)) for v in ordered]
+    shape = [1 if i == dim % x.rank else s for i, s in enumerate(x.shape)]
+    for v in picked:
+        v.shape = tuple(shape)
+    return tuple(picked) if keepdim else tuple(b.squeeze(v, dim) for v in picked)
+
+
 def _options(dim: Any, unbiased: Any, keepdim: bool, rest: dict[str, Any]) -> tuple[Any, Any, bool]:
     """Dimensions, correction and keepdim of the several signatures of ``var``."""
     if isinstance(dim, bool):
