@@ -330,3 +330,68 @@ def test_models_of_a_program_that_was_exported():
     torch.export.save(traced, file)
     file.seek(0)
     check(torch.onnx.export(torch.export.load(file)), module, (torch.randn(2, 4),))
+
+
+class Exportable(torch.onnx.ExportableModule):
+    def __init__(self):
+        super().__init__()
+        self.inner = small()
+
+    def forward(self, x):
+        return self.inner(x)
+
+    def example_arguments(self):
+        return (torch.ones(2, 4),), None
+
+    def input_names(self):
+        return ["cases"]
+
+    def dynamic_shapes(self):
+        return ({0: "batch"},)
+
+
+@runs
+def test_a_module_that_says_how_it_is_exported():
+    with pytest.warns(UserWarning, match="training mode"):
+        program = Exportable().to_onnx()
+    assert [v.name for v in program.model_proto.graph.input] == ["cases"]
+    module = Exportable().eval()
+    check(module.to_onnx(), module, (torch.randn(5, 4),))
+
+
+def test_an_abstract_module():
+    with pytest.raises(TypeError, match="abstract method"):
+        torch.onnx.ExportableModule()
+
+
+class Optional(torch.nn.Module):
+    def forward(self, x, y=None, *, z=None):
+        return x if y is None else x + y
+
+
+def test_what_is_observed_of_a_modules_calls():
+    observer, module = torch.onnx.InputObserver(), Optional()
+    with pytest.raises(RuntimeError, match="No inputs were captured."):
+        observer.infer_arguments()
+    with observer(module):
+        module(torch.ones(2, 4))
+        module(torch.ones(2, 5), torch.ones(2, 5))
+        module(torch.ones(2, 7), y=torch.ones(2, 7), z=torch.ones(1))
+    assert "forward" not in module.__dict__
+    assert observer.num_obs() == 3
+    assert {k: tuple(v.shape) for k, v in observer.infer_arguments().items()} == {"x": (2, 7), "y": (2, 7), "z": (1,)}
+    dynamic = torch.export.Dim.DYNAMIC
+    assert str(observer.infer_dynamic_shapes()) == str({"x": {1: dynamic}, "y": {1: dynamic}, "z": {}})
+
+
+@runs
+def test_observed_arguments_export_and_compare():
+    observer, module = torch.onnx.InputObserver(), small()
+    with observer(module):
+        module(torch.randn(2, 4))
+        module(torch.randn(3, 4))
+    program = torch.onnx.export(
+        module, observer.infer_arguments(), dynamic_shapes=observer.infer_dynamic_shapes()
+    )
+    rows = observer.check_discrepancies(program)
+    assert len(rows) == 2 and all(row["SUCCESS"] for row in rows)

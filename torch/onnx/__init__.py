@@ -42,10 +42,7 @@ __all__ = [
 
 producer_name = "pytorch"
 producer_version = "2.13.0"
-_NOT_THERE = {
-    "ExportableModule": "export modules with torch.onnx.export",
-    "InputObserver": "give torch.onnx.export dynamic_shapes, or torch.export.AdditionalInputs",
-}
+_CLASSES = {"ExportableModule": "_exportable_module", "InputObserver": "_observer", "ONNXProgram": "_program"}
 
 
 def export(
@@ -153,15 +150,10 @@ def select_model_mode_for_export(model: Any, mode: TrainingMode) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "ONNXProgram":
-        from ._program import ONNXProgram
+    from importlib import import_module
 
-        return ONNXProgram
-    if name in ("ops", "symbolic_helper", "utils"):
-        from importlib import import_module
-
-        return import_module(f"{__name__}.{name}")
-    if name in _NOT_THERE:
-        way = _NOT_THERE[name]
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}': not part of Tabula yet; {way}")
+    if name == "ops":
+        return import_module(f"{__name__}.ops")
+    if name in _CLASSES:
+        return getattr(import_module(f"{__name__}.{_CLASSES[name]}"), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
