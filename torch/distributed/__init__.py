@@ -48,7 +48,7 @@ _NAMES = {name: module for module, names in _PLACES.items() for name in names.sp
 _MODULES = frozenset(
     """
     _functional_collectives algorithms c10d_logger constants device_mesh distributed_c10d elastic launch launcher
-    logging_handlers nn optim remote_device run utils
+    logging_handlers nn optim remote_device run tensor utils
     """.split()
 )
 
