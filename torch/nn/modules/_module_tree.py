@@ -63,8 +63,8 @@ def _fits(given: dict) -> bool:
 
 _NO_DATA = "Cannot copy out of meta tensor; no data!"
 _TO_EMPTY = (
-    " Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta to a different "
-    "device."
+    " Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta to a "
+    "different device."
 )
 
 
