@@ -335,3 +335,22 @@ def rank_times(number):
     import os
 
     return number * int(os.environ["RANK"])
+
+
+def functional(rank, size, path):
+    import torch.distributed._functional_collectives as F
+
+    start(rank, size, path)
+    mesh = dist.init_device_mesh("cpu", (size,))
+    x = torch.full((2, size), rank + 1.0, requires_grad=True)
+    total = size * (size + 1) / 2
+    assert torch.equal(F.wait_tensor(F.all_reduce(x, "sum", mesh)), torch.full((2, size), total))
+    gathered = F.all_gather_tensor_autograd(x, 1, mesh)
+    assert gathered.shape == (2, size * size) and gathered[0, -1] == size
+    (gathered * (rank + 1)).sum().backward()
+    assert torch.equal(x.grad, torch.full((2, size), total))
+    part = F.reduce_scatter_tensor(x, "avg", 1, (mesh, 0))
+    assert part.shape == (2, 1) and torch.allclose(part, torch.tensor(total / size))
+    moved = F.permute_tensor(x.detach(), [(other + 1) % size for other in range(size)], list(range(size)))
+    assert torch.equal(moved, torch.full((2, size), (rank - 1) % size + 1.0))
+    dist.destroy_process_group()

@@ -25,6 +25,10 @@ def test_a_process_that_ends(tmp_path):
     mp.spawn(targets.leaves, (2, str(tmp_path / "meet")), 2)
 
 
+def test_functional_collectives(tmp_path):
+    mp.spawn(targets.functional, (2, str(tmp_path / "meet")), 2)
+
+
 def test_meeting_at_a_port():
     mp.spawn(targets.by_url, (2, f"tcp://127.0.0.1:{free_port()}"), 2)
 
@@ -195,5 +199,28 @@ def test_a_backend_of_ones_own():
         dist.all_reduce(t)
         assert t.tolist() == [2.0, 2.0]
         assert dist.all_reduce(t, async_op=True).get_future().value()[0] is t
+    finally:
+        dist.destroy_process_group()
+
+
+def test_meshes_and_their_parts():
+    dist.init_process_group("fake", rank=2, world_size=8)
+    try:
+        mesh = dist.init_device_mesh("cpu", (2, 4), mesh_dim_names=("dp", "tp"))
+        assert repr(mesh) == "DeviceMesh((dp=2, tp=4), 'cpu', stride=(4, 1))"
+        assert repr(mesh["tp"]) == "DeviceMesh((tp=4), 'cpu', stride=(1,))"
+        assert mesh.get_coordinate() == (0, 2) and mesh["tp"].get_local_rank() == 2 and mesh.size(0) == 2
+        assert dist.get_process_group_ranks(mesh.get_group("dp")) == [2, 6]
+        assert mesh["dp"].mesh.tolist() == [2, 6] and mesh["dp", "tp"] == mesh
+        assert repr(mesh._flatten("all")) == "DeviceMesh((all=8), 'cpu', stride=(1,))" and mesh["all"].size() == 8
+        assert dist.DeviceMesh("cpu", [4, 5]).get_coordinate() is None
+        with pytest.raises(KeyError, match="ascending order"):
+            mesh["tp", "dp"]
+        with pytest.raises(KeyError, match="Valid mesh_dim_names are"):
+            mesh["pp"]
+        with pytest.raises(RuntimeError, match="found 12 ranks"):
+            dist.init_device_mesh("cpu", (3, 4))
+        with pytest.raises(RuntimeError, match="must be unique"):
+            dist.init_device_mesh("cpu", (2, 2), mesh_dim_names=("a", "a"))
     finally:
         dist.destroy_process_group()

@@ -47,9 +47,8 @@ _PLACES = {
 _NAMES = {name: module for module, names in _PLACES.items() for name in names.split()}
 _MODULES = frozenset(
     """
-    _composable _functional_collectives _shard _symmetric_memory _tensor algorithms autograd c10d_logger checkpoint
-    collective_utils config constants device_mesh distributed_c10d elastic fsdp launch launcher logging_handlers nn
-    optim pipelining remote_device rpc run tensor utils
+    _functional_collectives algorithms c10d_logger constants device_mesh distributed_c10d elastic launch launcher
+    logging_handlers nn optim remote_device run tensor utils
     """.split()
 )
 

@@ -1,0 +1,1 @@
+"""Averaging parameters instead of gradients."""
