@@ -1,4 +1,4 @@
-"""Damaged and hostile checkpoints raise an error that says what is wrong: nothing runs, crashes, hangs or fills memory."""
+"""Damaged and hostile checkpoints raise an error that says what is wrong: nothing runs, crashes or hangs."""
 
 import io
 import os
@@ -7,6 +7,7 @@ import re
 import resource
 import time
 
+import checkpoint_parts as parts
 import hostile_checkpoints
 import pytest
 
@@ -33,16 +34,12 @@ def loaded(data, **options):
     return raised.value, time.monotonic() - began
 
 
-def test_the_sound_file_loads():
-    assert torch.load(io.BytesIO(hostile_checkpoints.sound())).tolist() == [0, 1]
-    legacy = hostile_checkpoints.legacy(
-        hostile_checkpoints.program(hostile_checkpoints.tensor()), hostile_checkpoints.legacy_tail()
-    )
+def test_the_sound_files_load():
+    assert torch.load(io.BytesIO(parts.sound())).tolist() == [0, 1]
+    legacy = parts.legacy(parts.program(parts.tensor()), parts.legacy_tail())
     assert torch.load(io.BytesIO(legacy)).tolist() == [0, 1]
-    number = hostile_checkpoints.program(hostile_checkpoints.number(1), "BINPERSID")
-    oldest = hostile_checkpoints.tar(
-        storages=hostile_checkpoints.tar_storage(), tensors=hostile_checkpoints.tar_tensor(), pickle=number
-    )
+    reference = parts.program(parts.number(1), "BINPERSID")
+    oldest = parts.tar(storages=parts.tar_storage(), tensors=parts.tar_tensor(), pickle=reference)
     assert torch.load(io.BytesIO(oldest)).tolist() == [0, 1]
 
 

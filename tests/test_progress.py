@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import torch
 from torch.utils import _progress
 from torch.utils._progress import Progress
 
@@ -64,3 +65,15 @@ def test_tqdm_is_loaded_only_when_a_bar_is_shown():
 
 def test_the_thresholds():
     assert _progress.LARGE == 256 * 2**20 and _progress.PATIENCE == 1.0
+
+
+def test_downloads_show_how_far_they_are(tmp_path, monkeypatch):
+    pytest.importorskip("tqdm")
+    (tmp_path / "weights").write_bytes(bytes(5 << 20))
+    options = Progress.__init__.__kwdefaults__
+    monkeypatch.setattr(Progress.__init__, "__kwdefaults__", {**options, "patience": 0})
+    for asked in (True, False):
+        with contextlib.redirect_stderr(Terminal()) as stream:
+            torch.hub.download_url_to_file((tmp_path / "weights").as_uri(), str(tmp_path / "copy"), progress=asked)
+        assert ("Downloading copy" in stream.getvalue()) is asked
+        assert (tmp_path / "copy").stat().st_size == 5 << 20

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from _thread import allocate_lock, start_new_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,10 +33,11 @@ _MAX32 = 0xFFFFFFFF
 _MAX16 = 0xFFFF
 # 1 January 1980, the earliest date that a zip file can hold: equal content gives equal bytes.
 _DATE = (1 << 5) | 1
-# How much is written or summed at a time, and from which size on a record's checksum is worth a thread.
-_PIECE = 1 << 22
+# How much is written and then summed at a time, and how much is read.
+_PIECE = 1 << 18
+# What is smaller waits for more, so that many small records are few calls.
+_SMALL = 1 << 16
 _LARGE_PIECE = 1 << 26
-_PARALLEL = 1 << 20
 
 
 def write_all(file: Any, view: memoryview) -> None:
@@ -50,8 +50,7 @@ def write_all(file: Any, view: memoryview) -> None:
 class ArchiveWriter:
     """Writes records one after another to an object that only needs ``write``.
 
-    Checksums and sizes follow the data, as in the files of PyTorch: a record's checksum is computed beside its
-    writing, in one pass over the memory.
+    Checksums and sizes follow the data, as in the files of PyTorch: a record is written and summed in one pass.
 
     Args:
         file: what is written to.
@@ -71,22 +70,34 @@ class ArchiveWriter:
         self._alignment = alignment
         self._written = written
         self._offset = 0
+        self._pending = bytearray()
         self._central: list[bytes] = []
         self._fingerprint = 0
         self._name_fingerprint = 0
 
     def _write(self, data: Any) -> None:
         view = memoryview(data).cast("B")
-        for at in range(0, len(view), _PIECE):
-            piece = view[at : at + _PIECE]
-            write_all(self._file, piece)
-            self._offset += len(piece)
-            if self._written is not None:
-                self._written(len(piece))
+        self._offset += len(view)
+        if len(view) < _SMALL:
+            self._pending += view
+            if len(self._pending) >= _PIECE:
+                self._flush()
+            return
+        self._flush()
+        self._send(view)
+
+    def _flush(self) -> None:
+        pending, self._pending = self._pending, bytearray()
+        self._send(memoryview(pending))
+
+    def _send(self, piece: memoryview) -> None:
+        write_all(self._file, piece)
+        if self._written is not None:
+            self._written(len(piece))
 
     def write_record(self, name: str, data: Any) -> None:
-        view = memoryview(data)
-        size = view.nbytes
+        view = memoryview(data).cast("B")
+        size = len(view)
         path = f"{self._name}/{name}".encode()
         start = self._offset
         large = size >= _MAX32
@@ -100,15 +111,12 @@ class ArchiveWriter:
         header = _LOCAL.pack(b"PK\3\4", version, _FLAGS, 0, 0, _DATE, 0, *sizes, len(path), len(extra))
         self._write(header + path + extra)
         crc = 0
-        if self._compute_crc and size >= _PARALLEL:
-            sum_beside = _Checksum(view)
-            try:
-                self._write(view)
-            finally:
-                crc = sum_beside.result()
-        elif size:
-            crc = zlib.crc32(view) if self._compute_crc else 0
-            self._write(view)
+        # A piece is summed when the system has just read it: it is in the cache.
+        for at in range(0, size, _PIECE):
+            piece = view[at : at + _PIECE]
+            self._write(piece)
+            if self._compute_crc:
+                crc = zlib.crc32(piece, crc)
         self._write((_TAIL64 if large else _TAIL).pack(b"PK\7\10", crc, size, size))
         self._add_central(path, crc, size, start)
         self._name_fingerprint = zlib.crc32(path, self._name_fingerprint)
@@ -143,31 +151,7 @@ class ArchiveWriter:
         short_count = min(count, _MAX16)
         end = _END.pack(b"PK\5\6", 0, 0, short_count, short_count, min(size, _MAX32), min(start, _MAX32), 0)
         self._write(end)
-
-
-class _Checksum:
-    """The CRC-32 of some memory, computed by a thread of its own: zlib lets go of the interpreter's lock."""
-
-    def __init__(self, view: memoryview) -> None:
-        self._value = 0
-        self._lock = allocate_lock()
-        self._lock.acquire()
-        try:
-            start_new_thread(self._run, (view.cast("B"),))
-        except RuntimeError:
-            # No thread starts while the interpreter shuts down, and some systems allow few.
-            self._run(view.cast("B"))
-
-    def _run(self, view: memoryview) -> None:
-        try:
-            for at in range(0, len(view), _PIECE):
-                self._value = zlib.crc32(view[at : at + _PIECE], self._value)
-        finally:
-            self._lock.release()
-
-    def result(self) -> int:
-        self._lock.acquire()
-        return self._value
+        self._flush()
 
 
 class _Record:

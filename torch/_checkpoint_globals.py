@@ -20,14 +20,23 @@ _QSCHEMES = (
 )  # fmt: skip
 
 # What a checkpoint may call to get a tensor back.
-_REBUILDERS = (
+REBUILDERS = (
     "_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter",
     "_rebuild_parameter_with_state", "_rebuild_qtensor", "_rebuild_sparse_tensor", "_rebuild_nested_tensor",
     "_rebuild_meta_tensor_no_storage", "_rebuild_device_tensor_from_cpu_tensor",
     "_rebuild_device_tensor_from_numpy", "_rebuild_xla_tensor", "_rebuild_wrapper_subclass",
 )  # fmt: skip
 
-PARAMETER = "torch.nn.parameter.Parameter"
+# Classes and functions of modules that a plain state dict does not need: these load when a checkpoint names them.
+LATE = frozenset(
+    {
+        "torch.nn.parameter.Parameter",
+        "torch.nested._internal.nested_tensor.NestedTensor",
+        "torch.nested._internal.nested_tensor._rebuild_njt",
+    }
+)
+# Notes of PyTorch's compiler in the attributes of tensors: of no use here, and no reason to refuse a file.
+NOTES = frozenset({"torch._dynamo.decorators._DimRange"})
 
 _user_globals: list[Any] = []
 _allowed: dict[str, Any] = {}
@@ -119,8 +128,22 @@ def parameter_class() -> Any:
     return None if module is None else module.Parameter
 
 
+def late(name: str) -> Any:
+    """The object of one of the names in ``LATE``."""
+    from importlib import import_module
+
+    module, _, attribute = name.rpartition(".")
+    return getattr(import_module(module), attribute)
+
+
+def is_jagged_part(obj: Any) -> bool:
+    """Whether this is the class of jagged tensors, or the function that rebuilds them."""
+    module = sys.modules.get("torch.nested._internal.nested_tensor")
+    return module is not None and (obj is module.NestedTensor or obj is module._rebuild_njt)
+
+
 def default_allowed() -> dict[str, Any]:
-    """Names that any checkpoint may use, besides ``PARAMETER``.
+    """Names that any checkpoint may use, besides those in ``LATE``.
 
     Values are the objects that stand for them, not always the named ones.
     """
@@ -144,6 +167,8 @@ def default_allowed() -> dict[str, Any]:
         "torch.storage.TypedStorage": storage.TypedStorage,
         "torch.storage.UntypedStorage": storage.UntypedStorage,
         "torch._tensor._rebuild_from_type_v2": _tensor._rebuild_from_type_v2,
+        # The name in files of our own first version.
+        "torch._utils._rebuild_from_type_v2": _tensor._rebuild_from_type_v2,
     }
     for name, value in vars(torch).items():
         if isinstance(value, (torch.dtype, torch.memory_format)):
@@ -157,7 +182,7 @@ def default_allowed() -> dict[str, Any]:
         for sparse in (False, True):
             for value in _legacy_tensors.make(cuda, sparse).values():
                 names[f"{value.__module__}.{value.__name__}"] = value
-    for name in _REBUILDERS:
+    for name in REBUILDERS:
         names[f"torch._utils.{name}"] = getattr(_utils, name)
     _allowed.update(names)
     return _allowed
@@ -165,4 +190,4 @@ def default_allowed() -> dict[str, Any]:
 
 def is_allowed(name: str) -> bool:
     """Whether a checkpoint may use this name."""
-    return name == PARAMETER or name in default_allowed() or name in user_allowed()
+    return name in LATE or name in NOTES or name in default_allowed() or name in user_allowed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from _thread import _local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,25 +80,25 @@ class set_default_mmap_options:  # noqa: N801
         _config().load.mmap_flags = self._before
 
 
-_skipping: list[bool] = []
+_skipping: Any = _local()
 
 
 class skip_data:  # noqa: N801
     """Inside the block ``torch.save`` leaves the bytes of storages unwritten and ``torch.load`` leaves them unread.
 
-    A file saved this way has room for them: zeros.
+    A file saved this way has room for them: zeros. It holds for the thread that entered the block.
     """
 
     def __init__(self, materialize_fake_tensors: bool = False) -> None:
         self._materialize = materialize_fake_tensors
 
     def __enter__(self) -> None:
-        _skipping.append(self._materialize)
+        _skipping.depth = getattr(_skipping, "depth", 0) + 1
 
     def __exit__(self, *exc: Any) -> None:
-        _skipping.pop()
+        _skipping.depth -= 1
 
 
 def skips_data() -> bool:
-    """Whether a :class:`skip_data` block is open."""
-    return bool(_skipping)
+    """Whether this thread is inside a :class:`skip_data` block."""
+    return getattr(_skipping, "depth", 0) > 0

@@ -103,6 +103,14 @@ def storage_fields(saved_id: Any) -> tuple[Any, str, str, int]:
     return dtype, _text(key, "key"), _text(location, "location"), storage_size(numel, dtype)
 
 
+def _unset_storage(nbytes: int) -> Any:
+    """Memory that will be filled: storages made by their class are zeroed, which takes as long as reading."""
+    with torch._C.DisableTorchFunction():
+        storage = torch.empty(nbytes, dtype=torch.uint8, device="cpu").untyped_storage()
+    # A mode that makes tensors of its own has made this one as well.
+    return storage if storage.nbytes() == nbytes and storage.device.type == "cpu" else torch.UntypedStorage(nbytes)
+
+
 def typed(storage: Any, dtype: Any) -> Any:
     """A storage as the rebuilding functions take it."""
     return _storage.TypedStorage(wrap_storage=storage, dtype=dtype)
@@ -182,7 +190,7 @@ class ZipSource:
         if self._map is not None and nbytes and self._archive.is_stored(name):
             offset = self._archive.data_offset(name)
             return torch._C._storage_from_bytes(memoryview(self._map)[offset : offset + nbytes])
-        storage = torch.UntypedStorage(nbytes)
+        storage = _unset_storage(nbytes)
         if nbytes:
             self._archive.read_into(name, _storage._bytes_view(storage), self._progress.update)
         return storage
@@ -290,6 +298,9 @@ class LegacySource:
     def _fill(self, keys: Any, read: Callable[[int], bytes], swap: bool) -> None:
         if not isinstance(keys, (list, tuple)):
             raise fail("the keys of the storages must be a list")
+        missing = self._raw.keys() - {_text(key, "key") for key in keys}
+        if missing:
+            raise RuntimeError(f"the file holds no bytes of storage {min(missing)}; corrupt file?")
         order = "big" if swap is (sys.byteorder == "little") else "little"
         with _progress(self._file, self._length) as progress:
             for key in keys:

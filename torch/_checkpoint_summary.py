@@ -175,7 +175,7 @@ class CheckpointSummary:
 
     Attributes:
         path: the file's; None for a file-like object.
-        format: ``"zip"``, ``"legacy"`` (before PyTorch 1.6) or ``"tar"`` (before 0.2).
+        format: ``"zip"``, ``"legacy"`` (before PyTorch 1.6) or ``"tar"`` (the first releases).
         size: the bytes of the file.
         byteorder: ``"little"`` or ``"big"``.
         globals: a ``GlobalEntry`` for each class and function that is named.
@@ -232,3 +232,7 @@ class CheckpointSummary:
 def _printable(text: str) -> str:
     # Names of a hostile file must not steer the terminal.
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+for _kind in (CheckpointSummary, GlobalEntry, RecordEntry, StorageEntry, TensorEntry):
+    _kind.__module__ = "torch.serialization"

@@ -1,4 +1,4 @@
-"""The oldest format, of PyTorch before 0.2: a tar file with the storages, the tensors and the pickle one by one."""
+"""The oldest format: a tar file with the storages, the tensors and the pickle, of the first releases of PyTorch."""
 
 from __future__ import annotations
 

@@ -44,9 +44,9 @@ class AtomicFile:
             return
         try:
             self._file = self._new_file()
-        except PermissionError:
+        except PermissionError as error:
             if not exists:
-                raise
+                raise PermissionError(error.errno, error.strerror, self._target) from None
             self._part = None
             self._file = open(self._target, "wb", buffering=0)
 
@@ -56,7 +56,7 @@ class AtomicFile:
             # A file without a name: nothing is left of it if this process is killed.
             if not os.path.isdir(_DESCRIPTORS):
                 raise OSError(f"{_DESCRIPTORS} is not there")
-            descriptor = os.open(self._folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(self._folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
         except (OSError, AttributeError):
             return open(self._part, "xb", buffering=0)
         return open(descriptor, "wb", buffering=0)
@@ -84,6 +84,13 @@ class AtomicFile:
             # Only with a descriptor of a folder does Python ask the system to follow the link.
             source = f"{_DESCRIPTORS}/{self._file.fileno()}"
             os.link(source, str(self._part), src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=True)
+        except OSError:
+            # Some systems make files without names and have no way to name them later.
+            import shutil
+
+            with open(self._part, "xb") as named, open(source, "rb") as whole:  # type: ignore[arg-type]
+                shutil.copyfileobj(whole, named)
+            os.chmod(self._part, os.fstat(self._file.fileno()).st_mode & 0o7777)  # type: ignore[arg-type]
         finally:
             os.close(folder)
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import torch
 
 from . import _utils
-from ._checkpoint_globals import default_allowed, encode, fail, make_bytearray, parameter_class
+from ._checkpoint_globals import (
+    REBUILDERS,
+    default_allowed,
+    encode,
+    fail,
+    is_jagged_part,
+    make_bytearray,
+    parameter_class,
+)
 from ._checkpoint_inert import InertGlobal
 
 TYPE_CHECKING = False
@@ -111,13 +119,25 @@ def _guard_copy(reader: Unpickler, args: tuple[Any, ...]) -> None:
 
 
 def _is_tensor_class(reader: Unpickler, kind: Any) -> bool:
-    known = id(kind) in reader.user_ids or kind is torch.Tensor or kind is parameter_class()
+    known = id(kind) in reader.user_ids or kind is torch.Tensor or kind is parameter_class() or is_jagged_part(kind)
     return known and isinstance(kind, type) and issubclass(kind, torch.Tensor)
 
 
 def _guard_wrapper(reader: Unpickler, args: tuple[Any, ...]) -> None:
     if not args or not _is_tensor_class(reader, args[0]):
         raise fail("a tensor without memory must be of an allowed subclass of torch.Tensor")
+
+
+def _check_jagged(args: tuple[Any, ...]) -> None:
+    """Raise UnpicklingError unless the parts are tensors, and the lengths in the file are those of the offsets."""
+    fields = args[0] if len(args) == 1 else None
+    if not isinstance(fields, dict) or not all(
+        isinstance(fields.get(name), torch.Tensor) or (name == "lengths" and fields.get(name) is None)
+        for name in ("values", "offsets", "lengths")
+    ):
+        raise fail("a jagged tensor must have values, offsets and lengths")
+    if type(fields.get("_ragged_idx")) is not int:
+        raise fail("the ragged dimension must be a number")
 
 
 def _guard_from_type(reader: Unpickler, args: tuple[Any, ...]) -> None:
@@ -130,9 +150,11 @@ def _guard_from_type(reader: Unpickler, args: tuple[Any, ...]) -> None:
         raise fail(f"Trying to create new object for unsupported class {kind}")
     if id(func) in _rebuilders():
         check_call(reader, func, inner)
+    elif is_jagged_part(func):
+        _check_jagged(inner)
     elif id(func) not in reader.user_ids:
         raise fail(f"Trying to call reduce for unrecognized function {func}")
-    if "__setstate__" not in vars(kind) and state is not None:
+    if id(kind) not in reader.user_ids and state is not None:
         check_attributes(state)
 
 
@@ -147,9 +169,7 @@ def _rebuilders() -> dict[int, Guard]:
     """What looks at the arguments of each function that rebuilds tensors, by its identity."""
     if not _tables:
         names = default_allowed()
-        rebuilders: dict[int, Guard] = {
-            id(value): _free for name, value in names.items() if name.startswith("torch._utils._rebuild_")
-        }
+        rebuilders: dict[int, Guard] = {id(names[f"torch._utils.{name}"]): _free for name in REBUILDERS}
         by_name = {
             "_rebuild_tensor_v2": _guard_hooks(5),
             "_rebuild_tensor_v3": _guard_hooks(5),

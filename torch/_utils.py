@@ -20,7 +20,7 @@ def _set_flags(tensor: Any, metadata: dict[str, bool] | None) -> Any:
         if metadata.get("conj"):
             tensor = tensor.conj()
         if metadata.get("neg"):
-            tensor = tensor._neg_view() if hasattr(tensor, "_neg_view") else tensor.neg()
+            tensor = torch._neg_view(tensor)
     return tensor
 
 
@@ -177,6 +177,10 @@ def _rebuild_from_type_v2(func: Any, kind: Any, args: Any, state: Any) -> Any:
     return result
 
 
+# The name that PyTorch's files have for it.
+_rebuild_from_type_v2.__module__ = "torch._tensor"
+
+
 def _get_obj_state(obj: Any) -> Any:
     """What pickle must carry besides the tensor itself: its ``__dict__``, and its slots when it has some."""
     getstate = type(obj).__dict__.get("__getstate__")
@@ -188,7 +192,9 @@ def _get_obj_state(obj: Any) -> Any:
         for name in (names,) if isinstance(names, str) else names:
             if name not in ("__dict__", "__weakref__") and hasattr(obj, name):
                 slots[name] = getattr(obj, name)
-    attributes = getattr(obj, "__dict__", None)
+    # Of a subclass with __torch_function__ the attributes are asked for below it.
+    with torch._C.DisableTorchFunctionSubclass():
+        attributes = getattr(obj, "__dict__", None)
     return (attributes, slots) if slots else attributes
 
 

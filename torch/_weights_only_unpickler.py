@@ -15,11 +15,13 @@ import torch
 from . import _checkpoint_inert, _utils
 from ._checkpoint_globals import (
     BLOCKED_MODULES,
-    PARAMETER,
+    LATE,
+    NOTES,
     PY2_MODULES,
     PY2_NAMES,
     default_allowed,
     fail,
+    late,
     parameter_class,
     user_allowed,
 )
@@ -134,7 +136,11 @@ class Unpickler:
         return piece
 
     def number(self, layout: struct.Struct) -> Any:
-        return layout.unpack(self.take(layout.size))[0]
+        at = self.position
+        end = self.position = at + layout.size
+        if end > len(self.data):
+            raise fail("pickle data was truncated")
+        return layout.unpack_from(self.data, at)[0]
 
     def line(self) -> str:
         end = self.data.find(b"\n", self.position)
@@ -176,9 +182,9 @@ class Unpickler:
             for table in (self._default, self._user):
                 if full in table:
                     return table[full]
-            if full == PARAMETER:
-                return torch.nn.Parameter
-        if self.inert:
+            if full in LATE:
+                return late(full)
+        if self.inert or full in NOTES:
             return InertGlobal(full)
         if blocked:
             raise fail(f"Trying to load unsupported GLOBAL {full} whose module {module} is blocked.")
@@ -227,7 +233,7 @@ class Unpickler:
             check_call(self, func, args)
             self.reads_contents |= func is _utils._rebuild_nested_tensor
             result = func(*args)
-            if isinstance(result, torch.Tensor) and result.layout is not torch.strided:
+            if isinstance(result, torch.Tensor) and result.layout not in (torch.strided, torch.jagged):
                 self.sparse.append(result)
             return result
         if id(func) in self.user_ids:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO, Any, TypeAlias
 
+    from ._checkpoint_summary import CheckpointSummary
+
     FileLike: TypeAlias = str | os.PathLike[str] | IO[bytes]
     MapLocation: TypeAlias = Callable[[Any, str], Any] | torch.device | str | dict[str, str] | None
 
@@ -66,6 +68,8 @@ __all__ = [
     "skip_data",
 ]
 
+# The result of inspect, and its parts.
+_SUMMARY = frozenset("CheckpointSummary GlobalEntry RecordEntry StorageEntry TensorEntry".split())
 # Small helpers of programs that write checkpoints of their own; they load when they are named.
 _NAMES = frozenset(
     """
@@ -81,6 +85,10 @@ def __getattr__(name: str) -> Any:
         from . import _checkpoint_names
 
         return getattr(_checkpoint_names, name)
+    if name in _SUMMARY:
+        from . import _checkpoint_summary
+
+        return getattr(_checkpoint_summary, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -310,7 +318,7 @@ def get_unsafe_globals_in_checkpoint(f: FileLike) -> list[str]:
     return sorted(name for name in names if not _checkpoint_globals.is_allowed(name))
 
 
-def inspect(f: FileLike, *, checksums: bool = False) -> Any:
+def inspect(f: FileLike, *, checksums: bool = False) -> CheckpointSummary:
     """List what a checkpoint holds without loading it: its globals, its tensors and its storages.
 
     Nothing of the file is executed, no class is imported and no storage is read, so that it is safe for files of any

@@ -214,11 +214,46 @@ class NestedTensor(OverParts):
         return NestedTensor(values, self._offsets.to(values.device), lengths=lengths, ragged_idx=self._ragged_idx)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild, (self._values, self._offsets, self._lengths, self._ragged_idx)
+        # PyTorch keeps the two lengths that it has found as the sizes of empty tensors.
+        found = zip(("min_seqlen", "max_seqlen"), self._extremes, strict=True)
+        cache = {name: torch.empty(length, 0) for name, length in found if length is not None}
+        fields = {
+            "values": self._values,
+            "offsets": self._offsets,
+            "lengths": self._lengths,
+            "_ragged_idx": self._ragged_idx,
+            "_metadata_cache": cache,
+            "requires_grad": self.requires_grad,
+        }
+        return torch._utils._rebuild_from_type_v2, (_rebuild_njt, type(self), (fields,), {})
+
+    def __setstate__(self, state: Any) -> None:
+        """Take the attributes of a file, apart from those that the parts have given."""
+        own = {
+            name: value
+            for name, value in (state or {}).items()
+            if name not in _GIVEN and not name.startswith(("_dynamo_", "_specialize_on"))
+        }
+        torch._utils._set_obj_state(self, own)
 
 
-def _rebuild(values: Tensor, offsets: Tensor, lengths: Tensor | None, ragged_idx: int) -> NestedTensor:
-    return NestedTensor(values, offsets, lengths=lengths, ragged_idx=ragged_idx)
+_GIVEN = frozenset("_values _offsets _lengths _ragged_idx _metadata_cache".split())
+
+
+def _rebuild_njt(fields: dict[str, Any]) -> NestedTensor:
+    """A jagged tensor from what a file keeps of it."""
+    cache = fields.get("_metadata_cache") or {}
+    values = fields["values"]
+    if fields.get("requires_grad"):
+        values.requires_grad = True
+    extremes = {name: int(cache[name].shape[0]) for name in ("min_seqlen", "max_seqlen") if name in cache}
+    return NestedTensor(
+        values, fields["offsets"], lengths=fields["lengths"], ragged_idx=fields["_ragged_idx"], **extremes
+    )
+
+
+# The names that PyTorch's files have for them.
+NestedTensor.__module__ = _rebuild_njt.__module__ = "torch.nested._internal.nested_tensor"
 
 
 # ---- between packed and padded ----
