@@ -184,8 +184,8 @@ def roi_pool(
     scaled = rois[:, 1:] * spatial_scale
     corners = (scaled.sign() * (scaled.abs() + 0.5).floor()).long().tolist()  # halves go away from zero
     for k, (image, (x1, y1, x2, y2)) in enumerate(zip(rois[:, 0].long().tolist(), corners, strict=True)):
-        rows = _edges(y1, y2, pooled_height, height)
-        columns = _edges(x1, x2, pooled_width, width)
+        rows = _edges(y1, y2, pooled_height, height, input.dtype)
+        columns = _edges(x1, x2, pooled_width, width, input.dtype)
         for i, (top, bottom) in enumerate(rows):
             for j, (left, right) in enumerate(columns):
                 if top < bottom and left < right:
@@ -196,14 +196,12 @@ def roi_pool(
     return found, places
 
 
-def _edges(first: int, last: int, bins: int, extent: int) -> list[tuple[int, int]]:
-    size = max(last - first + 1, 1)
-    step = float(torch.tensor(size, dtype=torch.float32) / bins)
-    edges = []
-    for i in range(bins):
-        low, high = int(i * step // 1), -int(-(i + 1) * step // 1)
-        edges.append((min(max(low + first, 0), extent), min(max(high + first, 0), extent)))
-    return edges
+def _edges(first: int, last: int, bins: int, extent: int, dtype: torch.dtype) -> list[tuple[int, int]]:
+    # In the dtype of the features: a bin that ends at a whole pixel must not take one more by rounding.
+    edges = torch.arange(bins + 1) * (torch.tensor(max(last - first + 1, 1), dtype=dtype) / bins)
+    low = (edges[:-1].floor().long() + first).clamp(0, extent).tolist()
+    high = (edges[1:].ceil().long() + first).clamp(0, extent).tolist()
+    return list(zip(low, high, strict=True))
 
 
 def deform_conv2d(

@@ -237,9 +237,11 @@ class FakeTensorMode(TorchDispatchMode):
         if func._opname == "_local_scalar_dense":
             raise DataDependentOutputException(func)
         tensors = [t for t in pytree.arg_tree_leaves(args, kwargs) if isinstance(t, torch.Tensor)]
+        if func is torch.ops.aten.one_hot.default and _classes(args, kwargs) > 0:
+            return torch.empty((*args[0].shape, _classes(args, kwargs)), dtype=torch.int64, device=args[0].fake_device)
         if torch.Tag.data_dependent_output in tags and tensors:
             raise DataDependentOutputException(func)
-        if torch.Tag.dynamic_output_shape in tags:
+        if torch.Tag.dynamic_output_shape in tags and (func._opname != "index" or _has_mask(args[1])):
             raise DynamicOutputShapeException(func)
         real = [t for t in tensors if not isinstance(t, FakeTensor)]
         if real and not self.allow_non_fake_inputs:
@@ -289,6 +291,11 @@ class FakeTensorMode(TorchDispatchMode):
                     f"{found.fake_device} and {t.fake_device}!"
                 )
         return torch.get_default_device() if found is None else found.fake_device
+
+
+def _classes(args: Any, kwargs: dict[str, Any]) -> int:
+    """The number of classes that ``one_hot`` was told; -1 where it depends on the elements."""
+    return int(args[1] if len(args) > 1 else kwargs.get("num_classes", -1))
 
 
 def _has_mask(indices: Any) -> bool:

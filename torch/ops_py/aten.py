@@ -28,7 +28,8 @@ __all__ = [
     "_reshape_alias", "_stack", "_to_copy", "_unsafe_index", "_unsafe_index_put", "_unsafe_view", "copy",
     "is_non_overlapping_and_dense", "lift", "lift_fresh_copy", "log_sigmoid_forward", "native_dropout",
     "nll_loss_forward", "nonzero_numpy", "im2col", "col2im", "sym_is_contiguous", "sym_numel", "sym_size",
-    "sym_storage_offset", "sym_stride",
+    "sym_storage_offset", "sym_stride", "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa",
+    "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d",
     "upsample_bicubic2d", "upsample_bilinear2d", "upsample_linear1d", "upsample_nearest1d", "upsample_nearest2d",
     "upsample_nearest3d", "upsample_trilinear3d", "zero",
 ]  # fmt: skip
@@ -314,8 +315,8 @@ def _adaptive_avg_pool3d(self: Tensor, output_size: Sequence[int]) -> Tensor:
     return F.adaptive_avg_pool3d(self, tuple(output_size))
 
 
-def _upsample(mode: str) -> Any:
-    corners = mode not in ("nearest",)
+def _upsample(mode: str, antialias: bool = False) -> Any:
+    corners = "nearest" not in mode
 
     def resample(input: Tensor, output_size: Any, *rest: Any, **named: Any) -> Tensor:
         align = None
@@ -323,13 +324,16 @@ def _upsample(mode: str) -> Any:
             align = bool(rest[0] if rest else named.get("align_corners", False)) or None
             rest = rest[1:]
         factors = rest[0] if rest else named.get("scale_factors")
+        options = {"mode": mode, "align_corners": align, "antialias": antialias}
         if output_size is not None:
-            return F.interpolate(input, tuple(output_size), mode=mode, align_corners=align)
-        return F.interpolate(input, scale_factor=tuple(factors), mode=mode, align_corners=align)
+            return F.interpolate(input, tuple(output_size), **options)
+        return F.interpolate(input, scale_factor=tuple(factors), **options)
 
     return resample
 
 
 upsample_nearest1d = upsample_nearest2d = upsample_nearest3d = _upsample("nearest")
+_upsample_nearest_exact1d = _upsample_nearest_exact2d = _upsample_nearest_exact3d = _upsample("nearest-exact")
+_upsample_bilinear2d_aa, _upsample_bicubic2d_aa = _upsample("bilinear", True), _upsample("bicubic", True)
 upsample_linear1d, upsample_bilinear2d = _upsample("linear"), _upsample("bilinear")
 upsample_trilinear3d, upsample_bicubic2d = _upsample("trilinear"), _upsample("bicubic")

@@ -157,6 +157,8 @@ def _pool(name: str) -> Callable[..., Any]:
     def adapt(
         i: Any, size: Any, *, stride: Any, padding: Any, dilation: Any, ceil_mode: Any, return_indices: Any
     ) -> Any:
+        if return_indices:
+            return None
         return name, (i, size, [] if stride is None else stride, padding, dilation, ceil_mode), {}
 
     return adapt

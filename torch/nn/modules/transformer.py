@@ -41,7 +41,8 @@ def _get_seq_len(src, batch_first: bool):
 def _detect_is_causal_mask(mask, is_causal: bool | None = None, size: int | None = None) -> bool:
     """Tell whether a mask hides exactly the future, unless the caller says so."""
     make_causal = is_causal is True
-    if is_causal is None and mask is not None:
+    # A program that is exported cannot decide by the mask's elements; that the mask is causal only saves time.
+    if is_causal is None and mask is not None and not torch.compiler.is_exporting():
         n = size if size is not None else mask.size(-2)
         causal = _generate_square_subsequent_mask(n, device=mask.device, dtype=mask.dtype)
         make_causal = mask.size() == causal.size() and bool((mask == causal).all())

@@ -1,0 +1,3 @@
+"""Whether an export to ONNX is going on."""
+
+exporting = 0
