@@ -13,6 +13,7 @@ import support
 RECORDED = support.recorded("ecosystem")
 # The `ecosystem` extra of pyproject.toml pins the same ones.
 VERSIONS = {
+    "accelerate": "1.15.0",
     "einops": "0.8.2",
     "safetensors": "0.8.0",
     "tensorboardX": "2.6.5",
@@ -20,17 +21,22 @@ VERSIONS = {
     "torchinfo": "1.8.0",
     "torchmetrics": "1.9.0",
 }
+# Modules of torch that a package needs at its import.
+NEEDS = {
+    "accelerate": ("torch.profiler", "torch.distributed.algorithms.join", "torch.distributed.checkpoint.state_dict"),
+    "torchmetrics": ("torch.distributed",),
+}
 
 
 @pytest.mark.parametrize("name", programs.names(programs.ECOSYSTEM))
 def test_a_program_shows_the_recorded_lines(name):
     package = name.partition("/")[2].partition("_")[0]
+    for module in NEEDS.get(package, ()):
+        pytest.importorskip(module)
     pytest.importorskip(package)
     version = importlib.metadata.version(package)
     if version != VERSIONS[package]:
         pytest.skip(f"{package} {version} is here, {VERSIONS[package]} is recorded")
-    if package == "torchmetrics":
-        pytest.importorskip("torch.distributed", reason="torchmetrics asks it whether metrics are to be joined")
     shown, recorded = programs.run(name), RECORDED[name]
     for number, (line, expected) in enumerate(zip(shown, recorded, strict=False)):
         assert programs.same(line, expected), f"line {number}"

@@ -6,6 +6,7 @@ namespaces come from ``torch.library``. An overload calls the native rows of its
 
 from __future__ import annotations
 
+import os
 import types
 from importlib import import_module
 
@@ -387,11 +388,17 @@ class _Ops(types.ModuleType):
         return iter(self._dir)
 
     def load_library(self, path: str) -> None:
-        """Load a library of operations, which Tabula cannot: it has no C++ interface.
+        """Make the operations of a library known, if Tabula has them itself: those of torchvision.
 
         Raises:
-            OSError: always, as it is for a library of another PyTorch. Packages that can do without go on.
+            OSError: another library. Nothing is loaded, since there is no C++ interface; packages that can do without
+                go on, as they do when a library was built for another PyTorch.
         """
+        folder, name = os.path.split(os.fspath(path))
+        if os.path.basename(folder) in _PROVIDED and name.startswith("_C"):
+            getattr(self, os.path.basename(folder))
+            self.loaded_libraries.add(os.path.abspath(path))
+            return
         raise OSError(f"{path}: libraries for PyTorch's C++ interface cannot be loaded into Tabula, which has none")
 
 

@@ -4,6 +4,7 @@
 #include "autograd/node.h"
 #include "bindings/device.h"
 #include "bindings/helpers.h"
+#include "bindings/storage.h"
 #include "bindings/torch_function.h"
 #include "core/state.h"
 #include "ops/copy.h"
@@ -136,6 +137,7 @@ Tensor aliased(PyObject* data, std::optional<DType> dtype, std::optional<bool> c
     return {};
   }
   if (is_dlpack(data)) return tensor_from_dlpack_object(data);
+  if (is_storage(data) && !unwrap_storage(data)->bytes()) return Tensor::empty({{0}}, dtype.value_or(default_dtype));
   if (PyObject_CheckBuffer(data)) return tensor_from_buffer(data, dtype.value_or(default_dtype), -1, 0);
   return {};
 }

@@ -7,6 +7,7 @@
 #include "bindings/helpers.h"
 #include "bindings/interop.h"
 #include "bindings/storage.h"
+#include "core/state.h"
 #include "ops/copy.h"
 #include "ops/sparse.h"
 
@@ -140,7 +141,7 @@ PyObject* tensor_to_numpy(const Tensor& tensor, bool force) {
              "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory "
              "first.");
   if (!force) {
-    check(!t.needs_grad(), "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
+    check(!t.needs_grad() || !thread_state.grad_enabled, "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
     check(!t.is_conj(),
           "Can't call numpy() on Tensor that has conjugate bit set. Use tensor.resolve_conj().numpy() instead.");
     check(!t.is_neg(),

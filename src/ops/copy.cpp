@@ -242,7 +242,7 @@ static Tensor run_to_copy(const Tensor& input, std::optional<DType> wanted, std:
   const DType dtype = wanted.value_or(input.dtype());
   const Device target = device.value_or(input.device());
   if (!target.is_cpu() && !target.is_meta()) fail(ErrorKind::Assertion, "Torch not compiled with CUDA enabled");
-  check_implemented(!(input.is_meta() && !target.is_meta()), "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta to a different device.");
+  check_implemented(!(input.is_meta() && !target.is_meta()), "Cannot copy out of meta tensor; no data!");
   Tensor copy = in_format(input, dtype, format.value_or(MemoryFormat::Preserve));
   if (target != input.device()) copy = Tensor::empty_strided(copy.sizes(), copy.strides(), dtype, target);
   if (!target.is_meta()) copy_into(copy, input);

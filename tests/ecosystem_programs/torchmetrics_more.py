@@ -79,7 +79,7 @@ attempt(
     lambda: value(image.PeakSignalNoiseRatioWithBlockedEffect(data_range=1.0), (noisy[0][:, :1], pictures[0][:, :1]))
 )
 attempt(lambda: value(image.TotalVariation(), (pictures[0],), (pictures[1],)))
-low = {"ms": torch.rand(2, 3, 16, 16), "pan": torch.rand(2, 3, 32, 32)}
+low = {"ms": torch.rand(2, 3, 16, 16), "pan": torch.rand(2, 3, 32, 32), "pan_lr": torch.rand(2, 3, 16, 16)}
 attempt(lambda: value(image.SpatialDistortionIndex(), (torch.rand(2, 3, 32, 32), low)))
 attempt(lambda: value(image.QualityWithNoReference(), (torch.rand(2, 3, 32, 32), low)))
 features = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten())
@@ -185,5 +185,4 @@ for name in sorted(segmentation.__all__):
             show(name, choice)
             attempt(lambda: value(kind(num_classes=3, input_format="index", **choice), *zip(masks, seen, strict=True)))
 show(value(shape.ProcrustesDisparity(), (torch.rand(2, 10, 3), torch.rand(2, 10, 3))))
-show(multimodal.__all__)
 attempt(lambda: value(multimodal.LipVertexError([0, 1, 2]), (torch.rand(10, 12, 3), torch.rand(10, 12, 3))))

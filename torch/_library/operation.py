@@ -76,6 +76,7 @@ class Operation:
         self.setup_context: Callable[..., Any] | None = None
         self.vmap: Callable[..., Any] | None = None
         self.autocast: dict[str, torch.dtype] = {}
+        self.casting: dict[str, Callable[..., Any]] = {}
         self.dispatch_rules: dict[type, Callable[..., Any]] = {}
         self.tags: tuple[Any, ...] = ()
         self.overload = self._publish()
@@ -112,6 +113,9 @@ class Operation:
 
     def implement(self, key: str, function: Callable[..., Any]) -> None:
         """Register an implementation by dispatch key or kind of device."""
+        if key.startswith("Autocast"):
+            self.casting[key.removeprefix("Autocast").lower()] = function
+            return
         slot = "autograd" if key.startswith("Autograd") else _SLOTS.get(key)
         if slot is not None:
             setattr(self, slot, function)
@@ -185,6 +189,10 @@ class Operation:
             for kind, dtype in self.autocast.items():
                 if any(t.device.type == kind for t in tensors) and torch.is_autocast_enabled(kind):
                     return self._call_autocast(kind, dtype, values)
+        for kind, function in self.casting.items():
+            if any(t.device.type == kind for t in tensors) and torch.is_autocast_enabled(kind):
+                args, kwargs = self.split(values, all_of_them=True)
+                return function(*args, **kwargs)
         from .vmap import is_mapped, mapped
 
         if is_mapped(tensors):

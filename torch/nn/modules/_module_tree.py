@@ -61,6 +61,13 @@ def _fits(given: dict) -> bool:
     )
 
 
+_NO_DATA = "Cannot copy out of meta tensor; no data!"
+_TO_EMPTY = (
+    " Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta to a "
+    "different device."
+)
+
+
 def _parse_to(args: tuple, kwargs: dict):
     """Read the overloads of ``to``: a device (and a dtype), a dtype, a tensor, or a memory format."""
     for first in (("device", "dtype"), ("dtype",), ("tensor",)):
@@ -215,7 +222,12 @@ class Module:
             places = {name: value for name, value in (("device", device), ("dtype", cast)) if value is not None}
             if memory_format is not None and t.dim() in (4, 5):
                 places["memory_format"] = memory_format
-            return t.to(**places, non_blocking=non_blocking) if places else t
+            try:
+                return t.to(**places, non_blocking=non_blocking) if places else t
+            except NotImplementedError as error:
+                if str(error) != _NO_DATA:
+                    raise
+                raise NotImplementedError(_NO_DATA + _TO_EMPTY) from None
 
         return self._apply(convert)
 
