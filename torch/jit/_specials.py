@@ -66,9 +66,7 @@ class Specials:
         if is_optional(kind) and value.type() != kind:
             if value.constant() == (True, None):
                 return self.graph.constant(None, kind)
-            fitted = em.fitted(value, kind, node)
-            return fitted
-        return em.fitted(value, kind, node)
+        return em.fitted(value, kind, node, True)
 
     def form_unchecked_cast(self, node: ast.Call, hint: Type | None) -> Any:
         em: Any = self
