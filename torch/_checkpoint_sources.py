@@ -144,11 +144,14 @@ def _progress(file: Any, total: int) -> Any:
 
 
 class ZipSource:
-    """Storages of a zip checkpoint, read when the pickle first names them."""
+    """Storages of a zip checkpoint, in one of its folders, read when the pickle first names them."""
 
-    def __init__(self, file: Any, restore: Restorer, mapped: bool) -> None:
+    def __init__(
+        self, file: Any, restore: Restorer, mapped: bool, archive: ArchiveReader | None = None, folder: str = "data"
+    ) -> None:
         self._file = file
-        self._archive = ArchiveReader(file)
+        self._archive = ArchiveReader(file) if archive is None else archive
+        self._folder = folder
         self._restore = restore
         self._loaded: dict[str, Any] = {}
         self._swap = self._byteorder() != sys.byteorder
@@ -182,7 +185,7 @@ class ZipSource:
         return "big" if assumed is LoadEndianness.BIG else sys.byteorder
 
     def _read(self, key: str, nbytes: int) -> Any:
-        name = f"data/{key}"
+        name = f"{self._folder}/{key}"
         if self._archive.size(name) < nbytes:
             raise RuntimeError(f"record {name} holds {self._archive.size(name)} bytes, but {nbytes} are needed")
         if skips_data():
