@@ -171,10 +171,10 @@ class Lowering:
         build = _Build(self, self.trace.root)
         for name, value in self.trace.parameters:
             detailed = _tensor_type(value.example) if value.type == "Tensor" else type_named(value.type)
-            build.env[value] = build.graph.add_input(name, detailed)
+            build.env[value] = build.input(name, detailed)
         build.body()
         build.graph.add_output(build.value(self.trace.result))
-        return build.graph
+        return build.finished()
 
     def flat_graph(self) -> Graph:
         """The graph of the whole trace, all calls inside each other, its inputs without names."""
@@ -187,7 +187,7 @@ class Lowering:
         outputs = self.trace.result if isinstance(self.trace.result, tuple) else (self.trace.result,)
         for part in outputs:
             build.graph.add_output(build.value(part))
-        return build.graph
+        return build.finished()
 
     def method(self, scope: Scope) -> tuple[str, list[Value]]:
         """Add the method of a call to its module; its name, and what it returns."""
@@ -197,7 +197,7 @@ class Lowering:
         for number, value in enumerate(self.externals(scope)):
             name = "" if isinstance(value, AttributeValue) else value.name
             kind = _tensor_type(value.example) if value.type == "Tensor" else type_named(value.type)
-            build.env[value] = build.graph.add_input(name or f"argument_{number + 1}", kind)
+            build.env[value] = build.input(name or f"argument_{number + 1}", kind)
         build.body()
         results = self.results(scope)
         if not results:
@@ -209,7 +209,7 @@ class Lowering:
         number = 0
         while owner._type.find_method(name := "forward" + (str(number) if number else "")) is not None:
             number += 1
-        owner._add_method(name, build.graph)
+        owner._add_method(name, build.finished())
         return name, results
 
 
@@ -222,9 +222,25 @@ class _Build:
         self.env: dict[Value, GraphValue] = {}
         self.modules: dict[str, GraphValue] = {}
         self.this: GraphValue | None = None
+        self.names: dict[str, list[GraphValue]] = {}
         if lowering.place is not None:
-            self.this = self.graph.add_input("self", lowering.place(scope.path)._type)
+            self.this = self.input("self", lowering.place(scope.path)._type)
         self.where = "/".join(f"__module.{s.path}" for s in scope.chain()[1:])
+
+    def input(self, name: str, kind: Type) -> GraphValue:
+        return self._call_it(self.graph.top.add_parameter(kind), name)
+
+    def _call_it(self, value: GraphValue, name: str) -> GraphValue:
+        self.names.setdefault(name, []).append(value)
+        value.setDebugName(name)
+        return value
+
+    def finished(self) -> Graph:
+        """The graph, with names that differ: as in PyTorch's traces the last of several values keeps the plain one."""
+        for name, values in self.names.items():
+            for number, value in enumerate(values[:-1]):
+                value.setDebugName(f"{name}.{2 * number + 1}")
+        return self.graph
 
     def body(self) -> None:
         self._attributes()
@@ -270,7 +286,7 @@ class _Build:
             kind = value.type_.attributes[step].type  # type: ignore[attr-defined]
             name = step if not step[0].isdigit() else f"_{step}"
             value = self.graph.insert("prim::GetAttr", [value], kind, name=step)
-            value.setDebugName(self.graph.fresh(name))
+            self._call_it(value, name)
         return value
 
     def _call(self, scope: Scope) -> None:
@@ -303,7 +319,7 @@ class _Build:
 
     def _named(self, made: GraphValue, value: Value) -> GraphValue:
         if value.name:
-            made.setDebugName(self.graph.fresh(value.name))
+            self._call_it(made, value.name)
         return made
 
     def _node(self, item: Node) -> None:
