@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from . import _checkpoint_archive, _weights_only_unpickler
+from . import _weights_only_unpickler
 from . import storage as _storage
 from .serialization import MAGIC_NUMBER, PROTOCOL_VERSION, LoadEndianness, _options
 
@@ -32,13 +32,11 @@ def _storage_fields(saved_id: Any) -> tuple[Any, Any, str, str, int]:
 class ZipSource:
     """Storages of a zip checkpoint, read when the pickle first names them."""
 
-    def __init__(self, file: Any, restore: Callable[[Any, str], Any], mapped: str | None) -> None:
-        self._archive = _checkpoint_archive.ArchiveReader(file)
-        if "constants.pkl" in self._archive:
-            raise RuntimeError(
-                "Cannot use ``weights_only=True`` with TorchScript archives passed to ``torch.load``. "
-                "TorchScript archives are not supported."
-            )
+    def __init__(
+        self, archive: Any, restore: Callable[[Any, str], Any], mapped: str | None = None, folder: str = "data"
+    ) -> None:
+        self._archive = archive
+        self._folder = folder
         self._restore = restore
         self._loaded: dict[str, Any] = {}
         self._map = self._open_map(mapped) if mapped is not None else None
@@ -64,7 +62,7 @@ class ZipSource:
         return "big" if assumed is LoadEndianness["BIG"] else sys.byteorder
 
     def _read(self, key: str, nbytes: int) -> Any:
-        name = f"data/{key}"
+        name = f"{self._folder}/{key}"
         if _options.skip_materialize is not None:
             return torch.UntypedStorage(nbytes)
         if self._archive.size(name) < nbytes:

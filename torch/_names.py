@@ -113,8 +113,24 @@ NAMES = {
     "_disable_dynamo": "_dynamo.decorators:disable",
     **_at("func", "vmap"),
     **_at("futures", "Future"),
+    **_at(
+        "jit._types",
+        """
+        AnyType AwaitType BoolType ClassType ComplexType DeviceObjType DictType EnumType FloatType FutureType IntType
+        InterfaceType ListType NoneType NumberType OptionalType PyObjectType RRefType StreamObjType StringType
+        SymBoolType SymIntType TensorType TupleType Type UnionType
+        """,
+    ),
+    **_at("jit._unit", "CompilationUnit"),
+    **_at("jit._ir", "Block Graph Node Value"),
+    **_at("jit._schemas", "Argument"),
+    **_at("jit._script", "ScriptFunction ScriptMethod ScriptModule"),
+    **_at("jit._objects", "ScriptObject"),
+    **_at("jit", "fork wait"),
     **_at("_ops", "ops"),
     **_at("_tags", "Tag"),
+    "FunctionSchema": "_schema",
+    "parse_schema": "_schema:FunctionSchema",
     "DisableTorchFunction": "_C",
     "DisableTorchFunctionSubclass": "_C",
     "Storage": "storage:FloatStorage",

@@ -524,7 +524,15 @@ def _load_open(
 
     source: ZipSource | LegacySource
     if head == b"PK\3\4":
-        source = ZipSource(_Shifted(file, start) if start else file, _restorer(map_location), mapped)
+        archive = _checkpoint_archive.ArchiveReader(_Shifted(file, start) if start else file)
+        if "constants.pkl" in archive:
+            if not weights_only:
+                return _load_script(file, start, map_location)
+            changed = f" {_DEFAULT_CHANGED}" if default else " TorchScript archives are not supported."
+            raise RuntimeError(
+                "Cannot use ``weights_only=True`` with TorchScript archives passed to ``torch.load``." + changed
+            )
+        source = ZipSource(archive, _restorer(map_location), mapped)
     else:
         if mapped is not None:
             raise RuntimeError(
@@ -540,6 +548,19 @@ def _load_open(
         return source.load_restricted(load_args)
     except UnpicklingError as error:
         raise UnpicklingError(_weights_only_message(error, default)) from None
+
+
+def _load_script(file: Any, start: int, map_location: Any) -> Any:
+    import warnings
+
+    warnings.warn(
+        "'torch.load' received a zip file that looks like a TorchScript archive dispatching to 'torch.jit.load' (call "
+        "'torch.jit.load' directly to silence this warning)",
+        UserWarning,
+        stacklevel=4,
+    )
+    file.seek(start)
+    return torch.jit.load(file, map_location)
 
 
 class _Shifted:

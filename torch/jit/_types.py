@@ -73,7 +73,8 @@ class _Simple(Type):
 
 
 def _simple(name: str, text: str) -> Any:
-    return type(name, (_Simple,), {"_kind": name, "_text": text, "__module__": "torch", "__qualname__": name})
+    body = {"_kind": name, "_text": text, "__module__": "torch", "__doc__": f"The type that graphs write ``{text}``."}
+    return type(name, (_Simple,), body)
 
 
 IntType = _simple("IntType", "int")
@@ -146,6 +147,8 @@ class _Of(Type):
 
 
 class ListType(_Of):
+    """A list, ``int[]``."""
+
     _kind = "ListType"
     _python = "List"
 
@@ -178,6 +181,8 @@ class ListType(_Of):
 
 
 class OptionalType(_Of):
+    """A value or None, ``int?``."""
+
     _kind = "OptionalType"
     _python = "Optional"
 
@@ -190,6 +195,8 @@ class OptionalType(_Of):
 
 
 class FutureType(_Of):
+    """A result that is still computed."""
+
     _kind = "FutureType"
     _python = "Future"
 
@@ -198,6 +205,8 @@ class FutureType(_Of):
 
 
 class AwaitType(_Of):
+    """A call that is put off."""
+
     _kind = "AwaitType"
     _python = "Await"
 
@@ -206,6 +215,8 @@ class AwaitType(_Of):
 
 
 class RRefType(_Of):
+    """A value on another machine."""
+
     _kind = "RRefType"
     _python = "RRef"
 
@@ -214,6 +225,8 @@ class RRefType(_Of):
 
 
 class DictType(Type):
+    """A dictionary, ``Dict(str, int)``."""
+
     _kind = "DictType"
     __module__ = "torch"
 
@@ -270,7 +283,7 @@ class TupleType(Type):
         return result
 
     def __str__(self) -> str:
-        if self.name:
+        if self.fields:
             fields = ", ".join(f"{t} {n}" for n, t in zip(self.fields, self.types, strict=True))
             return f"NamedTuple({fields})" if not self.name else self.name
         return f"({', '.join(map(str, self.types))})"
@@ -286,6 +299,8 @@ class TupleType(Type):
 
 
 class UnionType(Type):
+    """One of several types."""
+
     _kind = "UnionType"
     __module__ = "torch"
 
@@ -321,10 +336,14 @@ class TypeVar(Type):
 
 
 class EnumType(Type):
+    """An enum; its members are constants."""
+
     _kind = "EnumType"
     __module__ = "torch"
 
-    def __init__(self, name: str, value_type: Type, members: Iterable[tuple[str, Any]], python_class: Any = None) -> None:
+    def __init__(
+        self, name: str, value_type: Type, members: Iterable[tuple[str, Any]], python_class: Any = None
+    ) -> None:
         self.name, self.value_type, self.members = name, value_type, tuple(members)
         self.python_class = python_class
 
@@ -536,9 +555,12 @@ def is_subtype(small: Type, large: Type) -> bool:
 def _same_tensors(small: Type, large: Type) -> bool:
     """Whether two containers differ only in what a trace knows of tensors."""
     parts = zip(small.contained(), large.contained(), strict=True)
-    return all(a == b or (isinstance(a, TensorType) and isinstance(b, TensorType))
-               or (type(a) is type(b) and isinstance(a, (ListType, DictType)) and _same_tensors(a, b))
-               for a, b in parts)  # fmt: skip
+    return all(
+        a == b
+        or (isinstance(a, TensorType) and isinstance(b, TensorType))
+        or (type(a) is type(b) and isinstance(a, (ListType, DictType)) and _same_tensors(a, b))
+        for a, b in parts
+    )
 
 
 def _offers(kind: ClassType | InterfaceType, name: str, wanted: Any) -> bool:
@@ -549,10 +571,9 @@ def _offers(kind: ClassType | InterfaceType, name: str, wanted: Any) -> bool:
     own = has.arguments[1:]
     return (
         len(own) == len(wanted.arguments) - 1
-        and all(a.name == b.name and is_subtype(b.type, a.type)
-                for a, b in zip(own, wanted.arguments[1:], strict=True))
+        and all(a.name == b.name and is_subtype(b.type, a.type) for a, b in zip(own, wanted.arguments[1:], strict=True))
         and is_subtype(has.returns, wanted.returns)
-    )  # fmt: skip
+    )
 
 
 def unify(a: Type, b: Type, to_union: bool = False) -> Type | None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "cosine_embedding_loss", "ctc_loss", "hinge_embedding_loss", "l1_loss", "margin_ranking_loss", "multi_margin_loss",
+    "multilabel_margin_loss", "poisson_nll_loss", "soft_margin_loss", "triplet_margin_loss",
     "cross_entropy_loss",
     "kl_div",
     "log_sigmoid",
@@ -226,6 +228,31 @@ def nll_loss_nd(
     return torch.nn.functional.nll_loss(
         self, target, weight, ignore_index=ignore_index, reduction=_REDUCTIONS[reduction]
     )
+
+
+def _numbered(name: str, parameters: str) -> Any:
+    """A loss of ``nn.functional`` that takes its reduction as a number."""
+
+    def loss(*args: Any, **kwargs: Any) -> Tensor:
+        values = {**dict(zip(parameters.split(), args, strict=False)), **kwargs}
+        if "reduction" in values:
+            values["reduction"] = _REDUCTIONS[values["reduction"]]
+        found: Tensor = getattr(F, name)(**values)
+        return found
+
+    return loss
+
+
+l1_loss = _numbered("l1_loss", "input target reduction")
+soft_margin_loss = _numbered("soft_margin_loss", "input target reduction")
+multilabel_margin_loss = _numbered("multilabel_margin_loss", "input target reduction")
+multi_margin_loss = _numbered("multi_margin_loss", "input target p margin weight reduction")
+hinge_embedding_loss = _numbered("hinge_embedding_loss", "input target margin reduction")
+cosine_embedding_loss = _numbered("cosine_embedding_loss", "input1 input2 target margin reduction")
+margin_ranking_loss = _numbered("margin_ranking_loss", "input1 input2 target margin reduction")
+poisson_nll_loss = _numbered("poisson_nll_loss", "input target log_input full eps reduction")
+triplet_margin_loss = _numbered("triplet_margin_loss", "anchor positive negative margin p eps swap reduction")
+ctc_loss = _numbered("ctc_loss", "log_probs targets input_lengths target_lengths blank reduction zero_infinity")
 
 
 def kl_div(self: Tensor, target: Tensor, reduction: int = 1, *, log_target: bool = False) -> Tensor:
