@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import support
+
 import torch
 
 PROGRAMS, EXPECTED = support.read_programs("compile"), support.recorded("compile")

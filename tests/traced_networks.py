@@ -164,7 +164,8 @@ class Windows(nn.Module):
         batch, height, width, channels = x.shape
         w = self.window
         x = torch.roll(x, (-w // 2, -w // 2), dims=(1, 2))
-        x = x.view(batch, height // w, w, width // w, w, channels).permute(0, 1, 3, 2, 4, 5).reshape(-1, w * w, channels)
+        x = x.view(batch, height // w, w, width // w, w, channels).permute(0, 1, 3, 2, 4, 5)
+        x = x.reshape(-1, w * w, channels)
         q, k, v = self.qkv(x).reshape(x.shape[0], x.shape[1], 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         weights = (q * (channels // self.heads) ** -0.5) @ k.transpose(-2, -1) + self.bias
         x = self.out((weights.softmax(-1) @ v).transpose(1, 2).reshape(x.shape))
@@ -294,10 +295,11 @@ def _networks():
     yield "attention over a graph", lambda: of_example("graph_attention", "GAT", 5, 3), (
         torch.rand(4, 5), torch.tensor([[0, 1, 2, 3], [1, 2, 3, 0]])), (
         torch.rand(4, 5), torch.tensor([[3, 1, 0, 3], [1, 2, 2, 0]]))  # fmt: skip
-    yield "bottlenecks", lambda: Classifier(Bottleneck(16, 16), Bottleneck(16, 32, 2)), (pictures(2),), (pictures(3, 20),)
-    yield "mobile", lambda: Classifier(Inverted(16), Inverted(16)), (pictures(2),), (pictures(3, 20),)
-    yield "dense", lambda: Classifier(Dense(16)), (pictures(2),), (pictures(3, 20),)
-    yield "inception", lambda: Classifier(Inception(16)), (pictures(2),), (pictures(3, 20),)
+    two = (pictures(2),), (pictures(3, 20),)
+    yield "bottlenecks", lambda: Classifier(Bottleneck(16, 16), Bottleneck(16, 32, 2)), *two
+    yield "mobile", lambda: Classifier(Inverted(16), Inverted(16)), *two
+    yield "dense", lambda: Classifier(Dense(16)), *two
+    yield "inception", lambda: Classifier(Inception(16)), *two
     yield "segmenter", Segmenter, (pictures(2),), (pictures(3, 24),)
     yield "detector", Detector, (pictures(2),), (pictures(2, 24),)
     yield "mixer", Mixer, (pictures(2),), (pictures(3),)

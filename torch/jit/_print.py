@@ -85,7 +85,7 @@ class Names:
 
     def constant(self, value: Any) -> str:
         for i, known in enumerate(self.constants):
-            if known is value:
+            if known is value or (type(known) is type(value) is not torch.Tensor and known == value):
                 return f"CONSTANTS.c{i}"
         self.constants.append(value)
         return f"CONSTANTS.c{len(self.constants) - 1}"
@@ -278,6 +278,8 @@ class FunctionPrinter:
         if isinstance(kind, EnumType):
             self.names.note(kind)
             return f"{kind.name}.{value.name}"
+        if isinstance(kind, TensorType) and not isinstance(value, torch.Tensor):
+            return self.names.constant(value)  # traces have tensors for the numbers of a program
         if isinstance(value, int):
             return str(value)
         if isinstance(value, float):
@@ -339,6 +341,8 @@ class FunctionPrinter:
                     parts.append(f"{argument.name}={text}")
             if schema.variadic:
                 parts = texts
+        if node.kind_ == "aten::Int":
+            return f"int({texts[0]})"
         if space == "aten":
             self.names.version = max(self.names.version, _VERSIONS.get(short.rstrip("_"), 3))
         head = f"torch.{short}" if space == "aten" else f"ops.{space}.{short}"

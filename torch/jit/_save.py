@@ -16,7 +16,7 @@ import torch
 from torch import _checkpoint_archive, storage
 from torch.serialization import _AtomicFile, _cpu_bytes, location_tag
 
-from ._ir import Graph
+from ._ir import Graph, type_of_constant
 from ._print import FunctionPrinter, Names, quoted
 from ._script import RecursiveScriptModule
 from ._types import (
@@ -370,7 +370,7 @@ def write_archive(module: RecursiveScriptModule, file: Any, name: str, extra_fil
     if names.constants:
         constants.out += b"("
         for value in names.constants:
-            constants.tensor(value)
+            constants.value(value, type_of_constant(value))
         constants.out += b"t"
     else:
         constants.empty_tuple()

@@ -20,6 +20,7 @@ from ._types import (
     FLOAT,
     INT,
     NONE,
+    NUMBER,
     STR,
     TENSOR,
     ClassType,
@@ -68,6 +69,9 @@ class Specials:
                 return self.graph.constant(None, kind)
             fitted = em.fitted(value, kind, node)
             return fitted
+        if kind is NUMBER and isinstance(value.type(), TensorType):
+            # Traces give sizes, which are tensors, to operations that take numbers.
+            return self.graph.insert("aten::ScalarImplicit", [value], NUMBER)
         return em.fitted(value, kind, node)
 
     def form_unchecked_cast(self, node: ast.Call, hint: Type | None) -> Any:

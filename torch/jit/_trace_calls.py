@@ -120,6 +120,12 @@ _ADAPTERS: dict[str, Callable[..., Any]] = {
     "binary_cross_entropy_with_logits": _loss("binary_cross_entropy_with_logits", first="pos_weight"),
     "prelu": lambda i, weight: ("prelu", (i, weight), {}),
     "unfold": _unfold,
+    "fold": lambda i, output_size, kernel_size, *, dilation, padding, stride: (
+        "col2im", (i, output_size, kernel_size, dilation, padding, stride), {},
+    ),
+    "kl_div": lambda i, target, *, reduction, log_target, **old: (
+        None if reduction == "batchmean" else ("kl_div", (i, target, _reduction(reduction)), {"log_target": log_target})
+    ),
     "relu": _plain("relu"),
     "relu6": _plain("relu6"),
     "selu": _plain("selu"),
@@ -201,6 +207,7 @@ _SAME_AS_OPERATION = frozenset(
     adaptive_avg_pool2d adaptive_avg_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d pixel_shuffle
     pixel_unshuffle channel_shuffle pdist cosine_similarity pairwise_distance logsigmoid gelu softplus softshrink
     hardshrink native_channel_shuffle linear bilinear scaled_dot_product_attention one_hot conv_tbc pad tanh sigmoid
+    rms_norm
     """.split()
 )
 

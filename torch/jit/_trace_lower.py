@@ -194,8 +194,10 @@ class Lowering:
         assert self.place is not None
         owner = self.place(scope.path)
         build = _Build(self, scope)
+        taken: set[str] = set()
         for number, value in enumerate(self.externals(scope)):
-            name = "" if isinstance(value, AttributeValue) else value.name
+            name = "" if isinstance(value, AttributeValue) or value.name in taken else value.name
+            taken.add(name)
             kind = _tensor_type(value.example) if value.type == "Tensor" else type_named(value.type)
             build.env[value] = build.input(name or f"argument_{number + 1}", kind)
         build.body()
@@ -261,6 +263,8 @@ class _Build:
                         lifted.setdefault(value)
                 wanted.setdefault(item.path)
             elif item in self.lowering.live:
+                if item.kind == "prim::CallMethod":
+                    wanted.setdefault(item.arguments[0][1])
                 for value in item.inputs():
                     if isinstance(value, AttributeValue) and value not in self.env:
                         wanted.setdefault(value)
@@ -356,10 +360,7 @@ class _Build:
 
     def _call_method(self, item: Node) -> None:
         (_, target, _), (_, name, _), *rest = item.arguments
-        owner = self.modules.get(target)
-        if owner is None:
-            owner = self.modules[target] = self._chain(self._steps(target))
-        inputs = [owner, *(self.value(v) for _, v, _ in rest)]
+        inputs = [self.modules[target], *(self.value(v) for _, v, _ in rest)]
         kinds = [self._kind(v) for v in item.outputs]
         node = self.graph.create("prim::CallMethod", inputs, kinds)
         node.attributes["name"] = name
@@ -371,8 +372,7 @@ class _Build:
 
         (_, function, _), *rest = item.arguments
         constant = self.graph.create("prim::Constant", (), (FunctionType(function),))
-        constant.attributes["name"] = function.qualified_name
-        constant.attributes["value"] = function
+        constant.attributes.update(name=function.name, _function=function)
         inputs = [constant.output_values[0], *(self.value(v) for _, v, _ in rest)]
         node = self.graph.create("prim::CallFunction", inputs, [self._kind(v) for v in item.outputs])
         for value, made in zip(item.outputs, node.output_values, strict=True):

@@ -9,6 +9,7 @@ from torch.nn.modules import rnn
 from torch.nn.utils.rnn import PackedSequence
 
 from . import _trace_state
+from ._script import RecursiveScriptModule, ScriptFunction, ScriptMethod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,8 +110,34 @@ def traced_modules() -> Iterator[None]:
             return plain_step(self, mode, input, state)
         return _cell_step(self, mode, input, state)
 
-    module.__call__, layers.forward, cells._step = call, forward, step  # type: ignore[method-assign]
+    places = [
+        (module, "__call__", call), (layers, "forward", forward), (cells, "_step", step),
+        *((kind, "__call__", _script_call(kind)) for kind in (ScriptFunction, ScriptMethod, RecursiveScriptModule)),
+    ]  # fmt: skip
+    before = [vars(kind)[name] for kind, name, _ in places]
+    for kind, name, function in places:
+        setattr(kind, name, function)
     try:
         yield
     finally:
-        module.__call__, layers.forward, cells._step = plain_call, plain_layers, plain_step  # type: ignore[method-assign]
+        for (kind, name, _), function in zip(places, before, strict=True):
+            setattr(kind, name, function)
+
+
+def _script_call(kind: Any) -> Any:
+    """A call of a function, method or module that is TorchScript: one operation of the trace."""
+    plain = kind.__call__
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        recorder = _trace_state.current()
+        if recorder is None:
+            return plain(self, *args, **kwargs)
+        if kind is ScriptFunction:
+            return recorder.call_script(self._function, None, args, kwargs)
+        module, name = (self, "forward") if kind is RecursiveScriptModule else (self.owner, self._function.name)
+        function = module._type.find_method(name)
+        if function is None or recorder.path_below(module) is None:
+            return plain(self, *args, **kwargs)
+        return recorder.call_script(function, module, args, kwargs)
+
+    return call

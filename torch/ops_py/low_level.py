@@ -101,7 +101,7 @@ def native_channel_shuffle(input: Tensor, groups: int) -> Tensor:
 
 
 def _parts(input: Tensor, sizes: Iterable[int], dim: int) -> tuple[Tensor, ...]:
-    """Parts that may be written to one by one: each has memory of its own, so that no write spoils what another saved."""
+    """Parts that may be written to one by one: each has memory of its own, so that no write spoils what is saved."""
     parts, start = [], 0
     for size in sizes:
         parts.append(input.narrow(dim, start, size).clone())
