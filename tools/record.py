@@ -68,7 +68,7 @@ def record_printed(name: str) -> dict:
 
 
 RECORDERS = {
-    **dict.fromkeys(("fx", "fx_passes", "export", "control_flow", "compile"), record_printed),
+    **dict.fromkeys(("fx", "fx_passes", "export", "control_flow", "compile", "trace"), record_printed),
     "bad_input": record_errors,
     "amp_errors": record_errors,
     **dict.fromkeys(("sparse_errors", "linalg_errors", "fft_errors"), record_first_lines),
