@@ -315,11 +315,11 @@ def set_fusion_strategy(strategy: list[tuple[str, int]]) -> list[tuple[str, int]
     """Set how often fused code would be specialised; the setting before. Programs run operation by operation.
 
     Raises:
-        RuntimeError: a kind is neither ``STATIC`` nor ``DYNAMIC``.
+        ValueError: a kind is neither ``STATIC`` nor ``DYNAMIC``.
     """
     for kind, _ in strategy:
         if kind not in ("STATIC", "DYNAMIC"):
-            raise RuntimeError(f"FusionBehavior only supported 'STATIC' or 'DYNAMIC', got: {kind}")
+            raise ValueError(f"FusionBehavior only supported 'STATIC' or 'DYNAMIC', got: {kind}")
     before: list[tuple[str, int]] = _settings["strategy"]
     _settings["strategy"] = list(strategy)
     return before

@@ -19,7 +19,7 @@ from ._python import (
     source_of,
 )
 from ._schemas import Argument, Schema
-from ._sugar import FrontendError
+from ._sugar import CompileError
 from ._type_text import from_object, from_syntax
 from ._types import TENSOR, ClassType, EnumType, InterfaceType, TupleType, Type, unify_all
 from ._unit import python_unit
@@ -128,7 +128,7 @@ def interface_of(cls: type, is_module: bool) -> InterfaceType:
 def compile_class(cls: type, name: str | None = None) -> ClassType:
     """Compile a class: ``__init__`` at once, since it says which attributes there are, and the other methods."""
     if len(cls.__mro__) > 2 and cls.__mro__[1] is not object:
-        raise FrontendError(
+        raise CompileError(
             f"TorchScript classes do not support inheritance yet. Please directly inherit from 'object': {cls.__name__}"
         )
     kind = ClassType(python_unit.fresh(name or qualified_name(cls)), python_unit)

@@ -46,6 +46,10 @@ def script(
         >>> net(torch.ones(1, 2)).shape
         torch.Size([1, 3])
     """
+    return surfacing(_script, obj, optimize, _rcb)
+
+
+def _script(obj: Any, optimize: Any, _rcb: Callable[[str], Any] | None) -> Any:
     from ._python import PythonResolver, class_type, compiled_function, names_around
     from ._recursive import create_script_module
 
@@ -53,7 +57,7 @@ def script(
         warnings.warn(
             "`optimize` is deprecated and has no effect. Use `with torch.jit.optimized_execution()` instead",
             FutureWarning,
-            stacklevel=2,
+            stacklevel=4,
         )
     if not _enabled or isinstance(obj, (ScriptModule, ScriptFunction)):
         return obj
@@ -66,8 +70,7 @@ def script(
     if isinstance(obj, type):
         if issubclass(obj, torch.nn.Module):
             raise RuntimeError(
-                f"Type '{obj}' cannot be compiled since it inherits from nn.Module, consider passing an "
-                "instance instead"
+                f"Type '{obj}' cannot be compiled since it inherits from nn.Module, pass an instance instead"
             )
         if hasattr(obj, "__torch_script_interface__"):
             return obj
@@ -76,14 +79,11 @@ def script(
         return obj
     if isinstance(obj, types.MethodType):
         raise RuntimeError(f"{obj} is a method: compile the object that it belongs to")
-    if not callable(obj):
-        raise RuntimeError(f"torch.jit.script takes a function, a module or a class, not a {type(obj).__name__}")
     if not isinstance(obj, types.FunctionType):
-        inner = getattr(obj, "__call__", None)  # noqa: B004  its function is meant, not whether there is one
-        if isinstance(inner, types.MethodType):
-            raise RuntimeError(f"{obj} cannot be compiled: it is neither a function nor a module")
         raise TypeError(
-            f"module, class, method, function, traceback, frame, or code object was expected, got {type(obj).__name__}"
+            f"{type(obj)} is a built-in class"
+            if type(obj).__module__ == "builtins"
+            else f"{obj} cannot be compiled: it is neither a function nor a module nor a class"
         )
     obj = getattr(obj, "_script_if_tracing_original", obj)
     resolver = None
@@ -99,3 +99,13 @@ def script(
     function = compiled_function(obj, resolver=resolver)
     function.ensure()
     return ScriptFunction(function)
+
+
+def surfacing(compile: Callable[..., Any], *args: Any) -> Any:
+    """Call what compiles; its errors are RuntimeErrors."""
+    from ._sugar import CompileError
+
+    try:
+        return compile(*args)
+    except CompileError as error:
+        raise RuntimeError(str(error)) from None

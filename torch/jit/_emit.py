@@ -12,7 +12,7 @@ import ast
 from ._expr import Expressions
 from ._ir import Graph, Value
 from ._match import converted
-from ._sugar import FrontendError, Sugar
+from ._sugar import CompileError, Sugar
 from ._types import (
     ANY,
     INT,
@@ -174,7 +174,7 @@ class Emitter(Expressions):
     def fail(self, node: ast.AST, message: str, lead: bool = True) -> None:
         place = self.source.range_of(node)
         text = f"\n{message}:\n{place.highlight()}\n" if place is not None else f"\n{message}\n"
-        raise FrontendError(text if lead else text.replace("\n\n", "\n", 1) if text.startswith("\n\n") else text)
+        raise CompileError(text if lead or not text.startswith("\n\n") else text[1:]) from None
 
     # ---- variables
 
@@ -344,13 +344,15 @@ class Emitter(Expressions):
         elif wanted is None:
             before = self.returned_type
             merged = value.type() if before is None else unify(before, value.type())
-            if merged is None or (before is not None and (merged != before and (before is NONE or implicit))):
+            if merged is None:
                 if implicit:
                     self.fail(s, "Function was not annotated as having type None, but does not return along all paths")
+                before_text = before.repr_str() if before is not None else ""
                 self.fail(
                     s,
-                    f"Previous return statement returned a value of type {before.repr_str()} but this return "  # type: ignore[union-attr]
-                    f"statement returns a value of type {value.type().repr_str()}",
+                    f"Previous return statement returned a value of type {before_text} but this return "
+                    f"statement returns a "
+                    f"value of type {value.type().repr_str()}",
                 )
             self.returned_type = merged
         names = self.frame.names
@@ -754,8 +756,8 @@ class Emitter(Expressions):
             self.fail(s, f"Type annotations on reassigned variables are not supported: '{s.target.id}'")
         self.set_target(s.target, self.fitted(value, kind, s), s, kind)
 
-    def fitted(self, value: Value, kind: Type, node: ast.AST) -> Value:
-        found = converted(self.graph, value, kind, False)
+    def fitted(self, value: Value, kind: Type, node: ast.AST, convert: bool = False) -> Value:
+        found = converted(self.graph, value, kind, convert)
         if found is None:
             name = node.target.id if isinstance(getattr(node, "target", None), ast.Name) else ""  # type: ignore[attr-defined]
             self.fail(
@@ -790,8 +792,6 @@ class Emitter(Expressions):
             new = self.in_place(s.op, old, other, s)
         else:
             new = self.binary(s.op, old, other, s)
-        if isinstance(target, ast.Attribute) and isinstance(old.type(), TensorType):
-            return
         self.set_target(target, new, s)
 
     def in_place(self, op: ast.operator, old: Value, other: Value, node: ast.AST) -> Value:
@@ -895,7 +895,11 @@ class Emitter(Expressions):
             return
         found = kind.attributes.get(name)
         if found is None:
-            if self.function_name == "__init__" and not kind.is_module() and owner is self.graph.top.parameters[0]:
+            if (
+                self.function_name.endswith("__init__")
+                and not kind.is_module()
+                and owner is self.graph.top.parameters[0]
+            ):
                 if self.graph.block is not self.graph.top:
                     self.fail(node, f"Assignment to attribute '{name}' of 'self' must not be in a control-flow block")
                 kind.add_attribute(name, value.type())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import warnings
 
 import torch
 
@@ -192,9 +193,9 @@ class Expressions(Conditions, Indexing, Specials):
                 continue
             assert isinstance(part, ast.FormattedValue)
             if part.conversion != -1:
-                self.fail(node, "Don't support conversion in JoinedStr")
+                self.source.refuse(node, "Don't support conversion in JoinedStr")
             if part.format_spec is not None:
-                self.fail(node, "Don't support formatting in JoinedStr")
+                self.source.refuse(node, "Don't support formatting in JoinedStr")
             text += "{}"
             values.append(self.emit(part.value))
         self.at(node)
@@ -230,19 +231,24 @@ class Expressions(Conditions, Indexing, Specials):
         if inner is None:
             merged = unify_all([v.type() for v in values], TENSOR)
             if merged is None:
-                kinds = ", ".join(dict.fromkeys(v.type().repr_str() for v in values))
                 merged = _union_of([v.type() for v in values])
-                if hint is None or not isinstance(hint, UnionType):
-                    self.fail(
-                        node,
-                        f"Could not unify type list contents. Their types are: {kinds}. If you want a List "
-                        "of a Union, annotate it",
-                    )
+                self.warn_mixed("List", merged, node)
             inner = merged
         else:
             self.check_elements(values, inner, "list", node)
         self.at(node)
         return self.graph.insert("prim::ListConstruct", values, ListType(inner))
+
+    def warn_mixed(self, what: str, kind: Type, node: ast.AST) -> None:
+        warnings.warn(
+            f"{what} consists of heterogeneous types, which means that it has been typed as containing "
+            f"{kind.repr_str()}. To "
+            f"use any of the values in this {what}, it will be necessary to add an `assert isinstance` "
+            f"statement before "
+            "first use to trigger type refinement.",
+            UserWarning,
+            stacklevel=2,
+        )
 
     def check_elements(self, values: list[Value], wanted: Type, what: str, node: ast.AST) -> None:
         from ._match import converted
@@ -274,11 +280,8 @@ class Expressions(Conditions, Indexing, Specials):
             if key_type is None:
                 self.fail(node, "the keys of a dictionary must have one type")
             if value_type is None:
-                self.fail(
-                    node,
-                    "Dict values must have one type, but have: "
-                    + ", ".join(dict.fromkeys(v.type().repr_str() for v in values)),
-                )
+                value_type = _union_of([v.type() for v in values])
+                self.warn_mixed("Dict", value_type, node)
             key_hint, value_hint = key_type, value_type
         else:
             self.check_elements(keys, key_hint, "key", node)
@@ -298,14 +301,14 @@ class Expressions(Conditions, Indexing, Specials):
 
     def comprehension(self, node: Any, generators: list[ast.comprehension], hint: Type | None) -> Value:
         if len(generators) != 1:
-            self.fail(node, "Only a single generator is currently supported")
+            self.source.refuse(node, "Only a single generator is currently supported")
         generator = generators[0]
         is_dict = isinstance(node, ast.DictComp)
         source = self.iterable(self.emit_any(generator.iter), generator.iter)
         items = self.static_items(source, node)
         if items is not None:
             if generator.ifs:
-                self.fail(node, "Comprehension ifs are not supported over tuples and modules")
+                self.source.refuse(node, "Comprehension ifs are not supported yet")
             return self._unrolled(node, generator.target, items, hint)
         before = self.frame
         made = self.graph.insert("prim::DictConstruct" if is_dict else "prim::ListConstruct", [], NONE)
@@ -673,7 +676,7 @@ class Expressions(Conditions, Indexing, Specials):
             if keyword.arg is None:
                 self.fail(node, "keyword-arg expansion is not supported")
             kwargs[keyword.arg] = self.emit_any(keyword.value)  # type: ignore[index]
-        self.at(node)
+        self.at(node.func)
         return self.call(callee, args, kwargs, node)
 
     def call(self, callee: Any, args: list[Any], kwargs: dict[str, Any], node: ast.AST) -> Any:
@@ -682,7 +685,7 @@ class Expressions(Conditions, Indexing, Specials):
             if isinstance(kind, (ClassType, InterfaceType)):
                 name = "forward" if kind.is_module() else "__call__"
                 return self.call(self.attribute(callee, name, node), args, kwargs, node)
-            self.fail(node, f"'{kind.repr_str()}' object is not callable")
+            self.fail(node, f"cannot call a value of type '{kind.repr_str()}'")
         return callee.call(self, args, kwargs, node)
 
     def match_schemas(self, schemas: list[Schema], args: list[Any], kwargs: dict[str, Any], node: ast.AST) -> Matched:
@@ -696,13 +699,13 @@ class Expressions(Conditions, Indexing, Specials):
 
     def match_function(self, function: Any, args: list[Any], kwargs: dict[str, Any], node: ast.AST) -> Matched:
         """Fit arguments to a function of a program, which is compiled now if it was not yet."""
-        from ._sugar import FrontendError
+        from ._sugar import CompileError
 
         try:
             schema = getattr(function, "schema", function)
             if hasattr(function, "ensure"):
                 function.ensure()
-        except FrontendError as error:
+        except CompileError as error:
             raise self.within(error, function, node) from None
         values = [self.as_value(a, node) for a in args]
         named = {k: self.as_value(v, node) for k, v in kwargs.items()}
@@ -714,16 +717,16 @@ class Expressions(Conditions, Indexing, Specials):
 
     def within(self, error: Exception, function: Any, node: ast.AST) -> Exception:
         """The error in a function that is compiled because this one calls it."""
-        from ._sugar import FrontendError
+        from ._sugar import CompileError
 
         place = self.source.range_of(node)
         text = str(error)
+        schema = getattr(function, "_schema", None)
+        is_method = schema is not None and schema.arguments and isinstance(schema.arguments[0].type, ClassType)
+        name = ".".join(function.qualified_name.split(".")[-2:]) if is_method else function.name
         if place is not None:
-            text += (
-                f"'{function.name}' is being compiled since it was called from "
-                f"'{self.function_name}'\n{place.highlight()}\n"
-            )
-        return FrontendError(text)
+            text += f"'{name}' is being compiled since it was called from '{self.function_name}'\n{place.highlight()}\n"
+        return CompileError(text)
 
     def cast(self, kind: Type, name: str, args: list[Value], node: ast.AST) -> Value:
         """``int(x)``, ``float(x)``, ``bool(x)``, ``str(x)``, ``complex(a, b)``."""

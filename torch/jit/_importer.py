@@ -6,7 +6,7 @@ import ast
 
 from ._schemas import Argument, Schema
 from ._source import SourceText, TextResolver, default_of, make_function, signature
-from ._sugar import FrontendError
+from ._sugar import CompileError
 from ._type_text import AnnotationError, from_syntax
 from ._types import INT, ClassType, EnumType, InterfaceType, TupleType, Type
 from ._unit import CompilationUnit
@@ -46,7 +46,7 @@ class Importer:
 
     def _refuse(self, source: SourceText, node: ast.AST, message: str) -> None:
         place = source.range_of(node)
-        raise FrontendError(f"\n{message}:\n{place.highlight() if place else ''}\n")
+        raise CompileError(f"\n{message}:\n{place.highlight() if place else ''}\n")
 
     def find(self, name: str) -> Any:
         """The type or function of a qualified name; None if there is none."""

@@ -47,12 +47,12 @@ class SourceRange:
 
     def highlight(self, function: str = "") -> str:
         """The lines around the place, the place underlined, as PyTorch's messages have them."""
-        lines = self.text.split("\n")
+        lines = self.text.rstrip("\n").split("\n")
         at = self.line - 1
         line = lines[at] if at < len(lines) else ""
         width = min(self.end, len(line)) - self.column
         mark = " " * self.column + "~" * max(width, 1) + " <--- HERE"
-        shown = [*lines[max(0, at - 3) : at], line, mark, *lines[at + 1 : at + 4]]
+        shown = [*lines[max(0, at - 2) : at], line, mark, *lines[at + 1 : at + 3]]
         inside = f", in {function}" if function else ""
         place = f'  File "{self.file}", line {self.first_line + at}{inside}\n' if self.file else ""
         return place + "\n".join(shown)

@@ -14,6 +14,7 @@ from torch._checkpoint_sources import ZipSource
 from torch.serialization import _restorer
 
 from . import _pickle
+from ._compile import surfacing
 from ._importer import Importer
 from ._objects import enum_class, instance_class
 from ._script import RecursiveScriptModule
@@ -134,7 +135,7 @@ def load(f: Any, map_location: Any = None, _extra_files: Any = None, _restore_sh
     """
     file, opened = _checked_file(f)
     try:
-        return _load(file, map_location, _extra_files)
+        return surfacing(_load, file, map_location, _extra_files)
     finally:
         if opened:
             file.close()

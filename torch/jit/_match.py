@@ -127,7 +127,7 @@ def converted(graph: Graph, value: Value, wanted: Type, convert: bool, size: int
 
 def written(type: Type) -> str:
     """A type as messages about arguments write it."""
-    return type.annotation_str if not mentions(type, TypeVar) else str(type)
+    return type.repr_str() if type is not NUMBER else "number"
 
 
 class Matched:
@@ -151,6 +151,18 @@ def _expected(argument: Argument, have: Type, schema: Schema) -> str:
             "Python 2)\n"
         )
     return text
+
+
+def _not_bound(argument: Argument, have: Type, bound: dict[str, Type]) -> str:
+    pattern = argument.type
+    lead = f"Could not match type {have.repr_str()} to {pattern.annotation_str} in argument '{argument.name}': "
+    if isinstance(pattern, TypeVar) and pattern.name in bound:
+        return (
+            f"{lead}Type variable '{pattern.name}' previously matched to type {bound[pattern.name].repr_str()} "
+            f"is matched "
+            f"to type {have.repr_str()}.\n"
+        )
+    return f"{lead}Cannot match {pattern.annotation_str} to {have.repr_str()}.\n"
 
 
 def match(
@@ -201,7 +213,7 @@ def match(
             raise MatchError(f"Argument {argument.name} not provided.\n")
         wanted = bind(argument.type, value.type(), bound)
         if wanted is None:
-            raise MatchError(_expected(argument, value.type(), schema))
+            raise MatchError(_not_bound(argument, value.type(), bound))
         fitting = converted(graph, value, wanted, convert, argument.size)
         if fitting is None:
             raise MatchError(_expected(argument, value.type(), schema))
@@ -217,7 +229,7 @@ def match(
         )
     for name in kwargs:
         if name not in used:
-            raise MatchError(f"Unknown keyword argument '{name}'.\n")
+            raise MatchError(f"Keyword argument {name} unknown.\n")
     results = [filled(t, bound) for t in schema.results]
     if None in results:
         raise MatchError("the type of the result is unknown.\n")
@@ -292,7 +304,7 @@ def choose(
                     raise MatchError(f"\n{schema}:\n{error}") from None
                 if convert:
                     errors.append(f"  \n  {schema}:\n  {_indented(str(error))}")
-    raise MatchError("\nArguments for call are not valid.\nThe following variants are available:\n" + "\n".join(errors))
+    raise MatchError("\nArguments for call are not valid.\nThe following variants are available:\n" + "".join(errors))
 
 
 def _indented(text: str) -> str:

@@ -18,9 +18,9 @@ from ._emit import Emitter
 from ._passes import clean
 from ._schemas import NO_DEFAULT, Argument, Schema, overloads
 from ._source import SourceText, sugar_of_type
-from ._sugar import Builtin, FrontendError, FunctionValue, Special, Sugar, TypeRef
+from ._sugar import Builtin, CompileError, FunctionValue, Special, Sugar, TypeRef
 from ._type_text import AnnotationError, broadcast_size, from_object, from_syntax
-from ._types import NONE, STR, TENSOR, Type
+from ._types import INFERRED, NONE, STR, TENSOR, Type
 from ._unit import Function, python_unit
 
 TYPE_CHECKING = False
@@ -407,7 +407,7 @@ def to_sugar(em: Any, obj: Any, node: ast.AST, constant: bool = False) -> Any:
     em.fail(
         node,
         f"python value of type '{type(obj).__name__}' cannot be used as a value. Perhaps it is a closed over "
-        "global variable? If so, please consider passing it in as an argument or use a local varible instead.",
+        "global variable? If so, please consider passing it in as an argument or use a local variable instead.",
     )
     return None
 
@@ -438,11 +438,7 @@ def class_sugar(em: Any, obj: type, node: ast.AST) -> Any:
     if issubclass(obj, BaseException):
         return TypeRef(STR)
     if issubclass(obj, torch.nn.Module):
-        em.fail(
-            node,
-            f"Could not get name of python class object: a module has to be made in __init__, found class "
-            f"{obj.__name__}",
-        )
+        em.source.refuse(node, f"Cannot instantiate class '{obj.__name__}' in a script function")
     kind = class_type(obj)
     found = sugar_of_type(kind) if kind is not None else None
     if found is None:
@@ -490,9 +486,10 @@ def python_signature(
         assert source is not None
         raise NotSupportedError(source.range_of(node) if node is not None else None, message)
 
-    if spec.vararg is not None or spec.kwarg is not None:
+    given = [d for d in spec.kw_defaults if d is not None]
+    if spec.vararg is not None or spec.kwarg is not None or given:
         fail(
-            spec.vararg or spec.kwarg,
+            spec.vararg or spec.kwarg or given[0],
             "Compiled functions can't take variable number of arguments or use keyword-only arguments with defaults",
         )
 
@@ -502,7 +499,7 @@ def python_signature(
         except AnnotationError as error:
             assert source is not None
             place = source.range_of(node)
-            raise FrontendError(f"\n{error}:\n{place.highlight() if place else ''}\n") from None
+            raise CompileError(f"\n{error}:\n{place.highlight() if place else ''}\n") from None
 
     plain = [*spec.posonlyargs, *spec.args]
     # A method's own name for the object has no type.
@@ -521,7 +518,7 @@ def python_signature(
     arguments = []
     for i, parameter in enumerate([*plain[drop:], *spec.kwonlyargs]):
         inferred = parameter.annotation is None and commented is None
-        kind = commented[i] if commented is not None else TENSOR if inferred else type_of(parameter.annotation)  # type: ignore[arg-type]
+        kind = commented[i] if commented is not None else INFERRED if inferred else type_of(parameter.annotation)  # type: ignore[arg-type]
         value = values.get(parameter.arg, NO_DEFAULT)
         if isinstance(value, (list, dict, set)):
             fail(
@@ -610,7 +607,7 @@ def make(function: Any, name: str, resolver: PythonResolver | None = None, this:
             parameters.insert(0, (label, *this))
         if complete:
             target._schema = schema
-        em = Emitter(source, known, short)
+        em = Emitter(source, known, ".".join(name.split(".")[-2:]) if this is not None else short)
         graph = em.function(tree, parameters, schema.results[0] if complete else None)
         if not complete:
             schema.results[0] = em.returned_type or NONE

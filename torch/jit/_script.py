@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ._ir import Graph
 
 
+def _containers() -> tuple[type, ...]:
+    return torch.nn.ModuleList, torch.nn.Sequential, torch.nn.ModuleDict
+
+
 class _Callable:
     """What functions and methods share: their program in its several forms."""
 
@@ -258,9 +262,10 @@ class RecursiveScriptModule(ScriptModule):
             >>> m.twice(torch.ones(2))
             tensor([2., 2.])
         """
+        from ._compile import surfacing
         from ._source import define_methods
 
-        define_methods(self._type, src)
+        surfacing(define_methods, self._type, src)
 
     def _get_method(self, name: str) -> ScriptMethod:
         found = self._method(name)
@@ -302,10 +307,6 @@ class RecursiveScriptModule(ScriptModule):
             if name in kind.properties and kind.properties[name][1]:
                 kind.find_method(kind.properties[name][1]).checked(self, value)
                 return
-            if name in kind.constants:
-                raise AttributeError(
-                    f"Cannot mutate TorchScript constant value: '{name}'. Value: '{kind.constants[name]}'"
-                )
             if name in self._modules and not isinstance(value, ScriptModule):
                 raise RuntimeError(
                     f"Cannot re-assign modules in a ScriptModule with non-scripted module, tried to replace existing "
@@ -360,6 +361,47 @@ class RecursiveScriptModule(ScriptModule):
 
     def copy(self) -> Any:
         return self.__copy__()
+
+    # ---- containers
+
+    def _children_by_name(self, wanted: str) -> dict[str, Any]:
+        """The submodules, if the module was a container of torch.nn."""
+        concrete = self.__dict__.get("_concrete")
+        if concrete is None or not issubclass(concrete.python_class, _containers()):
+            raise NotImplementedError(f"{type(self).__name__} has no {wanted}: {self.original_name} is no container")
+        return self._modules
+
+    def __len__(self) -> int:
+        found = self._type.methods.get("__len__")
+        return found.checked(self) if found is not None else len(self._children_by_name("__len__"))
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Any:
+        children = self._children_by_name("__iter__")
+        return iter(children if self._is_dict() else children.values())
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._children_by_name("__contains__")
+
+    def __getitem__(self, key: Any) -> Any:
+        children = self._children_by_name("__getitem__")
+        if self._is_dict():
+            return children[key]
+        return list(children.values())[key]
+
+    def _is_dict(self) -> bool:
+        return issubclass(self.__dict__["_concrete"].python_class, torch.nn.ModuleDict)
+
+    def keys(self) -> Any:
+        return self._children_by_name("keys").keys()
+
+    def values(self) -> Any:
+        return self._children_by_name("values").values()
+
+    def items(self) -> Any:
+        return self._children_by_name("items").items()
 
     # ---- the program
 

@@ -9,7 +9,7 @@ from ._emit import Emitter
 from ._ir import Graph, SourceRange, Value
 from ._passes import clean
 from ._schemas import NO_DEFAULT, Argument, Schema, overloads
-from ._sugar import Builtin, ClassRef, EnumRef, FrontendError, FunctionValue, NamedTupleRef, Special, Sugar
+from ._sugar import Builtin, ClassRef, CompileError, EnumRef, FunctionValue, NamedTupleRef, Special, Sugar
 from ._types import NONE, TENSOR, ClassType, EnumType, TupleType, Type
 from ._unit import CompilationUnit, Function
 
@@ -18,28 +18,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_UNSUPPORTED = {
-    "Lambda": "lambda",
-    "Await": "await",
-    "Yield": "yield",
-    "YieldFrom": "yield from",
-    "Try": "try blocks",
-    "TryStar": "try blocks",
-    "ClassDef": "class definitions",
-    "FunctionDef": "nested functions",
-    "Global": "global variables",
-    "AsyncFor": "async",
-    "AsyncWith": "async",
-    "Import": "import statements",
-    "ImportFrom": "import statements",
-    "Nonlocal": "nonlocal",
-    "Set": "set literals",
-    "SetComp": "set comprehensions",
-    "NamedExpr": "the walrus operator",
-    "Match": "match",
-    "Starred": "starred expressions",
-    "AsyncFunctionDef": "async functions",
-}
+
+def _end(node: ast.AST) -> tuple[int, int]:
+    """Line and column where the marks under a node end: closing brackets and quotes are not marked."""
+    line: int = node.end_lineno  # type: ignore[attr-defined]
+    if isinstance(node, (ast.Name, ast.Attribute)):
+        return line, node.end_col_offset  # type: ignore[return-value]
+    start = (node.lineno, node.col_offset)  # type: ignore[attr-defined]
+    if isinstance(node, ast.Constant):
+        if isinstance(node.value, str):
+            return node.lineno, node.col_offset + len(node.value) + 1
+        return node.lineno, node.col_offset + len(str(node.value))
+    if isinstance(node, ast.JoinedStr):
+        return line, node.end_col_offset  # type: ignore[return-value]
+    ends = [_end(c) for c in ast.walk(node) if c is not node and hasattr(c, "lineno") and _is_leaf(c)]
+    return max([(start[0], start[1] + 1), *ends])
+
+
+def _is_leaf(node: ast.AST) -> bool:
+    return isinstance(node, (ast.Name, ast.Attribute, ast.Constant))
 
 
 class SourceText:
@@ -56,9 +53,8 @@ class SourceText:
         if line is None:
             return None
         column: int = node.col_offset  # type: ignore[attr-defined]
-        last = getattr(node, "end_lineno", line)
-        end = node.end_col_offset if last == line else len(self._line(line))  # type: ignore[attr-defined]
-        if isinstance(node, (ast.FunctionDef, ast.If, ast.For, ast.While, ast.With)):
+        last, end = _end(node)
+        if last != line:
             end = len(self._line(line))
         return SourceRange(self.shown, self.file, self.first_line, line, column + self.shift, end + self.shift)
 
@@ -71,12 +67,17 @@ class SourceText:
 
         raise UnsupportedNodeError(self, node)
 
+    def refuse(self, node: ast.AST, message: str) -> None:
+        from .frontend import NotSupportedError
+
+        raise NotSupportedError(self.range_of(node), message)
+
     def tree(self) -> ast.Module:
         try:
             return ast.parse(self.text, type_comments=True)
         except SyntaxError as error:
             place = SourceRange(self.shown, self.file, self.first_line, error.lineno or 1, (error.offset or 1) - 1, 0)
-            raise FrontendError(f"\n{error.msg}:\n{place.highlight()}\n") from None
+            raise CompileError(f"\n{error.msg}:\n{place.highlight()}\n") from None
 
 
 class _Torch(Sugar):
@@ -314,7 +315,7 @@ def default_of(node: ast.AST, kind: Type, source: SourceText, resolver: Any = No
 
         return enum_class(kind)[node.attr]
     place = source.range_of(node)
-    raise FrontendError(f"\nDefault values of parameters have to be literals:\n{place.highlight() if place else ''}\n")
+    raise CompileError(f"\nDefault values of parameters have to be literals:\n{place.highlight() if place else ''}\n")
 
 
 def signature(
@@ -328,12 +329,12 @@ def signature(
             return from_syntax(node, lambda n: resolver.type_named(None, n))
         except AnnotationError as error:
             place = source.range_of(node)
-            raise FrontendError(f"\n{error}:\n{place.highlight() if place else ''}\n") from None
+            raise CompileError(f"\n{error}:\n{place.highlight() if place else ''}\n") from None
 
     spec = tree.args
     if spec.vararg is not None or spec.kwarg is not None:
         place = source.range_of(spec.vararg or spec.kwarg)  # type: ignore[arg-type]
-        raise FrontendError(
+        raise CompileError(
             "\nCompiled functions can't take variable number of arguments or use keyword-only arguments with defaults"
             f":\n{place.highlight() if place else ''}\n"
         )
@@ -366,7 +367,7 @@ def make_function(
 ) -> Function:
     """A function that is compiled at first use; its schema is known at once if the definition says what it returns."""
     if add_self and not tree.args.args:
-        raise FrontendError(f"methods must have a self argument: {name}")
+        raise CompileError(f"methods must have a self argument: {name}")
     schema, complete = signature(tree, name.rpartition(".")[2], source, resolver, this)
 
     def make(function: Function) -> None:
@@ -388,7 +389,7 @@ def define_functions(unit: CompilationUnit, text: str, names: Any = None) -> Non
     made = []
     for tree in source.tree().body:
         if not isinstance(tree, ast.FunctionDef):
-            raise FrontendError(f"\nexpected a function definition:\n{source.range_of(tree).highlight()}\n")  # type: ignore[union-attr]
+            raise CompileError(f"\nexpected a function definition:\n{source.range_of(tree).highlight()}\n")  # type: ignore[union-attr]
         function = make_function(tree, tree.name, source, resolver)
         unit._functions[tree.name] = function
         made.append(function)
@@ -404,7 +405,7 @@ def define_methods(kind: ClassType, text: str, names: Any = None) -> list[Functi
     made = []
     for tree in source.tree().body:
         if not isinstance(tree, ast.FunctionDef):
-            raise FrontendError(f"\nexpected a function definition:\n{source.range_of(tree).highlight()}\n")  # type: ignore[union-attr]
+            raise CompileError(f"\nexpected a function definition:\n{source.range_of(tree).highlight()}\n")  # type: ignore[union-attr]
         function = make_function(tree, f"{kind.qualified_name}.{tree.name}", source, resolver, kind, add_self=True)
         kind.methods[tree.name] = function
         made.append(function)

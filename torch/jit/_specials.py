@@ -20,7 +20,6 @@ from ._types import (
     FLOAT,
     INT,
     NONE,
-    NUMBER,
     STR,
     TENSOR,
     ClassType,
@@ -67,12 +66,7 @@ class Specials:
         if is_optional(kind) and value.type() != kind:
             if value.constant() == (True, None):
                 return self.graph.constant(None, kind)
-            fitted = em.fitted(value, kind, node)
-            return fitted
-        if kind is NUMBER and isinstance(value.type(), TensorType):
-            # Traces give sizes, which are tensors, to operations that take numbers.
-            return self.graph.insert("aten::ScalarImplicit", [value], NUMBER)
-        return em.fitted(value, kind, node)
+        return em.fitted(value, kind, node, True)
 
     def form_unchecked_cast(self, node: ast.Call, hint: Type | None) -> Any:
         em: Any = self

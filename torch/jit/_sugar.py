@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 from ._ir import Value
 from ._match import MatchError, add_call, choose
 from ._schemas import overloads
@@ -9,14 +11,13 @@ from ._types import INT, ClassType, EnumType, FunctionType, ListType, TupleType,
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import ast
     from typing import Any
 
     from ._emit import Emitter
     from ._unit import Function
 
 
-class FrontendError(RuntimeError):
+class CompileError(RuntimeError):
     """A program cannot be compiled; the message shows the line."""
 
 
@@ -322,7 +323,7 @@ class Special(Sugar):
     what = "special form"
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name = self.what = name
 
 
 class TypeRef(Sugar):
@@ -343,6 +344,8 @@ def choose_builtin(
     em: Emitter, name: str, values: list[Value], named: dict[str, Value], node: ast.AST, this: Value | None = None
 ) -> Value:
     """Add a call of the overload that fits."""
+    if isinstance(node, ast.Call):
+        node = node.func
     schemas = overloads(name)
     if not schemas:
         em.fail(node, f"Unknown builtin op: {name}.\nHere are some suggestions: \n\nThe original call is")

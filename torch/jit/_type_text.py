@@ -204,7 +204,7 @@ def of_value(value: Any, resolve_class: Callable[[Any], Type | None] = lambda cl
     if isinstance(value, torch.Tensor):
         return TENSOR
     kind = type(value)
-    if kind in _OBJECTS and kind not in (list, tuple):
+    if kind in _OBJECTS and kind not in (list, tuple, object):
         return _OBJECTS[kind]
     if isinstance(value, torch.Size):
         return ListType(INT)

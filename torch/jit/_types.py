@@ -26,7 +26,7 @@ class Type:
         return str(self)
 
     def repr_str(self) -> str:
-        return str(self)
+        return self.annotation_str
 
     def containedTypes(self) -> list[Type]:  # noqa: N802  PyTorch's spelling
         return list(self.contained())
@@ -105,8 +105,11 @@ class TensorType(_Simple):
     _kind = "TensorType"
     __module__ = "torch"
 
-    def __init__(self, detail: str = "") -> None:
-        self.detail = detail
+    def __init__(self, detail: str = "", inferred: bool = False) -> None:
+        self.detail, self.inferred = detail, inferred
+
+    def repr_str(self) -> str:
+        return "Tensor (inferred)" if self.inferred else "Tensor"
 
     def __str__(self) -> str:
         return self.detail or "Tensor"
@@ -468,6 +471,8 @@ class ScriptClassType(Type):
         return self.qualified_name
 
 
+# The type of a parameter without an annotation.
+INFERRED = TensorType(inferred=True)
 INT, FLOAT, COMPLEX, BOOL, STR = (t.get() for t in (IntType, FloatType, ComplexType, BoolType, StringType))
 NONE, ANY, NUMBER, DEVICE, TENSOR = (t.get() for t in (NoneType, AnyType, NumberType, DeviceObjType, TensorType))
 ANY_LIST, ANY_TUPLE = AnyListType.get(), AnyTupleType.get()

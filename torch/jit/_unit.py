@@ -193,9 +193,10 @@ class CompilationUnit:
         Raises:
             RuntimeError: the text is no program, or its types do not fit.
         """
+        from ._compile import surfacing
         from ._source import define_functions
 
-        define_functions(self, lang, rcb)
+        surfacing(define_functions, self, lang, rcb)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from ._sugar import FrontendError
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ast
     from typing import Any
 
 __all__ = ["FrontendError", "FrontendTypeError", "NotSupportedError", "UnsupportedNodeError"]
+
+
+class FrontendError(Exception):
+    """A program cannot be read."""
 
 
 class NotSupportedError(FrontendError):
@@ -21,13 +23,32 @@ class NotSupportedError(FrontendError):
         super().__init__(f"{msg}:\n{place}\n")
 
 
+# How a kind of syntax is called, and the word that it begins with.
+_NAMES = {
+    "Try": ("try blocks", "try"),
+    "TryStar": ("try blocks", "try"),
+    "ClassDef": ("class definitions", "class"),
+    "FunctionDef": ("function definitions", "def"),
+    "AsyncFunctionDef": ("async function definitions", "async def"),
+    "Global": ("global variables", "global"),
+    "Nonlocal": ("nonlocal variables", "nonlocal"),
+    "Import": ("import statements", "import"),
+    "ImportFrom": ("import statements", "from"),
+    "AsyncFor": ("async for loops", "async for"),
+    "AsyncWith": ("async with statements", "async with"),
+    "Match": ("match statements", "match"),
+}
+
+
 class UnsupportedNodeError(NotSupportedError):
     """A kind of syntax that TorchScript does not have."""
 
     def __init__(self, source: Any, node: ast.AST, reason: str = "") -> None:
-        name = type(node).__name__
-        what = reason or f"{name} aren't supported"
-        super().__init__(source.range_of(node), what)
+        what, word = _NAMES.get(type(node).__name__, (type(node).__name__, ""))
+        place = source.range_of(node)
+        if place is not None and word:
+            place.end = place.column + len(word)
+        super().__init__(place, reason or f"{what} aren't supported")
 
 
 class FrontendTypeError(FrontendError):
