@@ -11,6 +11,14 @@ from torch import nn
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 
+# Those that need what the examples need.
+OF_EXAMPLES = frozenset(
+    """
+    mlp lenet resnet digits vit unet autoencoder generator discriminator denoiser siamese gpt lstm transformer flow dqn
+    """.split()
+) | {"attention over a graph"}
+
+
 def of_example(module, name, *args, **kwargs):
     """A network of an example."""
     if str(EXAMPLES) not in sys.path:

@@ -101,6 +101,16 @@ def _unfold(i: Any, kernel_size: Any, *, dilation: Any, padding: Any, stride: An
     return "im2col", (i, kernel_size, dilation, padding, stride), {}
 
 
+def _as_if_on_a_gpu(adapter: Callable[..., Any]) -> Callable[..., Any]:
+    """A normalisation that may use cuDNN where there is one: what PyTorch's functions say of themselves."""
+
+    def adapt(*args: Any, **kwargs: Any) -> Any:
+        name, positional, named = adapter(*args, **kwargs)
+        return name, (*positional[:-1], True), named
+
+    return adapt
+
+
 def _plain(name: str, *order: str) -> Callable[..., Any]:
     """A function whose operation takes the named keywords in this order."""
     return lambda *args, **kwargs: (
@@ -111,6 +121,10 @@ def _plain(name: str, *order: str) -> Callable[..., Any]:
 # Functions whose parameters are in another order than their operation's, beside those of ``_overloads``.
 _ADAPTERS: dict[str, Callable[..., Any]] = {
     **_overloads._ADAPTERS,
+    **{
+        name: _as_if_on_a_gpu(_overloads._ADAPTERS[name])
+        for name in ("batch_norm", "instance_norm", "layer_norm", "group_norm")
+    },
     "embedding": _embedding,
     "mse_loss": _loss("mse_loss"),
     "l1_loss": _loss("l1_loss"),

@@ -12,7 +12,21 @@ from . import _schemas
 from ._ir import Graph, SourceRange
 from ._trace_graph import Constant, Node, Scope, Value, used_values
 from ._trace_record import AttributeValue, type_of
-from ._types import BOOL, DEVICE, FLOAT, INT, NONE, STR, TENSOR, DictType, ListType, OptionalType, TensorType, TupleType
+from ._types import (
+    BOOL,
+    DEVICE,
+    FLOAT,
+    INT,
+    NONE,
+    NUMBER,
+    STR,
+    TENSOR,
+    DictType,
+    ListType,
+    OptionalType,
+    TensorType,
+    TupleType,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +44,10 @@ _SCALARS = {
     torch.int64: "Long", torch.int32: "Int", torch.int16: "Short", torch.int8: "Char", torch.uint8: "Byte",
     torch.bool: "Bool", torch.complex64: "ComplexFloat", torch.complex128: "ComplexDouble",
 }  # fmt: skip
-_SIMPLE = {"int": INT, "float": FLOAT, "bool": BOOL, "str": STR, "NoneType": NONE, "Device": DEVICE, "Tensor": TENSOR}
+_SIMPLE = {
+    "number": NUMBER, "int": INT, "float": FLOAT, "bool": BOOL, "str": STR, "NoneType": NONE, "Device": DEVICE,
+    "Tensor": TENSOR,
+}  # fmt: skip
 
 
 def type_named(text: str) -> Type:
@@ -189,6 +206,11 @@ class Lowering:
             build.graph.add_output(build.value(part))
         return build.finished()
 
+    @staticmethod
+    def _is_named(value: Value, scope: Scope) -> bool:
+        """Whether a value from outside keeps its name inside a call: not if another call gave it."""
+        return not isinstance(value, AttributeValue) and value.scope in scope.chain()[:-1]
+
     def method(self, scope: Scope) -> tuple[str, list[Value]]:
         """Add the method of a call to its module; its name, and what it returns."""
         assert self.place is not None
@@ -196,7 +218,7 @@ class Lowering:
         build = _Build(self, scope)
         taken: set[str] = set()
         for number, value in enumerate(self.externals(scope)):
-            name = "" if isinstance(value, AttributeValue) or value.name in taken else value.name
+            name = value.name if self._is_named(value, scope) and value.name not in taken else ""
             taken.add(name)
             kind = _tensor_type(value.example) if value.type == "Tensor" else type_named(value.type)
             build.env[value] = build.input(name or f"argument_{number + 1}", kind)
@@ -312,7 +334,7 @@ class _Build:
     def _unpacked(self, kind: str, packed: GraphValue, parts: list[Value]) -> None:
         node = self.graph.create(kind, [packed], [self._kind(v) for v in parts])
         for part, made in zip(parts, node.output_values, strict=True):
-            self.env[part] = self._named(made, part)
+            self.env[part] = made
 
     @staticmethod
     def _kind(value: Value) -> Type:
@@ -355,6 +377,7 @@ class _Build:
             overload = "" if item.schema.overload_name == "default" else item.schema.overload_name
             return _schemas.find(item.kind, overload)
         overload = {"aten::size": "int", "aten::Int": "Tensor", "prim::NumToTensor": "Scalar", "aten::numel": "",
+                    "aten::ScalarImplicit": "",
                     "aten::__getitem__": "Dict_str"}.get(item.kind)  # fmt: skip
         return None if overload is None else _schemas.find(item.kind, overload)
 

@@ -8,7 +8,7 @@ import torch
 from torch.nn.modules import rnn
 from torch.nn.utils.rnn import PackedSequence
 
-from . import _trace_state
+from . import _trace_record, _trace_state
 from ._script import RecursiveScriptModule, ScriptFunction, ScriptMethod
 
 TYPE_CHECKING = False
@@ -88,6 +88,9 @@ def _cell_step(self: Any, mode: str, input: Any, state: Any) -> Any:
     return (total.tanh() if mode == "RNN_TANH" else total.relu(),)
 
 
+_trace_record._ITS_OWN.update((_layers_forward.__code__, _first_states.__code__))
+
+
 @contextlib.contextmanager
 def traced_modules() -> Iterator[None]:
     """Inside, calls of modules are seen by the trace of their thread."""
@@ -110,8 +113,15 @@ def traced_modules() -> Iterator[None]:
             return plain_step(self, mode, input, state)
         return _cell_step(self, mode, input, state)
 
+    def from_numpy(array: Any) -> Any:
+        if _trace_state.current() is not None:
+            _trace_record.warn(_trace_record._REGISTERED.format("from_numpy"))
+        return plain_from_numpy(array)
+
+    plain_from_numpy = torch.from_numpy
     places = [
-        (module, "__call__", call), (layers, "forward", forward), (cells, "_step", step),
+        (torch, "from_numpy", from_numpy), (module, "__call__", call), (layers, "forward", forward),
+        (cells, "_step", step),
         *((kind, "__call__", _script_call(kind)) for kind in (ScriptFunction, ScriptMethod, RecursiveScriptModule)),
     ]  # fmt: skip
     before = [vars(kind)[name] for kind, name, _ in places]

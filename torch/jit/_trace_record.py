@@ -211,6 +211,7 @@ class Recorder(TorchFunctionMode):
             return special(self, func, args, kwargs)
         rewritten = REWRITTEN.get(path_of(func))
         if rewritten is not None:
+            self._name_arguments(func, args, kwargs)
             with self:
                 result = rewritten(*args, **kwargs)
             if result is not NotImplemented:
@@ -286,6 +287,8 @@ class Recorder(TorchFunctionMode):
                 and not isinstance(value, torch.Tensor)
             ):
                 made: Any = Constant(value)
+            elif isinstance(value, TracedInt) and declared.type.annotation_str.rstrip("?") == "Scalar":
+                made = self.simple("aten::ScalarImplicit", [("a", value.value, False)], "number", int(value))
             else:
                 made = self.argument(value)
             arguments.append((declared.name, made, declared.kwarg_only))
@@ -475,10 +478,14 @@ _SKIPPED = tuple(
 )
 
 
+# Functions of the tracer that stand for the modules' own.
+_ITS_OWN: set[Any] = set()
+
+
 def _frame() -> Any:
     """The innermost frame of the program, the modules of torch included."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_SKIPPED):
+    while frame is not None and frame.f_code.co_filename.startswith(_SKIPPED) and frame.f_code not in _ITS_OWN:
         frame = frame.f_back  # type: ignore[assignment]
     return frame
 
