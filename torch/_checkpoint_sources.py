@@ -229,7 +229,7 @@ class ZipSource:
         """The object, built by the module's own unpickler."""
         if self._is_torchscript():
             self._file.seek(0)
-            return torch.jit.load(self._file)
+            return torch.jit.load(self._file, self._restore.map_location)
         data = io.BytesIO(self._archive.read("data.pkl"))
         with self._progress:
             return trusting_unpickler(pickle_module, self.persistent_load)(data, **load_args).load()
