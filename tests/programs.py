@@ -16,9 +16,9 @@ HERE = Path(__file__).resolve().parent
 FOLDERS = ("data_programs", "nn_programs")
 
 
-def names():
-    """The names of all programs."""
-    return sorted(f"{folder}/{path.stem}" for folder in FOLDERS for path in (HERE / folder).glob("*.py"))
+def names(folders=FOLDERS):
+    """The names of the programs in some folders; without them, of those recorded in programs.json."""
+    return sorted(f"{folder}/{path.stem}" for folder in folders for path in (HERE / folder).glob("*.py"))
 
 
 def render(value):

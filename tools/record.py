@@ -55,7 +55,8 @@ def record_seed(name: str) -> dict:
 
 def record_programs(name: str) -> dict:
     """Return {program: the lines that it shows}; none may end with an exception of its own."""
-    cases = {program: programs.run(program) for program in programs.names()}
+    folders = programs.FOLDERS if name == "programs" else (name,)
+    cases = {program: programs.run(program) for program in programs.names(folders)}
     for program, lines in cases.items():
         if lines[-1].startswith("ends with"):
             sys.exit(f"{program}: {lines[-1]}")
@@ -75,7 +76,7 @@ RECORDERS = {
     "quantization_errors": record_first_lines,
     "distribution_errors": record_errors,
     "seed": record_seed,
-    "programs": record_programs,
+    **dict.fromkeys(("programs", "script_programs"), record_programs),
 }
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import _checkpoint_archive, storage
 from torch.serialization import _AtomicFile, _cpu_bytes, location_tag
 
+from . import _deprecated
 from ._ir import Graph
 from ._print import FunctionPrinter, Names, quoted
 from ._script import RecursiveScriptModule
@@ -439,6 +440,7 @@ def save(m: Any, f: Any, _extra_files: Any = None) -> None:
         >>> torch.jit.load(buffer)(torch.ones(1, 2)).shape
         torch.Size([1, 3])
     """
+    _deprecated("save", "Please switch to `torch.export`.")
     m.save(f, _extra_files=_extra_files)
 
 
