@@ -9,6 +9,7 @@ import pytest
 import torch
 
 FOLDER = Path(__file__).resolve().parent / "data/script_archives"
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.pt"))
 
 

@@ -56,7 +56,7 @@ def record_seed(name: str) -> dict:
 
 def record_programs(name: str) -> dict:
     """Return {program: the lines that it shows}; none may end with an exception of its own."""
-    folders = programs.ECOSYSTEM if name == "ecosystem" else programs.FOLDERS
+    folders = {"programs": programs.FOLDERS, "ecosystem": programs.ECOSYSTEM}.get(name, (name,))
     cases = {program: programs.run(program) for program in programs.names(folders)}
     for program, lines in cases.items():
         if lines[-1].startswith("ends with"):
@@ -78,8 +78,7 @@ RECORDERS = {
     "quantization_errors": record_first_lines,
     "distribution_errors": record_errors,
     "seed": record_seed,
-    "programs": record_programs,
-    "ecosystem": record_programs,
+    **dict.fromkeys(("programs", "ecosystem", "script_programs"), record_programs),
 }
 
 

@@ -11,6 +11,7 @@ import builtins
 import contextlib
 import importlib
 import typing
+import warnings
 
 from torch.futures import Future
 
@@ -81,6 +82,10 @@ def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"torch.jit.{name}")
     raise AttributeError(f"module 'torch.jit' has no attribute '{name}'")
+
+
+def _deprecated(name: str, instead: str = "Please use `torch.compile` instead.") -> None:
+    warnings.warn(f"`torch.jit.{name}` is deprecated. {instead}", DeprecationWarning, stacklevel=3)
 
 
 class Attribute(typing.NamedTuple):
@@ -158,6 +163,7 @@ def interface(obj: Any) -> Any:
     Raises:
         RuntimeError: ``obj`` is no class.
     """
+    _deprecated("interface")
     if not builtins.isinstance(obj, type):
         raise RuntimeError("interface must be applied to a class")
     import torch
@@ -178,6 +184,8 @@ def interface(obj: Any) -> Any:
 
 def script_method(fn: Any) -> Any:
     """Mark a method of a subclass of ``ScriptModule`` that is compiled when an instance is made."""
+
+    _deprecated("script_method", "Please switch to `torch.compile` or `torch.export`.")
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return fn(self, *args, **kwargs)
@@ -220,6 +228,11 @@ def isinstance(obj: Any, target_type: Any) -> bool:
 
 def fork(func: Any, *args: Any, **kwargs: Any) -> Future:
     """Run ``func`` at once and return its result, or its error, as a future."""
+    _deprecated("fork")
+    return _run(func, args, kwargs)
+
+
+def _run(func: Any, args: Any, kwargs: Any) -> Future:
     future: Future = Future()
     try:
         future.set_result(func(*args, **kwargs))
@@ -230,6 +243,7 @@ def fork(func: Any, *args: Any, **kwargs: Any) -> Future:
 
 def wait(future: Future) -> Any:
     """The result of a future."""
+    _deprecated("wait")
     return future.wait()
 
 
@@ -317,6 +331,7 @@ def set_fusion_strategy(strategy: list[tuple[str, int]]) -> list[tuple[str, int]
     Raises:
         ValueError: a kind is neither ``STATIC`` nor ``DYNAMIC``.
     """
+    _deprecated("set_fusion_strategy")
     for kind, _ in strategy:
         if kind not in ("STATIC", "DYNAMIC"):
             raise ValueError(f"FusionBehavior only supported 'STATIC' or 'DYNAMIC', got: {kind}")

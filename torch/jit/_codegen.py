@@ -522,9 +522,9 @@ def _call_interface(receiver: Any, name: str, *args: Any) -> Any:
 
 
 def _fork(function: Callable[..., Any], *args: Any) -> Any:
-    from . import fork
+    from . import _run
 
-    return fork(function, *args)
+    return _run(function, args, {})
 
 
 def _wrong_length(count: int, values: list[Any]) -> None:

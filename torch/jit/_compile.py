@@ -7,6 +7,7 @@ import warnings
 
 import torch
 
+from . import _deprecated
 from ._script import ScriptFunction, ScriptModule
 from ._state import _enabled
 
@@ -46,6 +47,7 @@ def script(
         >>> net(torch.ones(1, 2)).shape
         torch.Size([1, 3])
     """
+    _deprecated("script", "Please switch to `torch.compile` or `torch.export`.")
     return surfacing(_script, obj, optimize, _rcb)
 
 

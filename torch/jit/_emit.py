@@ -250,7 +250,7 @@ class Emitter(Expressions):
 
     def function(self, tree: ast.FunctionDef, parameters: list[tuple[str, Type, Any]], returned: Type | None) -> Graph:
         """Compile a function; ``parameters`` are name, type and what the program sees (None: the value)."""
-        self.return_type = returned
+        self.return_type, self.tree = returned, tree
         for name, type, wrap in parameters:
             value = self.graph.add_input(name, type)
             self.frame.names[name] = value if wrap is None else wrap(value)
@@ -321,9 +321,11 @@ class Emitter(Expressions):
         wanted = self.return_type
         implicit = getattr(s, "implicit", False)
         if s.value is None:
-            if wanted is not None and not is_subtype(NONE, wanted):
+            if wanted is not None and (wanted not in (NONE, ANY) if implicit else not is_subtype(NONE, wanted)):
                 if implicit:
-                    self.fail(s, "Function was not annotated as having type None, but does not return along all paths")
+                    self.fail(
+                        self.tree, "Function was not annotated as having type None, but does not return along all paths"
+                    )
                 self.fail(
                     s, f"Return value was annotated as having type {wanted.repr_str()} but is actually of type NoneType"
                 )
@@ -346,7 +348,9 @@ class Emitter(Expressions):
             merged = value.type() if before is None else unify(before, value.type())
             if merged is None:
                 if implicit:
-                    self.fail(s, "Function was not annotated as having type None, but does not return along all paths")
+                    self.fail(
+                        self.tree, "Function was not annotated as having type None, but does not return along all paths"
+                    )
                 before_text = before.repr_str() if before is not None else ""
                 self.fail(
                     s,
@@ -867,6 +871,7 @@ class Emitter(Expressions):
             unpacked = self.graph.create("prim::ListUnpack", [value], [kind.element] * len(targets))
             items = list(unpacked.output_values)
         if star is None and len(items) != len(targets):
+            node = target
             if len(items) < len(targets):
                 self.fail(node, f"need {len(targets)} values to unpack but found only {len(items)}")
             self.fail(node, f"too many values to unpack: need {len(targets)} but found {len(items)}")

@@ -6,6 +6,7 @@ import operator
 
 import torch
 
+from . import _deprecated
 from ._ir import Block, Graph, Node, Value
 from ._passes import clean, inlined
 from ._script import RecursiveScriptModule, ScriptModule
@@ -147,6 +148,7 @@ def freeze(mod: Any, preserved_attrs: list[str] | None = None, optimize_numerics
     Raises:
         RuntimeError: the module is not compiled, or is in training mode.
     """
+    _deprecated("freeze")
     if not isinstance(mod, ScriptModule):
         raise RuntimeError(
             "Freezing expects a ScriptModule as input. Please use torch.jit.script or torch.jit.trace to script your "
@@ -193,7 +195,7 @@ def freeze(mod: Any, preserved_attrs: list[str] | None = None, optimize_numerics
         for table in ("_parameters", "_buffers", "_modules", "_attributes"):
             if name in mod.__dict__[table]:
                 frozen.__dict__[table][name] = mod.__dict__[table][name]
-    frozen.__dict__["training"] = False
+    frozen.__dict__.pop("training", None)
     if optimize_numerics:
         run_frozen_optimizations(frozen, optimize_numerics, preserved)
     return frozen
@@ -221,9 +223,10 @@ def optimize_for_inference(mod: Any, other_methods: list[str] | None = None) -> 
     Raises:
         RuntimeError: the module is not compiled.
     """
+    _deprecated("optimize_for_inference")
     if not isinstance(mod, ScriptModule):
         raise RuntimeError(
-            "optimize_for_inference expects ScriptModule as input. Please use torch.jit.script or "
+            "optimize_for_inference expects a ScriptModule as input. Please use torch.jit.script or "
             "torch.jit.trace to script your 'nn.Module'."
         )
     if "training" in mod._type.attributes:

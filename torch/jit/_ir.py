@@ -36,12 +36,14 @@ if TYPE_CHECKING:
 class SourceRange:
     """A place in a source text."""
 
-    __slots__ = ("text", "file", "first_line", "line", "column", "end")
+    __slots__ = ("text", "file", "first_line", "line", "column", "end", "last_line")
 
-    def __init__(self, text: str, file: str, first_line: int, line: int, column: int, end: int) -> None:
+    def __init__(
+        self, text: str, file: str, first_line: int, line: int, column: int, end: int, last_line: int = 0
+    ) -> None:
         # ``line`` counts from 1 within the text; ``first_line`` is the line of the file at which the text begins.
         self.text, self.file, self.first_line = text, file, first_line
-        self.line, self.column, self.end = line, column, end
+        self.line, self.column, self.end, self.last_line = line, column, end, last_line
 
     def where(self) -> str:
         return f"{self.file}:{self.first_line + self.line - 1}:{self.column}"
@@ -49,11 +51,15 @@ class SourceRange:
     def highlight(self, function: str = "") -> str:
         """The lines around the place, the place underlined, as PyTorch's messages have them."""
         lines = self.text.rstrip("\n").split("\n")
-        at = self.line - 1
-        line = lines[at] if at < len(lines) else ""
-        width = min(self.end, len(line)) - self.column
-        mark = " " * self.column + "~" * max(width, 1) + " <--- HERE"
-        shown = [*lines[max(0, at - 2) : at], line, mark, *lines[at + 1 : at + 3]]
+        first, last = self.line - 1, max(self.last_line, self.line) - 1
+        shown = lines[max(0, first - 2) : first]
+        for at in range(first, min(last + 1, len(lines))):
+            line = lines[at]
+            start = self.column if at == first else len(line) - len(line.lstrip())
+            end = min(self.end, len(line)) if at == last else len(line)
+            shown += [line, " " * start + "~" * max(end - start, 1) + (" <--- HERE" if at == last else "")]
+        shown += lines[last + 1 : last + 3]
+        at = first
         inside = f", in {function}" if function else ""
         place = f'  File "{self.file}", line {self.first_line + at}{inside}\n' if self.file else ""
         return place + "\n".join(shown)

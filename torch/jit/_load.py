@@ -13,7 +13,7 @@ from torch import _checkpoint_archive, storage
 from torch._checkpoint_devices import Restorer
 from torch._checkpoint_sources import ZipSource
 
-from . import _pickle
+from . import _deprecated, _pickle
 from ._compile import surfacing
 from ._importer import Importer
 from ._objects import enum_class, instance_class
@@ -133,6 +133,7 @@ def load(f: Any, map_location: Any = None, _extra_files: Any = None, _restore_sh
     Only the archive's own language is compiled and only tensors and plain values are built: no Python code of the file
     runs.
     """
+    _deprecated("load", "Please switch to `torch.export`.")
     file, opened = _checked_file(f)
     try:
         return surfacing(_load, file, map_location, _extra_files)
@@ -192,8 +193,8 @@ def _finished(module: RecursiveScriptModule) -> Any:
             seen.add(id(kind))
             for method in kind.methods.values():
                 method.ensure()
-        if "training" not in part.__dict__:
-            part.__dict__["training"] = False
+        if "training" not in kind.attributes:
+            part.__dict__.pop("training", None)
     return module
 
 

@@ -214,7 +214,7 @@ class FunctionPrinter:
         if node.kind_ in ("prim::Enter", "prim::Exit", "prim::fork", "prim::CreateObject", "prim::Uninitialized"):
             return False
         if user.kind_ == "prim::Loop" or user.kind_ in ("prim::Enter", "prim::Exit", "prim::fork"):
-            return user.kind_ == "prim::Loop" and value.uses[0][1] == 0 and not value.name
+            return user.kind_ == "prim::Loop" and value.uses[0][1] < 2 and not value.name
         return not value.name or user.kind_ == "prim::Return"
 
     # ---- expressions

@@ -484,7 +484,11 @@ def python_signature(
         from .frontend import NotSupportedError
 
         assert source is not None
-        raise NotSupportedError(source.range_of(node) if node is not None else None, message)
+        place = source.range_of(node) if node is not None else None
+        if place is not None and isinstance(node, ast.arg):
+            # The stars belong to it.
+            place.column -= 1 if node is tree.args.vararg else 2
+        raise NotSupportedError(place, message)
 
     given = [d for d in spec.kw_defaults if d is not None]
     if spec.vararg is not None or spec.kwarg is not None or given:

@@ -17,6 +17,7 @@ from torch import _checkpoint_archive, storage
 from torch._checkpoint_devices import location_tag
 from torch._checkpoint_writing import AtomicFile, _cpu_bytes
 
+from . import _deprecated
 from ._ir import Graph, type_of_constant
 from ._print import FunctionPrinter, Names, quoted
 from ._script import RecursiveScriptModule
@@ -440,6 +441,7 @@ def save(m: Any, f: Any, _extra_files: Any = None) -> None:
         >>> torch.jit.load(buffer)(torch.ones(1, 2)).shape
         torch.Size([1, 3])
     """
+    _deprecated("save", "Please switch to `torch.export`.")
     m.save(f, _extra_files=_extra_files)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import Module
 
-from ._types import ClassType, TupleType, mentions
+from ._types import ClassType, ListType, TupleType, mentions
 from ._unit import Function
 
 TYPE_CHECKING = False
@@ -323,8 +323,11 @@ class RecursiveScriptModule(ScriptModule):
         try:
             return converter(attribute.type)(value)
         except CastError as error:
+            text = str(error)
+            if isinstance(attribute.type, ListType):
+                text = f"TypeError: '{value.__class__.__name__}' object is not iterable"
             raise RuntimeError(
-                f"Could not cast attribute '{name}' to type {attribute.type.annotation_str}: {error}"
+                f"Could not cast attribute '{name}' to type {attribute.type.annotation_str}: {text}"
             ) from None
 
     def __dir__(self) -> list[str]:
@@ -348,7 +351,7 @@ class RecursiveScriptModule(ScriptModule):
         made = type(self).__new__(type(self))
         memo[id(self)] = made
         for key, value in self.__dict__.items():
-            made.__dict__[key] = value if key == "_type" else copy.deepcopy(value, memo)
+            made.__dict__[key] = value if key in ("_type", "_concrete") else copy.deepcopy(value, memo)
         return made
 
     def __copy__(self) -> Any:

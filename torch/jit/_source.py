@@ -22,21 +22,20 @@ if TYPE_CHECKING:
 def _end(node: ast.AST) -> tuple[int, int]:
     """Line and column where the marks under a node end: closing brackets and quotes are not marked."""
     line: int = node.end_lineno  # type: ignore[attr-defined]
-    if isinstance(node, (ast.Name, ast.Attribute)):
+    if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.arg)):
         return line, node.end_col_offset  # type: ignore[return-value]
     start = (node.lineno, node.col_offset)  # type: ignore[attr-defined]
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str):
             return node.lineno, node.col_offset + len(node.value) + 1
         return node.lineno, node.col_offset + len(str(node.value))
-    if isinstance(node, ast.JoinedStr):
-        return line, node.end_col_offset  # type: ignore[return-value]
-    ends = [_end(c) for c in ast.walk(node) if c is not node and hasattr(c, "lineno") and _is_leaf(c)]
+    inside = {id(c) for n in ast.walk(node) if isinstance(n, ast.JoinedStr) for c in n.values}
+    ends = [_end(c) for c in ast.walk(node) if c is not node and _is_leaf(c) and id(c) not in inside]
     return max([(start[0], start[1] + 1), *ends])
 
 
 def _is_leaf(node: ast.AST) -> bool:
-    return isinstance(node, (ast.Name, ast.Attribute, ast.Constant))
+    return isinstance(node, (ast.Name, ast.Attribute, ast.Constant, ast.Subscript))
 
 
 class SourceText:
@@ -54,13 +53,7 @@ class SourceText:
             return None
         column: int = node.col_offset  # type: ignore[attr-defined]
         last, end = _end(node)
-        if last != line:
-            end = len(self._line(line))
-        return SourceRange(self.shown, self.file, self.first_line, line, column + self.shift, end + self.shift)
-
-    def _line(self, number: int) -> str:
-        lines = self.text.split("\n")
-        return lines[number - 1] if number <= len(lines) else ""
+        return SourceRange(self.shown, self.file, self.first_line, line, column + self.shift, end + self.shift, last)
 
     def unsupported(self, node: ast.AST) -> None:
         from .frontend import UnsupportedNodeError
