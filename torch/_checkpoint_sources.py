@@ -144,7 +144,10 @@ def _progress(file: Any, total: int) -> Any:
 
 
 class ZipSource:
-    """Storages of a zip checkpoint, in one of its folders, read when the pickle first names them."""
+    """Storages of a zip checkpoint, read when the pickle first names them.
+
+    ``folder`` is where their records are, ``archive`` the reader of a file that was looked into already.
+    """
 
     def __init__(
         self, file: Any, restore: Restorer, mapped: bool, archive: ArchiveReader | None = None, folder: str = "data"

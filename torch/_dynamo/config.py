@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from torch.utils._config_module import install_config_module
+from torch.utils._config_module import install as _install
 
 base_dir = str(Path(__file__).resolve().parent.parent.parent)
 debug_dir_root = os.path.join(os.getcwd(), "torch_compile_debug")
 
-install_config_module(__name__, Path(__file__).with_name("_settings.txt"))
+_install(__name__, Path(__file__).with_name("_settings.txt"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from torch.utils._config_module import install_config_module
+from torch.utils._config_module import install as _install
 
 worker_log_path: str | None = None
 compile_threads = min(32, os.cpu_count() or 1)
 
-install_config_module(__name__, Path(__file__).with_name("_settings.txt"))
+_install(__name__, Path(__file__).with_name("_settings.txt"))

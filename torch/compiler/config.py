@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch.utils._config_module import install_config_module
+from torch.utils._config_module import install as _install
 
 job_id: str | None = None
 pgo_extra_read_key: str | None = None
@@ -21,4 +21,4 @@ _SHARED = """
     wrap_top_frame reorderable_logging_functions
 """
 
-install_config_module(__name__, shared={"torch._dynamo.config": _SHARED.split()})
+_install(__name__, shared={"torch._dynamo.config": _SHARED.split()})

@@ -14,8 +14,8 @@ import sys
 
 import torch
 from torch import _checkpoint_archive, storage
+from torch._checkpoint_devices import location_tag
 from torch._checkpoint_writing import AtomicFile, _cpu_bytes
-from torch.serialization import location_tag
 
 from . import _deprecated
 from ._ir import Graph, type_of_constant

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._config_module import install_config_module
+from .._config_module import install as _install
 
 
 class load:  # noqa: N801
@@ -40,4 +40,4 @@ class save:  # noqa: N801
     storage_alignment: int = 64
 
 
-install_config_module(__name__)
+_install(__name__)
