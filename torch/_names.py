@@ -31,6 +31,7 @@ NAMES = {
     ),
     **_at("random", "get_rng_state initial_seed manual_seed seed set_rng_state thread_safe_generator"),
     **_at("serialization", "load save"),
+    **_at("utils._summary", "summary"),
     **_at("_tensor_str", "get_printoptions set_printoptions"),
     **_at(
         "_settings",
