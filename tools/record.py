@@ -71,7 +71,7 @@ def record_printed(name: str) -> dict:
 
 RECORDERS = {
     **dict.fromkeys(("fx", "fx_passes", "export", "control_flow", "profiler"), record_printed),
-    **dict.fromkeys(("flop_counter", "checkpoint", "benchmark", "hub"), record_printed),  # flop_counter needs tabulate
+    **dict.fromkeys(("flop_counter", "checkpoint", "benchmark"), record_printed),  # flop_counter needs tabulate
     "bad_input": record_errors,
     "amp_errors": record_errors,
     **dict.fromkeys(("sparse_errors", "linalg_errors", "fft_errors"), record_first_lines),
