@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from typing import Any
+from urllib.parse import urlparse
 
 import torch
 
@@ -238,8 +239,6 @@ def load_state_dict_from_url(
 
     Raises RuntimeError for a wrong hash, and what ``torch.load`` raises.
     """
-    from urllib.parse import urlparse
-
     folder = os.path.join(get_dir(), "checkpoints") if model_dir is None else model_dir
     os.makedirs(folder, exist_ok=True)
     name = file_name or os.path.basename(urlparse(url).path)
