@@ -232,12 +232,13 @@ class ProgramTracer(FunctionOperations, UnbackedOperations):
     @contextlib.contextmanager
     def running(self) -> Any:
         """Inside, torch functions become nodes."""
-        before, self.env.recorder = self.env.recorder, self._note_size
+        before = self.env.recorder, self.env.compared
+        self.env.recorder, self.env.compared = self._note_size, self.note_comparison
         try:
             with self.fake_mode, _FunctionMode(self):
                 yield
         finally:
-            self.env.recorder = before
+            self.env.recorder, self.env.compared = before
 
     def _note_size(self, function: Any, args: tuple[Any, ...], result: Any) -> Any:
         """Make the node of an arithmetic operation on sizes, so that the graph does it as the program does."""

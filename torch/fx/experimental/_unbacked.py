@@ -195,6 +195,10 @@ class UnbackedOperations:
         self.bind(made, node)
         return made
 
+    def note_comparison(self, sign: str) -> None:
+        """Take the name that a comparison would have as a node: PyTorch makes one and drops it."""
+        self.graph._graph_namespace.create_name(_COMPARISONS[sign].__name__, None)
+
     def condition_node(self, value: Any) -> Node:
         """The node of a comparison of sizes."""
         relation = value.node

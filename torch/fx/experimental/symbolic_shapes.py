@@ -159,6 +159,8 @@ class ShapeEnv:
         # What the program states about them with torch._check.
         self.expected: list[RelationNode] = []
         self.recorder: Any = None
+        # Told of comparisons of numbers that depend on elements.
+        self.compared: Any = None
 
     # ---- symbols
 
@@ -290,6 +292,8 @@ class ShapeEnv:
 
     def relation(self, sign: str, left: Expr, right: Expr) -> Any:
         """A comparison: a plain truth value where it is known, else a symbolic one."""
+        if self.compared is not None and self.depends_on_elements(left, right):
+            self.compared(sign)
         known = self.statically(sign, left, right)
         return known if known is not None else SymBool(RelationNode(sign, left, right, self))
 
