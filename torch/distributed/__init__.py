@@ -36,12 +36,19 @@ _PLACES = {
         """,
     "_options": "BuiltinCommHookType set_debug_level set_debug_level_from_env",
     "rendezvous": "register_rendezvous_handler rendezvous",
+    "_debugging": "breakpoint",
+    "device_mesh": "DeviceMesh init_device_mesh",
+    "remote_device": "_remote_device",
+    "_reducer": """
+        GradBucket Logger Reducer _DEFAULT_FIRST_BUCKET_BYTES _broadcast_coalesced _compute_bucket_assignment_by_size
+        _register_builtin_comm_hook _register_comm_hook _verify_params_across_processes
+        """,
 }
 _NAMES = {name: module for module, names in _PLACES.items() for name in names.split()}
 _MODULES = frozenset(
     """
-    _functional_collectives algorithms c10d_logger constants device_mesh distributed_c10d elastic launch launcher
-    logging_handlers nn optim remote_device run tensor utils
+    _composable _functional_collectives algorithms c10d_logger checkpoint constants device_mesh distributed_c10d elastic
+    fsdp launch launcher logging_handlers nn optim remote_device run tensor utils
     """.split()
 )
 
