@@ -84,6 +84,8 @@ def describe(obj: Any) -> Any:
         return obj
     if type(obj) is float:
         return obj if math.isfinite(obj) else {"float": str(obj)}
+    if callable(obj) and not isinstance(obj, type):
+        return {"function": ""}  # PyTorch's names for them differ; what they give is compared
     if type(obj).__module__ == "numpy":
         return {type(obj).__name__: describe(obj.tolist()), "dtype": str(obj.dtype)}
     return {type(obj).__name__: repr(obj)}
@@ -347,6 +349,26 @@ def modules() -> dict[str, Any]:
     return {name: even(net).state_dict() for name, net in nets.items()}
 
 
+def functions() -> dict[str, Any]:
+    """What modules hold: their names must be found on the other side."""
+    f = nn.functional
+    return {
+        "torch": [torch.relu, torch.tanh, torch.einsum, torch.cdist, torch.stack, torch.flipud],
+        "functional": [f.relu, f.gelu, f.silu, f.softmax, f.cross_entropy, f.affine_grid, f.normalize],
+        "others": [torch.special.erf, torch.linalg.norm, torch.linalg.diagonal, torch.fft.fft, torch.fft.fftfreq],
+        "init": [nn.init.zeros_, nn.init.kaiming_uniform_],
+        "layer": even(nn.TransformerEncoderLayer(4, 2, 8, activation=f.gelu, batch_first=True)),
+    }
+
+
+def using(held: dict[str, Any]) -> Any:
+    x = torch.arange(4.0) / 4
+    layer = held["layer"].eval()
+    with torch.no_grad():
+        return [layer(x.view(1, 1, 4)), held["functional"][1](x), held["torch"][3](x.view(2, 2), x.view(2, 2)),
+                held["others"][0](x), held["functional"][6](x, dim=0)]  # fmt: skip
+
+
 def averaged() -> dict[str, Any]:
     average = torch.optim.swa_utils.AveragedModel(network())
     average.update_parameters(network())
@@ -387,6 +409,7 @@ CASES: dict[str, Case] = {
     "meta": Case(lambda: {"meta": torch.empty(2, 3, device="meta"), "real": torch.ones(1)}),
     "nested": Case(nested),
     "modules": Case(modules),
+    "functions": Case(functions, after=using, trusted=True),
     "averaged": Case(averaged),
     "storages": Case(storages),
     "arrays": Case(arrays, safe=numpy_globals()),
