@@ -11,6 +11,7 @@ import torch
 from . import storage as _storage
 from ._checkpoint_archive import ArchiveReader
 from ._checkpoint_devices import Restorer
+from ._checkpoint_functions import renamed
 from ._checkpoint_globals import fail
 from ._checkpoint_options import MAP_SHARED, LoadEndianness, skips_data
 from ._checkpoint_writing import MAGIC_NUMBER, PROTOCOL_VERSION
@@ -131,7 +132,13 @@ def trusting_unpickler(pickle_module: Any, persistent_load: Callable[[Any], Any]
                 return _storage._LEGACY_CLASSES[name]
             if name == "_rebuild_nested_tensor":
                 self.reads_contents = True
-            return super().find_class(module, name)
+            try:
+                return super().find_class(module, name)
+            except (AttributeError, ModuleNotFoundError):
+                found = renamed(module, name)
+                if found is None:
+                    raise
+                return found
 
     return TrustingUnpickler
 
