@@ -110,11 +110,12 @@ LoadEndianness("BIG", 3)
 
 
 class _Options:
-    __slots__ = ("compute_crc32", "endianness", "mmap_flags", "skip_materialize")
+    __slots__ = ("compute_crc32", "endianness", "mmap", "mmap_flags", "skip_materialize")
 
     def __init__(self) -> None:
         self.compute_crc32 = True
         self.endianness: Any = None
+        self.mmap = False  # unless ``torch.load`` is told
         # MAP_PRIVATE: writes to a mapped storage stay in this process.
         self.mmap_flags = 2
         self.skip_materialize: bool | None = None
@@ -471,6 +472,7 @@ def load(
     if not weights_only and pickle_module is None:
         import pickle as pickle_module
     is_path = isinstance(f, (str, os.PathLike))
+    mmap = _options.mmap if mmap is None else mmap
     if mmap and not is_path:
         raise ValueError("f must be a file path in order to use the mmap argument")
     pickle_load_args.setdefault("encoding", "utf-8")
