@@ -8,6 +8,7 @@ import torch
 from torch.utils.benchmark import CopyIfCallgrind, FuzzedParameter, FuzzedSparseTensor, Fuzzer, ParameterAlias, Timer
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("callgrind_annotate"), reason="needs Valgrind")
 def test_instructions_are_counted():
     timer = Timer("torch.add(x, x)", globals={"x": CopyIfCallgrind(torch.ones(4))})
