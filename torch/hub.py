@@ -30,15 +30,15 @@ READ_DATA_CHUNK = 128 * 1024
 _hub_dir: str | None = None
 
 
-def get_dir() -> str:
-    """The folder of downloads: what ``set_dir`` said, else ``$TORCH_HOME/hub``, else ``~/.cache/torch/hub``."""
-    return os.path.join(_get_torch_home(), "hub") if _hub_dir is None else _hub_dir
-
-
 def _get_torch_home() -> str:
-    """The folder of everything that is downloaded: ``$TORCH_HOME``, else ``~/.cache/torch``."""
+    """``$TORCH_HOME``, else ``torch`` in ``$XDG_CACHE_HOME``, else in ``~/.cache``. Other libraries ask it too."""
     cache = os.path.join(os.getenv(ENV_XDG_CACHE_HOME, DEFAULT_CACHE_DIR), "torch")
     return os.path.expanduser(os.getenv(ENV_TORCH_HOME, cache))
+
+
+def get_dir() -> str:
+    """The folder of downloads: what ``set_dir`` said, else ``$TORCH_HOME/hub``, else ``~/.cache/torch/hub``."""
+    return _hub_dir if _hub_dir is not None else os.path.join(_get_torch_home(), "hub")
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:
@@ -177,6 +177,10 @@ class _Bar:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "urlparse":
+        from urllib.parse import urlparse
+
+        return urlparse
     if name != "tqdm":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
