@@ -1,11 +1,43 @@
 // gather, advanced indexing and plain moves: what only moves elements about.
+#include <algorithm>
 #include <cstring>
 #include <memory>
 
 #include "core/parallel.h"
+#include "kernels/cpu/block_move.h"
 #include "kernels/cpu/index_check.h"
 
 namespace tabula::kernels {
+
+namespace {
+
+// Is each of n indices in [low, high)? The signs of two differences say it, of which vectors can be made.
+bool all_between_strided(const int64_t* p, int64_t stride, int64_t n, int64_t low, int64_t high) {
+  uint64_t outside = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const uint64_t x = uint64_t(p[i * stride]) - uint64_t(low);
+    outside |= x | (uint64_t(high - low) - 1 - x);
+  }
+  return outside >> 63 == 0;
+}
+bool all_between(const int64_t* p, int64_t n, int64_t low, int64_t high) {
+  constexpr int64_t block = 32;
+  uint64_t outside[4] = {};
+  int64_t i = 0;
+  for (; i + block <= n; i += block) {
+    for (int64_t k = 0; k < block; k += 8) __builtin_prefetch(p + i + k + kPrefetchAhead / 8);
+    for (int64_t k = 0; k < block; k += 4) {
+      for (int l = 0; l < 4; l++) {
+        const uint64_t x = uint64_t(p[i + k + l]) - uint64_t(low);
+        outside[l] |= x | (uint64_t(high - low) - 1 - x);
+      }
+    }
+  }
+  return (outside[0] | outside[1] | outside[2] | outside[3]) >> 63 == 0 &&
+         all_between_strided(p + i, 1, n - i, low, high);
+}
+
+}  // namespace
 
 void check_indices(const int64_t* index, IntList sizes, IntList strides, int64_t size, int64_t dim, IndexRule rule) {
   if (any_zero(sizes)) return;
@@ -21,9 +53,7 @@ void check_indices(const int64_t* index, IntList sizes, IntList strides, int64_t
     walk.range(begin, end, [&](const Walk<1>::Offsets& at, int64_t n) {
       const int64_t* const p = index + at[0];
       const int64_t stride = walk.stride(0);
-      bool good = true;
-      for (int64_t i = 0; i < n; i++) good &= p[i * stride] >= low && p[i * stride] < size;
-      if (good) return;
+      if (stride == 1 ? all_between(p, n, low, size) : all_between_strided(p, stride, n, low, size)) return;
       int64_t bad = 0;
       for (int64_t i = n - 1; i >= 0; i--)
         if (p[i * stride] < low || p[i * stride] >= size) bad = p[i * stride];
@@ -42,10 +72,26 @@ void check_indices(const int64_t* index, IntList sizes, IntList strides, int64_t
 
 namespace {
 
+// to[i] = from[-i]
+template <class T>
+void copy_reversed(T* to, const T* from, int64_t n) {
+  constexpr int64_t block = std::max<int64_t>(1, 64 / int64_t(sizeof(T)));
+  constexpr int64_t ahead = kPrefetchAhead / int64_t(sizeof(T));
+  int64_t i = 0;
+  for (; i + block <= n; i += block) {
+    __builtin_prefetch(from - i - ahead, 0);
+    __builtin_prefetch(to + i + ahead, 1);
+    for (int64_t k = 0; k < block; k++) to[i + k] = from[-i - k];
+  }
+  for (; i < n; i++) to[i] = from[-i];
+}
+
 template <class T>
 inline void copy_row(T* to, int64_t to_stride, const T* from, int64_t from_stride, int64_t n) {
   if (to_stride == 1 && from_stride == 1) {
     std::memcpy(static_cast<void*>(to), from, size_t(n) * sizeof(T));
+  } else if (to_stride == 1 && from_stride == -1) {
+    copy_reversed(to, from, n);
   } else {
     for (int64_t i = 0; i < n; i++) to[i * to_stride] = from[i * from_stride];
   }
