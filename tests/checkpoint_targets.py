@@ -61,6 +61,20 @@ def checkpoints(rank, size, path):
     for (name, a), b in zip(fresh.named_parameters(), model.parameters(), strict=True):
         assert torch.equal(a, b.full_tensor()), name
         assert torch.equal(again.state[a]["exp_avg"], optimizer.state[b]["exp_avg"].full_tensor())
+    reader = dcp.FileSystemReader(f"{path}/model")
+    early = dcp.load_sharded_optimizer_state_dict(model.state_dict(), "optim", reader)
+    first = early["optim"]["state"]["0.weight"]["exp_avg"]
+    assert first.placements == (Shard(0),)
+    assert torch.equal(first.full_tensor(), again.state[fresh[0].weight]["exp_avg"])
+    # as safetensors, in pieces and then whole
+    for consolidates in (False, True):
+        folder = f"{path}/hf{consolidates}"
+        writer = dcp.HuggingFaceStorageWriter(folder, save_distributed=True, enable_consolidation=consolidates)
+        dcp.save({"a": saved["a"]}, storage_writer=writer)
+        dist.barrier()
+        other = {"a": torch.zeros(5, 3)}
+        dcp.load(other, storage_reader=dcp.HuggingFaceStorageReader(folder))
+        assert torch.equal(other["a"], x)
     whole = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
     assert (list(whole) == list(fresh.state_dict())) == (rank == 0)
     flat = get_optimizer_state_dict(model, optimizer, options=StateDictOptions(flatten_optimizer_state_dict=True))

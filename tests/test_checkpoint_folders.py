@@ -1,5 +1,6 @@
 """Checkpoints in folders: ours and PyTorch's."""
 
+import json
 import pickle
 
 import checkpoint_targets as targets
@@ -64,3 +65,30 @@ def test_objects_with_a_state(tmp_path):
     writer = dcp.FileSystemWriter(tmp_path / "ck", overwrite=False)
     with pytest.raises(dcp.CheckpointException, match="already exists"):
         dcp.save({"a": 1}, storage_writer=writer)
+
+
+def test_files_of_safetensors(tmp_path):
+    state = {"w": torch.arange(12.0).view(3, 4), "b": torch.ones(3, dtype=torch.bfloat16), "n": torch.tensor(5)}
+    writer = dcp.HuggingFaceStorageWriter(str(tmp_path), fqn_to_index_mapping={"w": 1, "b": 2, "n": 2})
+    dcp.save(state, storage_writer=writer)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [
+        "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json",
+    ]  # fmt: skip
+    header = (tmp_path / names[0]).read_bytes()
+    length = int.from_bytes(header[:8], "little")
+    entry = json.loads(header[8 : 8 + length])["w"]
+    assert entry == {"dtype": "F32", "shape": [3, 4], "data_offsets": [0, 48]} and len(header) == 8 + length + 48
+    loaded = {name: torch.zeros_like(value) for name, value in state.items()}
+    dcp.load(loaded, storage_reader=dcp.HuggingFaceStorageReader(str(tmp_path)))
+    assert all(torch.equal(loaded[name], value) for name, value in state.items())
+    with pytest.raises(dcp.CheckpointException, match="tensors only"):
+        dcp.save({"x": "text"}, storage_writer=dcp.HuggingFaceStorageWriter(str(tmp_path)))
+
+
+def test_quantised_weights(tmp_path):
+    state = {"w": torch.full((4, 6), 2, dtype=torch.int8), "w_scale_inv": torch.tensor([[1.0, 2, 3], [4, 5, 6]])}
+    dcp.save(state, storage_writer=dcp.HuggingFaceStorageWriter(str(tmp_path)))
+    loaded = {"w": torch.zeros(4, 6)}
+    dcp.load(loaded, storage_reader=dcp.QuantizedHuggingFaceStorageReader(str(tmp_path), block_size=2))
+    assert torch.equal(loaded["w"], 2 * torch.kron(state["w_scale_inv"], torch.ones(2, 2)))

@@ -10,6 +10,7 @@ from torch.distributed.tensor._redistribute import local_shape_and_offset
 
 from .metadata import ChunkStorageMetadata, MetadataIndex, TensorProperties, TensorStorageMetadata
 from .planner import LoadItemType, ReadItem, TensorWriteData, WriteItem, WriteItemType
+from .resharding import overlap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,21 +63,19 @@ def read_items(name: str, stored: Any, value: Any) -> list[ReadItem]:
     _, mine = chunk_of(value)
     found = []
     for number, chunk in enumerate(stored.chunks):
-        starts = [max(a, b) for a, b in zip(mine.offsets, chunk.offsets, strict=True)]
-        ends = [
-            min(a + m, b + n)
-            for a, m, b, n in zip(mine.offsets, mine.sizes, chunk.offsets, chunk.sizes, strict=True)
-        ]
-        lengths = [end - start for start, end in zip(starts, ends, strict=True)]
-        if any(length <= 0 for length in lengths) and value.numel():
-            continue
+        common = overlap(mine, chunk)
+        if common is None:
+            if value.numel():
+                continue
+            common = [0] * value.dim(), [0] * value.dim(), list(value.shape)
+        here, there, lengths = common
         found.append(
             ReadItem(
                 LoadItemType.TENSOR,
                 MetadataIndex(name, mine.offsets),
-                torch.Size([s - o for s, o in zip(starts, mine.offsets, strict=True)]),
+                torch.Size(here),
                 MetadataIndex(name, chunk.offsets, number),
-                torch.Size([s - o for s, o in zip(starts, chunk.offsets, strict=True)]),
+                torch.Size(there),
                 torch.Size(lengths),
             )
         )

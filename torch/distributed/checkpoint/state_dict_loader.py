@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from .default_planner import DefaultLoadPlanner, _EmptyStateDictLoadPlanner
+from .logger import logged
 from .planner import LoadPlanner
 from .stateful import Stateful
 from .storage import StorageReader
@@ -49,7 +50,8 @@ def load(
     """
     reader = reader_for(checkpoint_id, storage_reader)
     states = {key: value.state_dict() if isinstance(value, Stateful) else value for key, value in state_dict.items()}
-    _load_state_dict(states, reader, process_group, 0, no_dist, planner)
+    with logged("load", checkpoint_id=str(checkpoint_id)):
+        _load_state_dict(states, reader, process_group, 0, no_dist, planner)
     for key, value in list(state_dict.items()):
         if isinstance(value, Stateful):
             value.load_state_dict(states[key])

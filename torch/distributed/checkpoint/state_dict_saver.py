@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .default_planner import DefaultSavePlanner
+from .logger import logged
 from .metadata import Metadata
 from .planner import SavePlanner
 from .stateful import Stateful
@@ -80,7 +81,8 @@ def save(
         RuntimeError: neither a name nor a writer is given.
     """
     writer = writer_for(checkpoint_id, storage_writer)
-    return _saved(states_of(state_dict), writer, process_group, 0, no_dist, planner, use_collectives)
+    with logged("save", checkpoint_id=str(checkpoint_id)):
+        return _saved(states_of(state_dict), writer, process_group, 0, no_dist, planner, use_collectives)
 
 
 def _saved(
