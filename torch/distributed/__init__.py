@@ -47,8 +47,8 @@ _PLACES = {
 _NAMES = {name: module for module, names in _PLACES.items() for name in names.split()}
 _MODULES = frozenset(
     """
-    _composable _functional_collectives algorithms c10d_logger checkpoint constants device_mesh distributed_c10d elastic
-    fsdp launch launcher logging_handlers nn optim remote_device run tensor utils
+    _composable _functional_collectives algorithms autograd c10d_logger checkpoint config constants device_mesh
+    distributed_c10d elastic fsdp launch launcher logging_handlers nn optim remote_device rpc run tensor utils
     """.split()
 )
 
