@@ -78,6 +78,7 @@ class Operation:
         self.autocast: dict[str, torch.dtype] = {}
         self.dispatch_rules: dict[type, Callable[..., Any]] = {}
         self.tags: tuple[Any, ...] = ()
+        self.effect: Any = None
         self.overload = self._publish()
         operations[self.qualname] = self
         for key, function in early.pop(self.qualname, ()):
