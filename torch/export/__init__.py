@@ -75,6 +75,8 @@ def export(
         args, kwargs: example arguments. Numbers and strings among them become part of the program.
         dynamic_shapes: which sizes stay open: by argument, for each tensor a dictionary from dimension to ``Dim``.
         strict: accepted; the module runs as Python in either case.
+        preserve_module_call_signature: paths of submodules whose arguments and results are noted with their nesting, so
+            that ``unflatten`` gives back modules that are called as they were.
 
     Raises:
         ValueError: ``mod`` is no module.
@@ -93,7 +95,8 @@ def export(
 
     if not isinstance(mod, torch.nn.Module):
         raise ValueError(f"Expected `mod` to be an instance of `torch.nn.Module`, got {type(mod)}.")
-    return export_module(mod, args, None if kwargs is None else dict(kwargs), dynamic_shapes)
+    by_name = None if kwargs is None else dict(kwargs)
+    return export_module(mod, args, by_name, dynamic_shapes, tuple(preserve_module_call_signature))
 
 
 def draft_export(
@@ -112,7 +115,10 @@ def draft_export(
 
     for _ in range(4):
         try:
-            return export(mod, args, kwargs, dynamic_shapes=dynamic_shapes, strict=strict)
+            return export(
+                mod, args, kwargs, dynamic_shapes=dynamic_shapes, strict=strict,
+                preserve_module_call_signature=preserve_module_call_signature,
+            )  # fmt: skip
         except UserError as e:
             if dynamic_shapes is None or "Suggested fixes:" not in str(e):
                 raise
