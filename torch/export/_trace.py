@@ -67,6 +67,7 @@ def export_module(
     kwargs: dict[str, Any] | None,
     dynamic_shapes: Any,
     preserved: tuple[str, ...] = (),
+    observed: list[Any] | None = None,
 ) -> ExportedProgram:
     """``torch.export.export`` after its arguments were checked."""
     if not isinstance(args, tuple):
@@ -81,7 +82,9 @@ def export_module(
         held: Any = mod
         for part in path.split("."):
             held = getattr(held, part)
-    return _Export(mod, args, kwargs, dynamic_shapes, preserved).run()
+    exporting = _Export(mod, args, kwargs, dynamic_shapes, preserved)
+    exporting.env.observed = observed
+    return exporting.run()
 
 
 class _Export:
@@ -467,6 +470,7 @@ class _Export:
         )
         program._guards = _guards.collect(self.env, self.leaves, self.names)
         program._input_names = self.names
+        program._decisions = self.env.decisions
         return program
 
     def _output(self, leaf: Any) -> Any:
