@@ -62,7 +62,12 @@ def is_exporting() -> bool:
 
 
 def export_module(
-    mod: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None, dynamic_shapes: Any
+    mod: torch.nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None,
+    dynamic_shapes: Any,
+    preserved: tuple[str, ...] = (),
+    observed: list[Any] | None = None,
 ) -> ExportedProgram:
     """``torch.export.export`` after its arguments were checked."""
     if not isinstance(args, tuple):
@@ -73,13 +78,24 @@ def export_module(
     kwargs = dict(kwargs or {})
     if isinstance(dynamic_shapes, (ShapesCollection, AdditionalInputs)):
         dynamic_shapes = dynamic_shapes.dynamic_shapes(mod, args, kwargs)
-    return _Export(mod, args, kwargs, dynamic_shapes).run()
+    for path in preserved:
+        held: Any = mod
+        for part in path.split("."):
+            held = getattr(held, part)
+    exporting = _Export(mod, args, kwargs, dynamic_shapes, preserved)
+    exporting.env.observed = observed
+    return exporting.run()
 
 
 class _Export:
     """The export of one module."""
 
-    def __init__(self, mod: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], shapes: Any) -> None:
+    def __init__(
+        self, mod: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], shapes: Any,
+        preserved: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        # How the submodules at these paths were called: nodes or constants, and how they were nested.
+        self.preserved: dict[str, Any] = dict.fromkeys(preserved)
         self.mod, self.args, self.kwargs = mod, args, kwargs
         self.env = ShapeEnv()
         self.fake_mode = FakeTensorMode(allow_non_fake_inputs=True)
@@ -321,7 +337,12 @@ class _Export:
             kind = type(module)
             self.module_stack[key] = (path, f"{kind.__module__}.{kind.__qualname__}")
             try:
-                return plain_call(module, *args, **kwargs)
+                if path not in self.preserved or self.preserved[path] is not None:
+                    return plain_call(module, *args, **kwargs)
+                given = self._noted((args, kwargs))
+                result = plain_call(module, *args, **kwargs)
+                self.preserved[path] = (*given, *self._noted(result))
+                return result
             finally:
                 self.module_stack = before
 
@@ -332,6 +353,20 @@ class _Export:
             torch.nn.Module.__call__ = plain_call  # type: ignore[method-assign]
             for table, name, value in saved:
                 table[name] = value
+
+    def _noted(self, values: Any) -> tuple[list[Any], Any]:
+        """The nodes and constants of nested values, and how they are nested."""
+        leaves, spec = pytree.tree_flatten(values)
+        symbolic = (torch.Tensor, torch.SymInt, torch.SymFloat)
+        return [self.tracer.argument(v) if isinstance(v, symbolic) else v for v in leaves], spec
+
+    def _call_signature(self, path: str) -> ModuleCallSignature | None:
+        noted = self.preserved.get(path)
+        if noted is None:
+            return None
+        inputs, in_spec, outputs, out_spec = noted
+        described = [[output_argument(v) for v in values] for values in (inputs, outputs)]
+        return ModuleCallSignature(*described, in_spec, out_spec)
 
     def describe(self, node: Node) -> None:
         """Note which modules and which line of the program a node comes from."""
@@ -421,7 +456,9 @@ class _Export:
         )
         in_spec = pytree.tree_structure((self.args, self._ordered_kwargs()))
         entry = ModuleCallSignature([], [], in_spec, out_spec, self._parameter_names())
-        calls = [ModuleCallEntry("", entry), *(ModuleCallEntry(path) for path in self._paths_called())]
+        calls = [ModuleCallEntry("", entry), *(
+            ModuleCallEntry(path, self._call_signature(path)) for path in self._paths_called()
+        )]
         state = {
             path: self.real[path]
             for path in [s.target for s in self.input_specs if s.target in self.real]
@@ -433,6 +470,7 @@ class _Export:
         )
         program._guards = _guards.collect(self.env, self.leaves, self.names)
         program._input_names = self.names
+        program._decisions = self.env.decisions
         return program
 
     def _output(self, leaf: Any) -> Any:

@@ -98,6 +98,8 @@ class ExportedProgram:
         self._dialect = "TRAINING"
         self._guards: list[Guard] = []
         self._input_names: list[str] = []
+        self._decisions: list[str] = []
+        self._report: Any = None
 
     # ---- parts
 

@@ -304,6 +304,10 @@ class ProgramTracer(FunctionOperations, UnbackedOperations):
                 return func(*args, **kwargs)
         if name in ("item", "tolist") and isinstance(args[0], FakeTensor):
             return self.element(func, args[0]) if name == "item" else self.elements(func, args[0])
+        kind = {"__bool__": bool, "__int__": int, "__index__": int, "__float__": float}.get(name)
+        if self.env.observed is not None and kind is not None:
+            value = self.element(func, args[0])
+            return bool(value != 0) if kind is bool and not isinstance(value, torch.SymBool) else kind(value)
         raise GuardOnDataDependentSymNode(name, _needs_value(name))
 
     def _points(self, values: Any) -> list[dict[Symbol, int]]:
