@@ -86,9 +86,14 @@ def missing_class(name: str, reason: str) -> Any:
     return type(short, (), body)
 
 
+def is_missing(name: str) -> bool:
+    """Whether a name of ``torch`` has a stand-in."""
+    return name in _reasons
+
+
 def missing(name: str) -> Any:
     """The stand-in for a name of ``torch``; AttributeError for one that PyTorch does not have either."""
-    if name not in _reasons:
+    if not is_missing(name):
         raise AttributeError(f"module 'torch' has no attribute '{name}'")
     reason, kind = _reasons[name]
     return (missing_class if kind == "class" else missing_function)(f"torch.{name}", reason)

@@ -46,6 +46,15 @@ def find(module: str, name: str) -> Any:
             return type(sys.modules["torch"].Tensor)
         if os.path.exists(f"{sys.modules[module].__path__[0]}/{name}.py"):
             return import_module(f"{module}.{name}")
+        if name[0].isupper():
+            # TorchScript's classes: torch has them from here.
+            from ._missing import is_missing, missing
+            from ._names import NAMES
+
+            if name in NAMES:
+                return getattr(sys.modules["torch"], name)
+            if is_missing(name):
+                return missing(name)
     raise AttributeError(f"module '{module}' has no attribute '{name}'")
 
 
