@@ -393,3 +393,6 @@ def set_module(obj: Any, mod: Any) -> None:
 
 
 _set_fusion_strategy = set_fusion_strategy
+
+# The feature of this name would hide the submodule.
+del annotations

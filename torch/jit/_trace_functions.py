@@ -147,6 +147,20 @@ def _kl_div_over_the_batch(
     return total / input.size(0) if input.dim() else total
 
 
+def _ctc_loss(
+    log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int = 0, reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Any:  # fmt: skip
+    kind = "Tensor" if isinstance(input_lengths, torch.Tensor) else "IntList"
+    if kind == "Tensor" and not isinstance(target_lengths, torch.Tensor):
+        return NotImplemented
+    overload = getattr(torch.ops.aten.ctc_loss, kind)
+    number = ("none", "mean", "sum").index(reduction)
+    if kind == "IntList":
+        input_lengths, target_lengths = list(input_lengths), list(target_lengths)
+    return overload(log_probs, targets, input_lengths, target_lengths, blank, number, zero_infinity)
+
+
 # By the path of the function. NotImplemented: not this call.
 REWRITTEN: dict[str, Callable[..., Any]] = {
     "torch.nn.functional.interpolate": _interpolate,
@@ -157,6 +171,7 @@ REWRITTEN: dict[str, Callable[..., Any]] = {
     "torch.nn.functional.normalize": _normalize,
     "torch.nn.functional.kl_div": _kl_div_over_the_batch,
     **{f"torch.nn.functional.adaptive_max_pool{n}d": _maximum(f"adaptive_max_pool{n}d") for n in (1, 2, 3)},
+    "torch.nn.functional.ctc_loss": _ctc_loss,
     "torch.functional.tensordot": _tensordot,
     "torch.functional.unique": _unique,
     "torch.functional.unique_consecutive": _unique_consecutive,

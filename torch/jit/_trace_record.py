@@ -103,6 +103,7 @@ class Recorder(TorchFunctionMode):
 
     Args:
         module: the module that is traced; its parameters and buffers become attributes.
+        force_outplace: note operations that write as those that do not, where there are such.
     """
 
     def __init__(self, module: torch.nn.Module | None = None, force_outplace: bool = False) -> None:
@@ -232,6 +233,8 @@ class Recorder(TorchFunctionMode):
         convolution = _CONVOLUTIONS.get(overload._opname)
         if convolution is not None:
             overload, bound = convolution(bound)
+        if self.force_outplace:
+            overload = _out_of_place(overload)
         with_numbers = any(isinstance(v, TracedInt) for v in _flat(bound))
         node = self.node(overload, bound)
         if with_numbers:
@@ -722,6 +725,15 @@ def _scripted_convolution(name: str, rank: int) -> Callable[[list[Any]], Any]:
         ]  # fmt: skip
 
     return convert
+
+
+def _out_of_place(overload: Any) -> Any:
+    """The operation that gives a result where this one writes; itself if there is none."""
+    name = overload._opname
+    packet = getattr(torch.ops.aten, name[:-1], None) if name.endswith("_") and not name.startswith("_") else None
+    found = getattr(packet, overload._overloadname, None) if packet is not None else None
+    same = found is not None and len(found._schema.arguments) == len(overload._schema.arguments)
+    return found if same else overload
 
 
 def _per_dim(value: Any, rank: int) -> list[Any]:
