@@ -2,6 +2,7 @@
 tabula_isa_sources(
     src/kernels/cpu/block_cast.cpp
     src/kernels/cpu/block_transpose.cpp
+    src/kernels/cpu/ctc_lattice.cpp
     src/kernels/cpu/optim.cpp
     src/kernels/cpu/optim_rules.cpp
     src/kernels/cpu/pointwise_activation.cpp

@@ -40,6 +40,17 @@ def test_losses_of_torch_itself_do_not_reduce_by_default(x, y):
         torch.hinge_embedding_loss(x, y, 1.0, "mean")
 
 
+def test_ctc_loss_has_derivatives_of_higher_order():
+    labels = torch.tensor([[1, 2], [2, 2]])
+
+    def loss(x):
+        return torch.nn.functional.ctc_loss(x.log_softmax(2), labels, (4, 4), (2, 2), reduction="none")
+
+    x = (torch.arange(24.0) * 7 % 11).double().reshape(4, 2, 3).div(5).requires_grad_()
+    assert torch.autograd.gradcheck(loss, x)
+    assert torch.autograd.gradgradcheck(loss, x)
+
+
 def test_embedding_bag_tells_what_its_bags_are_made_of(x):
     indices, offsets = torch.tensor([0, 1, 1]), torch.tensor([0, 2])
     bags, of, sizes, rows = torch.embedding_bag(x, indices, offsets, False, 2)
