@@ -6,7 +6,8 @@ import inspect
 import re
 import sys
 import tempfile
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 
@@ -18,6 +19,7 @@ __all__ = [
     "INT_SIZE",
     "IS_WINDOWS",
     "LONG_SIZE",
+    "MAP_LOCATION",
     "SHORT_SIZE",
     "STORAGE_KEY_SEPARATOR",
     "Storage",
@@ -37,6 +39,8 @@ SHORT_SIZE = 2
 INT_SIZE = 4
 LONG_SIZE = 4
 STORAGE_KEY_SEPARATOR = ","
+# What ``torch.load`` takes as ``map_location``.
+MAP_LOCATION: TypeAlias = Callable[[Storage, str], Storage] | torch.device | str | dict[str, str] | None
 IS_WINDOWS = sys.platform == "win32"
 T = TypeVar("T")
 

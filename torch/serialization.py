@@ -73,7 +73,7 @@ _SUMMARY = frozenset("CheckpointSummary GlobalEntry RecordEntry StorageEntry Ten
 # Small helpers of programs that write checkpoints of their own; they load when they are named.
 _NAMES = frozenset(
     """
-    INT_SIZE IS_WINDOWS LONG_SIZE SHORT_SIZE STORAGE_KEY_SEPARATOR Storage StorageType T
+    INT_SIZE IS_WINDOWS LONG_SIZE MAP_LOCATION SHORT_SIZE STORAGE_KEY_SEPARATOR Storage StorageType T
     check_module_version_greater_or_equal get_source_lines_and_file mkdtemp normalize_storage_type
     storage_to_tensor_type validate_cuda_device validate_hpu_device
     """.split()

@@ -159,6 +159,9 @@ class TypedStorage:
     def untyped(self) -> Any:
         return self._untyped_storage
 
+    def __sizeof__(self) -> int:
+        return super().__sizeof__() + self.nbytes()
+
     def size(self) -> int:
         return self._size()
 
@@ -502,6 +505,8 @@ def _untyped_cast(dtype_name: str) -> Any:
 _UNTYPED_METHODS: dict[str, Any] = {
     "__repr__": _untyped_repr,
     "__len__": lambda self: self.nbytes(),
+    # sys.getsizeof(storage) is how programs ask for a tensor's memory.
+    "__sizeof__": lambda self: object.__sizeof__(self) + self.nbytes(),
     "__iter__": lambda self: iter(self.tolist()),
     "__copy__": _untyped_clone,
     "__deepcopy__": _untyped_deepcopy,
