@@ -184,7 +184,7 @@ class ArchiveReader:
     """
 
     def __init__(self, file: Any) -> None:
-        self._file = file
+        self.file = file
         file.seek(0, 2)
         self.length = file.tell()
         self._records: dict[str, _Record] = {}
@@ -198,10 +198,10 @@ class ArchiveReader:
     def _bytes_at(self, offset: int, size: int) -> bytes:
         if offset < 0 or size < 0 or offset + size > self.length:
             raise _corrupt("invalid header or archive is corrupted")
-        self._file.seek(offset)
+        self.file.seek(offset)
         data = bytearray()
         while len(data) < size:
-            chunk = self._file.read(size - len(data))
+            chunk = self.file.read(size - len(data))
             if not chunk:
                 raise EOFError("the checkpoint ended early")
             data += chunk
@@ -336,12 +336,12 @@ class ArchiveReader:
         record = self._record(name)
         if record.size < len(view):
             raise RuntimeError(f"record {name} holds {record.size} bytes, but {len(view)} are needed")
-        if record.method != 0 or not hasattr(self._file, "readinto"):
+        if record.method != 0 or not hasattr(self.file, "readinto"):
             view[:] = self.read(name)[: len(view)]
             return
-        self._file.seek(self.data_offset(name))
+        self.file.seek(self.data_offset(name))
         while len(view):
-            count = self._file.readinto(view[:_LARGE_PIECE])
+            count = self.file.readinto(view[:_LARGE_PIECE])
             if not count:
                 raise EOFError("the checkpoint ended early")
             view = view[count:]

@@ -34,7 +34,8 @@ def open_source(file: Any, given: Any, map_location: Any, mapped: bool) -> Any:
     file.seek(start)
     restore = Restorer(map_location)
     if head.startswith(b"PK\3\4"):
-        return ZipSource(Shifted(file, start) if start else file, restore, mapped)
+        archive = ArchiveReader(Shifted(file, start) if start else file)
+        return ZipSource(archive, restore, file if mapped else None)
     if mapped:
         raise RuntimeError(
             f"mmap can only be used with files saved with `torch.save({given}, _use_new_zipfile_serialization=True), "
@@ -153,20 +154,21 @@ def _progress(file: Any, total: int) -> Any:
 class ZipSource:
     """Storages of a zip checkpoint, read when the pickle first names them.
 
-    ``folder`` is where their records are, ``archive`` the reader of a file that was looked into already.
+    Args:
+        archive: the container.
+        restore: where storages go.
+        mapped: the file, if its storages are to be mapped and not read.
+        folder: the records of the storages.
     """
 
-    def __init__(
-        self, file: Any, restore: Restorer, mapped: bool, archive: ArchiveReader | None = None, folder: str = "data"
-    ) -> None:
-        self._file = file
-        self._archive = ArchiveReader(file) if archive is None else archive
+    def __init__(self, archive: ArchiveReader, restore: Restorer, mapped: Any = None, folder: str = "data") -> None:
+        self._archive = archive
         self._folder = folder
         self._restore = restore
         self._loaded: dict[str, Any] = {}
         self._swap = self._byteorder() != sys.byteorder
-        self._map = self._open_map(file) if mapped else None
-        self._progress = _progress(file, 0 if mapped else self._archive.length)
+        self._map = None if mapped is None else self._open_map(mapped)
+        self._progress = _progress(archive.file, 0 if mapped is not None else archive.length)
 
     def _open_map(self, file: Any) -> Any:
         import mmap
@@ -238,8 +240,8 @@ class ZipSource:
     def load_pickle(self, pickle_module: Any, load_args: dict[str, Any]) -> Any:
         """The object, built by the module's own unpickler."""
         if self._is_torchscript():
-            self._file.seek(0)
-            return torch.jit.load(self._file, self._restore.map_location)
+            self._archive.file.seek(0)
+            return torch.jit.load(self._archive.file, self._restore.map_location)
         data = io.BytesIO(self._archive.read("data.pkl"))
         with self._progress:
             return trusting_unpickler(pickle_module, self.persistent_load)(data, **load_args).load()
