@@ -226,14 +226,6 @@ def test_meshes_and_their_parts():
         dist.destroy_process_group()
 
 
-def test_names_of_the_native_part():
-    from torch._C._distributed_c10d import ReduceOp, Reducer, _resolve_process_group
-
-    assert ReduceOp is dist.ReduceOp and Reducer is dist.Reducer
-    with pytest.raises(RuntimeError, match="Could not resolve"):
-        _resolve_process_group("nobody")
-
-
 def test_wrappers_that_make_activations_again():
     from torch.distributed.algorithms._checkpoint import checkpoint_wrapper as wrappers
 
