@@ -80,6 +80,8 @@ def operations(rank, size):
         choices = [Replicate(), Shard(0), Shard(1)] if mesh.ndim == 1 else [Replicate(), Shard(0)]
         every = list(itertools.product(choices, repeat=mesh.ndim))
         for number, function in enumerate(OPERATIONS):
+            if size == 4 and (number + mesh.ndim) % 4:
+                continue  # a sample: two processes go through all of them
             a, b = x.clone().requires_grad_(), y.clone().requires_grad_()
             expected = function(a, b)
             expected.square().sum().backward()

@@ -224,3 +224,34 @@ def test_meshes_and_their_parts():
             dist.init_device_mesh("cpu", (2, 2), mesh_dim_names=("a", "a"))
     finally:
         dist.destroy_process_group()
+
+
+def test_wrappers_that_make_activations_again():
+    from torch.distributed.algorithms._checkpoint import checkpoint_wrapper as wrappers
+
+    for kind in (*wrappers.CheckpointImpl, None):
+        torch.manual_seed(0)
+        plain = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
+        model = torch.nn.Sequential(*plain)
+        calls = []
+        model[1].register_forward_pre_hook(lambda *args: calls.append(1))
+        if kind is None:
+            model[1] = wrappers.offload_wrapper(model[1])
+        else:
+            wrappers.apply_activation_checkpointing(
+                model,
+                checkpoint_wrapper_fn=lambda part, kind=kind: wrappers.checkpoint_wrapper(part, kind),
+                check_fn=lambda part: isinstance(part, torch.nn.Tanh),
+            )
+            assert isinstance(model[1], wrappers.CheckpointWrapper) and isinstance(model[0], torch.nn.Linear)
+        x = torch.ones(4, 2, requires_grad=True)
+        model(x).sum().backward()
+        assert len(calls) == (1 if kind is None else 2)
+        grad = x.grad.clone()
+        x.grad = None
+        plain(x).sum().backward()
+        assert torch.allclose(grad, x.grad)
+    whole = wrappers.checkpoint_wrapper(plain)
+    assert list(whole.state_dict()) == list(plain.state_dict())
+    assert [name for name, _ in whole.named_parameters()] == list(plain.state_dict())
+    whole.load_state_dict(plain.state_dict())

@@ -6,6 +6,6 @@ import pytest
 import torch.multiprocessing as mp
 
 
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("size", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_parameters_in_pieces(size, tmp_path):
     mp.spawn(targets.fsdp, (size, str(tmp_path / "meet")), size)

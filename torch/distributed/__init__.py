@@ -5,7 +5,9 @@ Nothing of it is loaded before its first use.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 
 from ._errors import DistBackendError, DistError, DistNetworkError, DistStoreError, QueueEmptyError
 
@@ -47,8 +49,9 @@ _PLACES = {
 _NAMES = {name: module for module, names in _PLACES.items() for name in names.split()}
 _MODULES = frozenset(
     """
-    _composable _functional_collectives algorithms autograd c10d_logger checkpoint config constants device_mesh
-    distributed_c10d elastic fsdp launch launcher logging_handlers nn optim remote_device rpc run tensor utils
+    _composable _functional_collectives _tensor algorithms autograd c10d_logger checkpoint config constants
+    device_mesh distributed_c10d elastic fsdp launch launcher logging_handlers nn optim remote_device rpc run tensor
+    utils
     """.split()
 )
 
@@ -56,6 +59,24 @@ __all__ = [
     "DistBackendError", "DistError", "DistNetworkError", "DistStoreError", "QueueEmptyError", "is_available",
     *sorted(name for name in _NAMES if not name.startswith("_")),
 ]  # fmt: skip
+
+
+class _NativeNames(ModuleType):
+    """``torch._C._distributed_c10d``: programs take the names of PyTorch's C++ part from there."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _NAMES or name in ("_resolve_process_group", "_get_default_group", "Backend"):
+            from . import distributed_c10d
+
+            return getattr(distributed_c10d, name) if hasattr(distributed_c10d, name) else getattr(_here(), name)
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+
+def _here() -> ModuleType:
+    return sys.modules[__name__]
+
+
+sys.modules.setdefault("torch._C._distributed_c10d", _NativeNames("torch._C._distributed_c10d"))
 
 
 def is_available() -> bool:

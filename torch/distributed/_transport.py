@@ -41,6 +41,8 @@ _HEADER = struct.Struct("<8sqIIQ")
 _COOKIE = 16
 _HELLO = struct.Struct(f"<q{_COOKIE}s")
 _SMALL = 1 << 16  # bytes; header and payload go in one call up to here
+_LARGE = 1 << 20  # bytes from which a copy costs more than a short wait for the place that they belong to
+_PATIENCE = 0.002  # seconds of that wait
 _BUFFER = 4 << 20  # bytes that the system may keep for a connection, if it allows as many
 
 
@@ -192,7 +194,7 @@ class _Peer:
                 self._read(header)
                 group, number, step, operation, nbytes = _HEADER.unpack(header)
                 key = group, step, number
-                receipt = self.endpoint._expected(self, key)
+                receipt = self.endpoint._expected(self, key, nbytes)
                 view = receipt.view
                 if view is None or len(view) != nbytes:
                     receipt.data = torch.empty(nbytes, dtype=torch.uint8)
@@ -235,6 +237,8 @@ class Endpoint:
         self.rank = rank
         self.size = size
         self.lock = threading.Lock()
+        self._posted = threading.Condition(self.lock)
+        self._hoping = 0  # threads that wait for a receipt
         self.peers: dict[int, _Peer] = {}
         # Receipts that any rank of a group may fill: key to [(receipt, ranks)]
         self._from_any: dict[Key, deque[tuple[Receipt, frozenset[int]]]] = {}
@@ -347,6 +351,8 @@ class Endpoint:
                     receipt.finish(peer.gone)
                 else:
                     peer.posted.setdefault(key, deque()).append(receipt)
+                    if self._hoping:
+                        self._posted.notify_all()
                 return receipt
             early = waiting.popleft()
             if not waiting:
@@ -382,9 +388,13 @@ class Endpoint:
                 for pair in [pair for pair in pairs if pair[0] is receipt]:
                     pairs.remove(pair)
 
-    def _expected(self, peer: _Peer, key: Key) -> Receipt:
+    def _expected(self, peer: _Peer, key: Key, nbytes: int) -> Receipt:
         """The receipt that the next message with this key fills: a posted one, or a new one that will wait."""
         with self.lock:
+            if nbytes >= _LARGE and key not in peer.posted and key not in self._from_any:
+                self._hoping += 1
+                self._posted.wait_for(lambda: key in peer.posted, _PATIENCE)
+                self._hoping -= 1
             receipts = peer.posted.get(key)
             if receipts:
                 receipt = receipts.popleft()

@@ -1,0 +1,1 @@
+"""Modules whose activations are made again in the backward pass, or kept elsewhere."""
