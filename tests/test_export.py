@@ -1,5 +1,6 @@
 """torch.export and control flow: what programs of tests/data print is what PyTorch 2.13 prints."""
 
+import copy
 import io
 import zipfile
 
@@ -280,3 +281,17 @@ def test_sizes_and_numbers_of_elements_when_the_program_runs(function):
             actual, expected = pytree.tree_leaves(each.module()(x)), pytree.tree_leaves(function(x))
             for a, e in zip(actual, expected, strict=True):
                 assert torch.equal(a, e) if isinstance(e, torch.Tensor) else a == e
+
+
+def test_fake_tensors_where_elements_do_not_matter():
+    from torch._subclasses import FakeTensor, FakeTensorMode
+
+    with FakeTensorMode():
+        x = torch.ones(2, 3)
+        x[x > 0] = 1.0
+        chosen = x[torch.tensor([0, 1, 1])]
+        classes = torch.nn.functional.one_hot(torch.tensor([1, 2]), 3)
+        again = copy.deepcopy(torch.nn.Linear(3, 4))
+    assert chosen.shape == (3, 3) and classes.shape == (2, 3) and classes.dtype == torch.int64
+    assert all(isinstance(t, FakeTensor) for t in (chosen, classes, again.weight))
+    assert isinstance(again.weight, torch.nn.Parameter) and again.weight.requires_grad

@@ -414,3 +414,11 @@ def test_observed_arguments_export_and_compare():
     )
     rows = observer.check_discrepancies(program)
     assert len(rows) == 2 and all(row["SUCCESS"] for row in rows)
+
+
+@runs
+def test_steps_are_told_of(capsys):
+    torch.onnx.export(small(), (torch.ones(1, 4),))
+    assert capsys.readouterr().out == ""
+    torch.onnx.export(small(), (torch.ones(1, 4),), verbose=True)
+    assert "[torch.onnx] Translate the graph into ONNX..." in capsys.readouterr().out

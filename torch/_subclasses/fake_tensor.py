@@ -153,6 +153,17 @@ class FakeTensor(torch.Tensor):
         text = f"FakeTensor({', '.join(parts)})"
         return f"Parameter({text})" if isinstance(self, torch.nn.Parameter) else text
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> FakeTensor:
+        with torch._C.DisableTorchFunction(), unset_fake_temporarily():
+            made = FakeTensor(self.fake_mode, self._meta.clone(), self.fake_device, self.constant)
+            if self.requires_grad:
+                made.requires_grad_()
+        made._sizes, made._steps = self._sizes, self._steps
+        if getattr(self, "_is_param", False):
+            made._is_param = True  # type: ignore[attr-defined]
+        memo[id(self)] = made
+        return made
+
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         modes = {
@@ -238,12 +249,17 @@ class FakeTensorMode(TorchDispatchMode):
             raise DataDependentOutputException(func)
         tensors = [t for t in pytree.arg_tree_leaves(args, kwargs) if isinstance(t, torch.Tensor)]
         if func is torch.ops.aten.one_hot.default and _classes(args, kwargs) > 0:
-            return torch.empty((*args[0].shape, _classes(args, kwargs)), dtype=torch.int64, device=args[0].fake_device)
+            with unset_fake_temporarily():
+                size = (*args[0].shape, _classes(args, kwargs))
+                return FakeTensor(self, torch.empty(size, dtype=torch.int64, device="meta"), args[0].fake_device)
         if torch.Tag.data_dependent_output in tags and tensors:
             raise DataDependentOutputException(func)
         if torch.Tag.dynamic_output_shape in tags and (func._opname != "index" or _has_mask(args[1])):
             raise DynamicOutputShapeException(func)
         real = [t for t in tensors if not isinstance(t, FakeTensor)]
+        if func._opname in ("index_put", "index_put_"):
+            # A number that is written arrives as a tensor without dimensions.
+            real = [t for t in real if t.dim() > 0 or t is not args[2]]
         if real and not self.allow_non_fake_inputs:
             shown = ", ".join(map(_describe, pytree.arg_tree_leaves(args, kwargs)))
             raise AssertionError(
@@ -304,6 +320,9 @@ def _has_mask(indices: Any) -> bool:
 
 def _describe(leaf: Any) -> str:
     if isinstance(leaf, torch.Tensor) and not isinstance(leaf, FakeTensor):
+        if leaf.dim() == 0 and leaf.device.type == "cpu":
+            with unset_fake_temporarily():
+                return f"{repr(leaf)[:-1]}, size=())"
         return f"tensor([...], size={tuple(leaf.shape)})"
     return str(leaf)
 

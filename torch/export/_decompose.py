@@ -13,6 +13,7 @@ from torch.fx.experimental._program_trace import ProgramTracer
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.fx.node import Node
 from torch.utils import _pytree as pytree
+from torch.utils._progress import Progress
 
 from .exported_program import ExportedProgram, output_argument
 from .graph_signature import ExportGraphSignature, InputKind, OutputKind, OutputSpec
@@ -50,7 +51,7 @@ def decompose(program: ExportedProgram, table: dict[Any, Any]) -> ExportedProgra
             tracer.sizes[value.node.expr] = made
         values.append(value)
     run = _Rerun(program.graph_module, tracer)
-    with tracer.running():
+    with tracer.running(), Progress(len(program.graph.nodes), "Decomposing", unit="op", least=0) as run.progress:
         result = run.run(*values, enable_io_processing=False)
     outputs = tuple(tracer.argument(v) if v is not None else None for v in result)
     tracer.graph.output(outputs)
@@ -107,8 +108,12 @@ class _Rerun(Interpreter):
         self.tracer = tracer
         self.extra_traceback = False
         self.kept: dict[Node, Node] = {}
+        self.progress: Progress | None = None
 
     def run_node(self, n: Node) -> Any:
+        if self.progress is not None:
+            self.progress.update(1)
+
         def describe(made: Node) -> None:
             for key in ("nn_module_stack", "stack_trace", "torch_fn"):
                 if key in n.meta:

@@ -19,6 +19,7 @@ from torch.fx.experimental._trace_helpers import user_stack
 from torch.fx.experimental.symbolic_shapes import ConstraintViolationError, ShapeEnv, ValueRanges, int_oo
 from torch.fx.node import Node
 from torch.utils import _pytree as pytree
+from torch.utils._progress import Progress
 
 from . import _gradient_regions, _guards
 from ._errors import HINT as _HINT
@@ -96,6 +97,7 @@ class _Export:
     ) -> None:  # fmt: skip
         # How the submodules at these paths were called: nodes or constants, and how they were nested.
         self.preserved: dict[str, Any] = dict.fromkeys(preserved)
+        self.progress: Progress | None = None
         self.mod, self.args, self.kwargs = mod, args, kwargs
         self.env = ShapeEnv()
         self.fake_mode = FakeTensorMode(allow_non_fake_inputs=True)
@@ -118,7 +120,7 @@ class _Export:
     def run(self) -> ExportedProgram:
         paths = self._place_state()
         self._place_inputs()
-        with self._traced_module(paths), self.tracer.running():
+        with self._traced_module(paths), self.tracer.running(), Progress(None, "Exporting", unit="op") as self.progress:
             _exporting[0] += 1
             try:
                 result = self.mod(*self.fake_args, **self.fake_kwargs)
@@ -370,6 +372,8 @@ class _Export:
 
     def describe(self, node: Node) -> None:
         """Note which modules and which line of the program a node comes from."""
+        if self.progress is not None:
+            self.progress.update(1)
         node.meta["nn_module_stack"] = dict(self.module_stack)
         stack = user_stack()
         if stack:

@@ -267,9 +267,16 @@ class AdditionalInputs:
         return pytree.tree_map(compare, trees[0], *trees[1:])
 
     def verify(self, ep: ExportedProgram) -> None:
-        """Run the program with all examples; AssertionError if its guards refuse one."""
+        """Run the program with all examples.
+
+        Raises:
+            RuntimeError: a size or a value of one is not what the program was exported for.
+        """
+        from ._inputs import check_inputs
+
         module = ep.module()
         for args, kwargs in self._examples:
+            check_inputs(ep, args, kwargs or {})
             module(*args, **(kwargs or {}))
 
 

@@ -81,6 +81,7 @@ def export(
         model: a module, or a program that ``torch.export.export`` made.
         args, kwargs: example arguments; a last dictionary in ``args`` holds keyword arguments.
         f: the file to write; None only returns the program.
+        verbose: say which step is being done.
         input_names, output_names: names for the first inputs and outputs, in order.
         opset_version: 17 up to the newest of the package ``onnx``; 20 if None.
         dynamic_shapes: which sizes stay open, as ``torch.export.export`` takes them; names may be plain strings.

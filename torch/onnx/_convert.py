@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.fx import GraphModule, Node
+from torch.utils._progress import Progress
 
 from . import _forms, _symbolic
 from ._builder import Builder, Value
@@ -121,11 +122,13 @@ class _Graph:
         """Convert all nodes; ``values`` has those of the inputs. The results."""
         self.values = values
         graph = self.owner.graph  # type: ignore[union-attr]
-        for node in graph.nodes:
-            if node.op == "get_attr":
-                values[node] = _Part(self.converter, self.b, getattr(self.owner, str(node.target)))
-            elif node.op == "call_function":
-                values[node] = self.call(node)
+        with Progress(len(graph.nodes), "Converting to ONNX", unit="op", least=0) as progress:
+            for node in graph.nodes:
+                progress.update(1)
+                if node.op == "get_attr":
+                    values[node] = _Part(self.converter, self.b, getattr(self.owner, str(node.target)))
+                elif node.op == "call_function":
+                    values[node] = self.call(node)
         found = graph.output_node().args[0]
         return self.argument(found if isinstance(found, (tuple, list)) else (found,))
 

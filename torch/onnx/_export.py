@@ -55,15 +55,18 @@ def export_model(
     _state.exporting += 1
     try:
         with model_mode(model, training) if not dynamo else contextlib.nullcontext():
-            traced, dims = _traced(model, args, kwargs, dynamic_shapes, dynamic_axes, input_names)
-        program = _converted(traced, opset, dict(custom_translation_table or {}), dims)
+            with _step(verbose, "Obtain model graph with `torch.export.export`"):
+                traced, dims = _traced(model, args, kwargs, dynamic_shapes, dynamic_axes, input_names)
+        with _step(verbose, "Translate the graph into ONNX"):
+            program = _converted(traced, opset, dict(custom_translation_table or {}), dims)
     finally:
         _state.exporting -= 1
     builder = program._converted.builder
     _rename(program, input_names, output_names)
     _optimize.remove_unused(builder)
     if optimize:
-        program.optimize()
+        with _step(verbose, "Optimize the ONNX graph"):
+            program.optimize()
     for domain, version in (custom_opsets or {}).items():
         builder.domains[domain] = version
     if f is not None:
@@ -74,6 +77,21 @@ def export_model(
     if verify:
         _verify(program, traced, args, kwargs)
     return program if dynamo or f is None else None
+
+
+@contextlib.contextmanager
+def _step(verbose: bool | None, text: str) -> Iterator[None]:
+    """A step of the export, which is told of if the user wants that."""
+    if not verbose:
+        yield
+        return
+    print(f"[torch.onnx] {text}...")
+    try:
+        yield
+    except BaseException:
+        print(f"[torch.onnx] {text}... \N{CROSS MARK}")
+        raise
+    print(f"[torch.onnx] {text}... \N{WHITE HEAVY CHECK MARK}")
 
 
 def _checked_opset(version: int | None) -> int:
