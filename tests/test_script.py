@@ -178,6 +178,19 @@ def test_freezing_makes_constants_of_parameters():
     assert "aten::conv2d" in torch.jit.export_opnames(frozen)
 
 
+def test_graphs_of_fx_hold_calls_of_compiled_functions():
+    function = torch.jit.script(_clipped)
+    traced = torch.fx.symbolic_trace(lambda x: function(x, 0.5) + 1)
+    assert [n.target for n in traced.graph.nodes if n.op == "call_function"][0] is function
+    assert traced(torch.full((1,), 2.0)).item() == 1.5
+
+
+def test_compiled_modules_take_other_parameters():
+    compiled = torch.jit.script(nn.Linear(2, 1, bias=False))
+    found = torch.func.functional_call(compiled, {"weight": torch.tensor([[1.0, 2.0]])}, (torch.ones(1, 2),))
+    assert found.item() == 3
+
+
 def test_importing_torch_loads_none_of_it():
     code = "import sys, torch; print([m for m in sys.modules if m.startswith('torch.jit')])"
     out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)

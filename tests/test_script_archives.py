@@ -105,6 +105,34 @@ def test_text_that_is_no_program_is_refused(line):
         torch.jit.load(rewritten("function", change))
 
 
+def test_division_in_old_archives_cuts_off():
+    buffer = io.BytesIO()
+    torch.jit.save(torch.jit.script(_divided), buffer)
+    x = torch.tensor([7, -7])
+    made = {}
+    for version in ("3", "4", "11"):
+        changed = io.BytesIO()
+        with zipfile.ZipFile(buffer) as source, zipfile.ZipFile(changed, "w") as target:
+            for item in source.namelist():
+                target.writestr(item, version if item.endswith("/version") else source.read(item))
+        changed.seek(0)
+        made[version] = changed
+    assert torch.jit.load(made["4"])(x, torch.tensor(2)).tolist() == [3.5, -3.5]
+    old = torch.jit.load(made["3"])
+    assert old(x, torch.tensor(2)).tolist() == [3, -3]
+    assert old(x, torch.tensor(2.0)).tolist() == [3.5, -3.5]
+    again = io.BytesIO()
+    torch.jit.save(old, again)
+    again.seek(0)
+    assert torch.jit.load(again)(x, torch.tensor(2)).tolist() == [3, -3]
+    with pytest.raises(RuntimeError, match="maximum supported version"):
+        torch.jit.load(made["11"])
+
+
+def _divided(x, y):
+    return x / y
+
+
 def test_map_location_and_buffers():
     path = FOLDER / "convnet.pt"
     with open(path, "rb") as file:

@@ -85,7 +85,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _deprecated(name: str, instead: str = "Please use `torch.compile` instead.") -> None:
-    warnings.warn(f"`torch.jit.{name}` is deprecated. {instead}", DeprecationWarning, stacklevel=3)
+    warnings.warn(f"`torch.jit.{name}` is deprecated. {instead}", DeprecationWarning, stacklevel=2)
 
 
 class Attribute(typing.NamedTuple):
@@ -302,14 +302,19 @@ def _unwrap_optional(x: Any) -> Any:
     return x
 
 
+# Module and qualified name of a function to its signatures.
+_overloads: dict[tuple[str, str], list[Any]] = {}
+
+
 def _overload(func: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a signature among several; programs use the function that follows, for all of them."""
+    """Note one of several signatures of the function that follows under the same name."""
+    _overloads.setdefault((func.__module__, func.__qualname__), []).append(func)
     return func
 
 
 def _overload_method(func: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a method's signature among several; programs use the method that follows, for all of them."""
-    return func
+    """Note one of several signatures of the method that follows under the same name."""
+    return _overload(func)
 
 
 def enable_onednn_fusion(enabled: bool) -> None:

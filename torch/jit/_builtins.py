@@ -72,7 +72,6 @@ TEMPLATES = {
     "upper": "{0}.upper()",
     "lower": "{0}.lower()",
     "strip": "{0}.strip({1})",
-    "startswith": "{0}.startswith({1}, {2}, {3})",
     "replace": "{0}.replace({1}, {2}, {3})",
 }
 
@@ -350,6 +349,29 @@ def range_list(n: int) -> list[int]:
     return list(range(n))
 
 
+def count(values: Any, *args: Any) -> int:
+    if isinstance(values, str):
+        return int(_string_method("count")(values, *args))
+    return sum(1 for v in values if v is args[0] or bool(v == args[0]))
+
+
+def index(values: Any, *args: Any) -> int:
+    return int(_string_method("index")(values, *args)) if isinstance(values, str) else index_of(values, args[0])
+
+
+def pack_padded_sequence(input: Any, lengths: Any, batch_first: bool) -> Any:
+    from torch.nn.utils.rnn import pack_padded_sequence
+
+    packed = pack_padded_sequence(input, lengths, batch_first)
+    return packed.data, packed.batch_sizes
+
+
+def pad_packed_sequence(data: Any, sizes: Any, batch_first: bool, value: Any, total: int) -> Any:
+    from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+    return pad_packed_sequence(PackedSequence(data, sizes), batch_first, value, total if total > 0 else None)
+
+
 def unwrap_optional(value: Any) -> Any:
     if value is None:
         raise RuntimeError("Unwrapping null optional")
@@ -494,12 +516,17 @@ _STRING_METHODS = """
 """
 
 
+# Methods of text whose last argument is an end, where -1 is the end of the text.
+_UNTIL = frozenset("count endswith find index rfind rindex startswith".split())
+
+
 def _string_method(name: str) -> Any:
     def function(text: str, *args: Any) -> Any:
+        if name in _UNTIL and len(args) == 3 and args[2] < 0:
+            args = (*args[:2], len(text) + 1 + args[2])
         while args and args[-1] is None:
             args = args[:-1]
-        result = getattr(text, name)(*args)
-        return result
+        return getattr(text, name)(*args)
 
     return function
 
@@ -542,7 +569,7 @@ FUNCTIONS: dict[str, Any] = {
     "extend": extend,
     "insert": insert,
     "remove": remove,
-    "index": index_of,
+    "index": index,
     "pop": pop,
     "popitem": pop_item,
     "get": get,
@@ -557,7 +584,9 @@ FUNCTIONS: dict[str, Any] = {
     "sorted": sorted_,
     "reverse": reverse,
     "list": list,
-    "count": list.count,
+    "count": count,
+    "_pack_padded_sequence": pack_padded_sequence,
+    "_pad_packed_sequence": pad_packed_sequence,
     "_unwrap_optional": unwrap_optional,
     "partition": partition,
     "sum": sum,

@@ -99,7 +99,9 @@ def _enum(cls: type[enum.Enum]) -> Type:
 
 def _named_tuple(cls: Any) -> Type:
     resolver = _names_in(cls)
-    annotations = getattr(cls, "__annotations__", {})
+    annotations: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        annotations.update(base.__dict__.get("__annotations__", {}))
     kinds = []
     for field in cls._fields:
         kinds.append(

@@ -204,6 +204,9 @@ class Conditions:
                 container = self.graph.insert(
                     "prim::ListConstruct", unpacked(self.graph, container), ListType(kinds.pop())
                 )
+        if kind is STR and item.type() is STR:
+            found = em.builtin("aten::find", [container, item], {}, node)
+            return em.builtin("aten::ne", [found, self.graph.constant(-1)], {}, node)  # type: ignore[no-any-return]
         made: Value = em.builtin("aten::__contains__", [container, item], {}, node)
         return made
 

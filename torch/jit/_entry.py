@@ -45,6 +45,10 @@ class CastError(Exception):
     """A Python value is none of the wanted type."""
 
 
+class ArgumentError(RuntimeError):
+    """A call from Python gives an argument of another type."""
+
+
 _OPAQUE = (
     "Unable to cast Python instance of type {} to C++ type '?' "
     "(#define PYBIND11_DETAILED_ERROR_MESSAGES or compile in debug mode for details)"
@@ -223,7 +227,7 @@ def _shown_argument(argument: Any) -> str:
     return f"'{argument.type.annotation_str}{' (inferred)' if inferred else ''}'"
 
 
-def mismatch(schema: Schema, position: int, value: Any, detail: str, name: str) -> RuntimeError:
+def mismatch(schema: Schema, position: int, value: Any, detail: str, name: str) -> ArgumentError:
     """The error for an argument that is of another type."""
     argument = schema.arguments[position]
     text = (
@@ -235,7 +239,7 @@ def mismatch(schema: Schema, position: int, value: Any, detail: str, name: str) 
         text += (
             f"Inferred '{argument.name}' to be of type 'Tensor' because it was not annotated with an explicit type.\n"
         )
-    return RuntimeError(
+    return ArgumentError(
         f"{text}Position: {position}\nValue: {value!r}\nDeclaration: {schema}\nCast error details: {detail}"
     )
 

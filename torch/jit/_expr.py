@@ -126,6 +126,8 @@ class Expressions(Conditions, Indexing, Specials):
 
     graph: Graph
     frame: Any
+    # Whether arguments of the program's own functions may be converted, a tensor to a number for instance.
+    converts = True
     resolver: Any
     source: Any
 
@@ -710,7 +712,7 @@ class Expressions(Conditions, Indexing, Specials):
         values = [self.as_value(a, node) for a in args]
         named = {k: self.as_value(v, node) for k, v in kwargs.items()}
         try:
-            return match(self.graph, schema, values, named, True)
+            return match(self.graph, schema, values, named, self.converts)
         except MatchError as error:
             self.fail(node, f"\n{schema}:\n{error}")
             raise

@@ -23,10 +23,13 @@ class Importer:
     ``read`` brings the text of a file of the archive, ``code/a/b.py``, or None.
     """
 
-    def __init__(self, unit: CompilationUnit, read: Callable[[str], str | None], constants: Any = ()) -> None:
+    def __init__(
+        self, unit: CompilationUnit, read: Callable[[str], str | None], constants: Any = (), version: int = 10
+    ) -> None:
         self.unit, self._read = unit, read
         self._files: dict[str, tuple[SourceText, dict[str, ast.stmt]] | None] = {}
         self._resolver = TextResolver(unit, constants, self.find)
+        self._resolver.version = version
 
     def _file(self, package: str) -> tuple[SourceText, dict[str, ast.stmt]] | None:
         if package not in self._files:

@@ -56,6 +56,9 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 }
 
 
+_NEWEST = 10
+
+
 class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
     """Builds tensors, plain containers and instances of the archive's own classes, nothing else."""
 
@@ -158,7 +161,7 @@ def _load(file: Any, map_location: Any, extra_files: Any) -> Any:
 
     unit = CompilationUnit()
     constants: list[Any] = []
-    importer = Importer(unit, text_of, constants)
+    importer = Importer(unit, text_of, constants, _version(reader))
     try:
         constants += _Unpickler(
             reader.read("constants.pkl"), ZipSource(file, restore, False, reader, "constants"), importer
@@ -174,6 +177,20 @@ def _load(file: Any, map_location: Any, extra_files: Any) -> Any:
     if not isinstance(value, RecursiveScriptModule):
         raise RuntimeError(f"the archive holds a {type(value).__name__}, not a module")
     return _finished(value)
+
+
+def _version(reader: _checkpoint_archive.ArchiveReader) -> int:
+    """The version of the format of an archive."""
+    text = reader.read("version").strip() if "version" in reader else b"3"
+    if not text.isdigit():
+        raise RuntimeError(f"the archive's version is no number: {text[:20]!r}")
+    if int(text) > _NEWEST:
+        raise RuntimeError(
+            f"Attempted to read a PyTorch file with version {int(text)}, but the maximum supported version for "
+            f"reading is "
+            f"{_NEWEST}. Your PyTorch installation may be too old."
+        )
+    return int(text)
 
 
 def _is_binary(data: bytes) -> bool:

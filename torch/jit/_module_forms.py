@@ -10,6 +10,7 @@ from typing import Any, List, Optional, Tuple  # noqa: UP035  the language's own
 import torch
 import torch.nn.functional as F  # noqa: N812  the usual name
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 # ruff: noqa: UP006, UP007, UP045, N802, FBT001
 
@@ -412,6 +413,59 @@ def RNN_forward(self, input: Tensor, hx: Optional[Tensor] = None) -> Tuple[Tenso
         output = output.squeeze(0 if self.batch_first else 1)
         hidden = hidden.squeeze(1)
     return output, hidden
+
+
+def _permuted(state: Tensor, order: Optional[Tensor]) -> Tensor:
+    if order is None:
+        return state
+    return state.index_select(1, order)
+
+
+def LSTM_forward_packed(
+    self, input: PackedSequence, hx: Optional[Tuple[Tensor, Tensor]] = None
+) -> Tuple[PackedSequence, Tuple[Tensor, Tensor]]:
+    data, sizes, order, back = input
+    batch = int(sizes[0])
+    layers = self.num_layers * (2 if self.bidirectional else 1)
+    real = self.proj_size if self.proj_size > 0 else self.hidden_size
+    if hx is None:
+        hidden = _zeros_for(data, layers, batch, real)
+        cell = _zeros_for(data, layers, batch, self.hidden_size)
+    else:
+        hidden, cell = _permuted(hx[0], order), _permuted(hx[1], order)
+    output, hidden, cell = torch.ops.aten.lstm(
+        data,
+        sizes,
+        [hidden, cell],
+        self._flat_weights,
+        self.bias,
+        self.num_layers,
+        self.dropout,
+        self.training,
+        self.bidirectional,
+    )
+    return PackedSequence(output, sizes, order, back), (_permuted(hidden, back), _permuted(cell, back))
+
+
+def GRU_forward_packed(self, input: PackedSequence, hx: Optional[Tensor] = None) -> Tuple[PackedSequence, Tensor]:
+    data, sizes, order, back = input
+    layers = self.num_layers * (2 if self.bidirectional else 1)
+    if hx is None:
+        hidden = _zeros_for(data, layers, int(sizes[0]), self.hidden_size)
+    else:
+        hidden = _permuted(hx, order)
+    output, hidden = torch.ops.aten.gru(
+        data,
+        sizes,
+        hidden,
+        self._flat_weights,
+        self.bias,
+        self.num_layers,
+        self.dropout,
+        self.training,
+        self.bidirectional,
+    )
+    return PackedSequence(output, sizes, order, back), _permuted(hidden, back)
 
 
 def RNNCell_forward(self, input: Tensor, hx: Optional[Tensor] = None) -> Tensor:

@@ -18,7 +18,7 @@ from ._emit import Emitter
 from ._passes import clean
 from ._schemas import NO_DEFAULT, Argument, Schema, overloads
 from ._source import SourceText, sugar_of_type
-from ._sugar import Builtin, CompileError, FunctionValue, Special, Sugar, TypeRef
+from ._sugar import Builtin, CompileError, FunctionValue, Overloaded, Special, Sugar, TypeRef
 from ._type_text import AnnotationError, broadcast_size, from_object, from_syntax
 from ._types import INFERRED, NONE, STR, TENSOR, Type
 from ._unit import Function, python_unit
@@ -396,6 +396,15 @@ def to_sugar(em: Any, obj: Any, node: ast.AST, constant: bool = False) -> Any:
             return PythonCall(obj)
         if modifier == "unused":
             return Refused(obj)
+        known = signatures_of(obj)
+        if known:
+            return Overloaded([FunctionValue(_overload(obj, number, s)) for number, s in enumerate(known)])
+        if obj.__module__ == "torch.nn.utils.rnn":
+            from . import _rnn_forms
+
+            form = getattr(_rnn_forms, obj.__name__, None)
+            if form is not None:
+                return FunctionValue(compiled_function(form, qualified_name(obj)))
         wrapped = getattr(obj, "_script_if_tracing_original", None)
         return FunctionValue(compiled_function(wrapped or obj))
     if isinstance(obj, types.MethodType) and isinstance(obj.__self__, type):
@@ -580,6 +589,15 @@ def _inspected(function: Any, is_method: bool, resolver: PythonResolver) -> Sche
 _compiled: dict[Any, Function] = {}
 
 
+def _overload(function: Any, number: int, signature: Any) -> Function:
+    found = _compiled.get((function, number))
+    if found is None:
+        full = python_unit.fresh(f"{qualified_name(function)}__{number}")
+        found = _compiled[function, number] = make(function, full, signature=signature)
+        python_unit._functions[full] = found
+    return found
+
+
 def compiled_function(function: Any, name: str | None = None, resolver: PythonResolver | None = None) -> Function:
     """The compiled form of a Python function, made at first use."""
     found = _compiled.get(function)
@@ -591,10 +609,20 @@ def compiled_function(function: Any, name: str | None = None, resolver: PythonRe
     return found
 
 
-def make(function: Any, name: str, resolver: PythonResolver | None = None, this: Any = None) -> Function:
+def signatures_of(function: Any) -> list[Any]:
+    """The signatures that ``torch.jit._overload`` noted for a function."""
+    from . import _overloads
+
+    return _overloads.get((function.__module__, function.__qualname__), [])
+
+
+def make(
+    function: Any, name: str, resolver: PythonResolver | None = None, this: Any = None, signature: Any = None
+) -> Function:
     """A function that is compiled from Python source at first use.
 
-    ``this`` is the type of ``self`` and what ``self`` means in the program, for methods.
+    ``this`` is the type of ``self`` and what ``self`` means in the program, for methods. ``signature`` is a
+    function whose annotations hold instead of the function's own.
     """
     short = name.rpartition(".")[2]
 
@@ -602,7 +630,15 @@ def make(function: Any, name: str, resolver: PythonResolver | None = None, this:
         source, tree = source_of(function)
         assert isinstance(tree, ast.FunctionDef)
         known = resolver or PythonResolver(names_around(function))
-        schema, complete = python_signature(function, this is not None, known, tree, source)
+        if signature is None:
+            schema, complete = python_signature(function, this is not None, known, tree, source)
+        else:
+            schema, complete = python_signature(signature, this is not None, known)
+            own = [*tree.args.posonlyargs, *tree.args.args][0 if this is None else 1 :]
+            values = _defaults(function)
+            for argument, parameter in zip(schema.arguments, own, strict=True):
+                argument.name = parameter.arg
+                argument.default = values.get(parameter.arg, argument.default)
         schema.name = short
         parameters: list[Any] = [(a.name, a.type, None) for a in schema.arguments]
         if this is not None:

@@ -22,10 +22,11 @@ from ._python import (
     names_around,
     operation_of,
     qualified_name,
+    signatures_of,
     to_sugar,
 )
 from ._script import RecursiveScriptModule, ScriptFunction, ScriptModule
-from ._sugar import FunctionValue, MethodValue, Sugar, TupleSugar
+from ._sugar import FunctionValue, MethodValue, Overloaded, Sugar, TupleSugar
 from ._type_text import AnnotationError, from_object, of_value
 from ._types import (
     BOOL,
@@ -93,6 +94,28 @@ class Concrete:
         self.kind.methods[name] = made
         return made
 
+    def overloads(self, name: str) -> list[Function]:
+        """The compiled methods of a name that has several signatures."""
+        python = inspect.getattr_static(self.python_class, name, None)
+        form = form_of(self.python_class, name)
+        packed = form_of(self.python_class, f"{name}_packed") if form is not None else None
+        choices: list[tuple[Any, Any]] = []
+        if packed is not None:
+            choices = [(form, None), (packed, None)]
+        elif isinstance(python, types.FunctionType):
+            choices = [(python, signature) for signature in signatures_of(python)]
+        found = []
+        for number, (function, signature) in enumerate(choices):
+            # The first of our own modules' methods keeps its name, so that the module can be called from Python.
+            label = name if packed is not None and number == 0 else f"{name}__{number}"
+            made = self.kind.methods.get(label)
+            if made is None:
+                made = self.kind.methods[label] = make(
+                    function, f"{self.kind.qualified_name}.{label}", self.resolver, (self.kind, self.wrap), signature
+                )
+            found.append(made)
+        return found
+
     def wrap(self, value: Value) -> Sugar:
         return ModuleSugar(value, self)
 
@@ -104,7 +127,7 @@ def modifier_of(function: Any) -> str:
 def form_of(cls: type, name: str) -> Any:
     """The form that a method of one of our modules has in programs, if it is not compiled as it is."""
     for base in cls.__mro__:
-        if name in base.__dict__:
+        if name.removesuffix("_packed") in base.__dict__:
             if base.__module__.startswith("torch.nn.modules") or base.__module__.startswith("torch.nn.intrinsic"):
                 return _module_forms.find(cls, base, name)
             return None
@@ -169,6 +192,9 @@ class ModuleSugar(Sugar):
             "torch.nn."
         ):
             return em.constant_of(static)
+        several = concrete.overloads(name)
+        if several:
+            return Overloaded([MethodValue(self.this, f.name, f) for f in several])
         method = concrete.method(name)
         if method is not None:
             return MethodValue(self.this, name, method)
@@ -554,6 +580,10 @@ def compile_methods(concrete: Concrete) -> None:
             if modifier_of(inspect.getattr_static(cls, name, None)) == "export" and name != "forward":
                 wanted.append(name)
         for name in wanted:
+            if signatures_of(getattr(cls, name)):
+                for method in concrete.overloads(name):
+                    _ensure(method, concrete)
+                continue
             method = concrete.method(name)
             if method is not None:
                 _ensure(method, concrete)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import Module
 
+from ._entry import ArgumentError
 from ._types import ClassType, ListType, TupleType, mentions
 from ._unit import Function
 
@@ -88,6 +89,20 @@ def _remember(function: Function) -> None:
     _last_graph[:] = [function]
 
 
+def _elsewhere(function: Any, error: ArgumentError, args: Any, kwargs: Any) -> Any:
+    """Hand a call to an argument with ``__torch_function__``, as graphs are traced have; raise if there is none."""
+    from torch.overrides import handle_torch_function
+
+    others = [
+        a
+        for a in (*args, *kwargs.values())
+        if hasattr(type(a), "__torch_function__") and not isinstance(a, torch.Tensor)
+    ]
+    if not others:
+        raise RuntimeError(str(error)) from None
+    return handle_torch_function(function, others, *args, **kwargs)
+
+
 class ScriptFunction(_Callable):
     """A compiled function."""
 
@@ -103,7 +118,10 @@ class ScriptFunction(_Callable):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         _last_graph[:] = (self._function,)
-        return self._function.checked(*args, **kwargs)
+        try:
+            return self._function.checked(*args, **kwargs)
+        except ArgumentError as error:
+            return _elsewhere(self, error, args, kwargs)
 
     @property
     def qualified_name(self) -> str:
@@ -136,7 +154,10 @@ class ScriptMethod(_Callable):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         _last_graph[:] = (self._function,)
-        return self._function.checked(self.owner, *args, **kwargs)
+        try:
+            return self._function.checked(self.owner, *args, **kwargs)
+        except ArgumentError as error:
+            return _elsewhere(self, error, args, kwargs)
 
     @property
     def raw_owner(self) -> Any:
@@ -231,7 +252,10 @@ class RecursiveScriptModule(ScriptModule):
         if found is None:
             raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
         _last_graph[:] = (found,)
-        return found.checked(self, *args, **kwargs)
+        try:
+            return found.checked(self, *args, **kwargs)
+        except ArgumentError as error:
+            return _elsewhere(self.forward, error, args, kwargs)
 
     def _call_with_script_hooks(self, args: Any, kwargs: Any) -> Any:
         for name in self._type.pre_hooks:

@@ -85,6 +85,13 @@ class _Torch(Sugar):
             return Special(name)
         if name == "_unwrap_optional":
             return Special("unwrap_optional")
+        version = em.resolver.version
+        if version < 4:
+            from ._legacy import operation
+
+            found = operation(name, version)
+            if found is not None:
+                return found
         return Builtin(f"aten::{name}")
 
 
@@ -213,6 +220,9 @@ def sugar_of_type(kind: Type) -> Sugar | None:
 
 class TextResolver:
     """What names of a text stand for; ``find`` brings the type or function of a qualified name, if there is one."""
+
+    # The version of the archive that a text comes from.
+    version = 10
 
     def __init__(
         self,

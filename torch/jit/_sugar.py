@@ -106,6 +106,29 @@ class MethodValue(Sugar):
         return em.graph.insert("prim::CallMethod", matched.inputs, schema.returns, name=self.name)
 
 
+class Overloaded(Sugar):
+    """Several functions under one name: the first that takes the arguments is called."""
+
+    what = "function"
+
+    def __init__(self, choices: list[Sugar]) -> None:
+        self.choices = choices
+
+    def call(self, em: Emitter, args: list[Any], kwargs: dict[str, Any], node: ast.AST) -> Any:
+        errors: list[str] = []
+        for convert in (False, True):
+            errors.clear()
+            for choice in self.choices:
+                em.converts = convert
+                try:
+                    return choice.call(em, args, kwargs, node)
+                except CompileError as error:
+                    errors.append(str(error))
+                finally:
+                    em.converts = True
+        em.fail(node, "none of the overloads takes these arguments:\n" + "\n".join(errors))
+
+
 class ClassRef(Sugar):
     """A class of the program; calling it makes an instance."""
 
