@@ -20,6 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 # ruff: noqa: UP006, UP007, UP045
 
 
+class Mode(Enum):
+    FAST = "f"
+    SLOW = "s"
+
+
 class Color(Enum):
     RED = 1
     GREEN = 2
@@ -189,6 +194,27 @@ class Stepped(nn.Module):
         return self.step.forward(x) + 1
 
 
+def scaled(self, inputs: Tuple[Tensor]) -> Tuple[Tensor]:
+    return (inputs[0] * 2,)
+
+
+def raised(self, inputs: Tuple[Tensor], output: Tensor) -> Tensor:
+    return output + 1
+
+
+class Chosen(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.steps = nn.ModuleList([Doubled(), Doubled()])
+        self.steps[1].register_forward_hook(raised)
+        self.steps[1].register_forward_pre_hook(scaled)
+        self.mode = Mode.SLOW
+
+    def forward(self, x: Tensor, i: int) -> Tuple[Tensor, str]:
+        step: Step = self.steps[i]
+        return self.steps[1](step.forward(x)), self.mode.value
+
+
 def mixed(x, n: int = 2, flag: bool = True) -> Tuple[Tensor, Tensor]:
     values, places = torch.topk(x, n)
     y = x.clone()
@@ -226,6 +252,7 @@ def cases():
         ("forward", (torch.ones(2),)), ("either", (3,)), ("either", ("abc",)),
     ]
     yield "interface", torch.jit.script(Stepped()), [("forward", (torch.ones(2),))]
+    yield "chosen", torch.jit.script(Chosen()), [("forward", (torch.ones(2), i)) for i in (0, 1)]
     x = torch.tensor([1.0, -2.0, 3.0])
     yield "function", torch.jit.script(mixed), [("forward", (x, 2, True)), ("forward", (x, 1, False))]
 

@@ -46,6 +46,8 @@ def type_of(cls: type) -> Type | None:
         _known[cls] = made
         return made
     module = cls.__module__
+    if not isinstance(module, str) or not hasattr(cls, "__init__") or cls.__init__ is object.__init__:
+        return None
     if module in ("builtins", "typing", "collections") or issubclass(cls, (torch.nn.Module, torch.Tensor)):
         return None
     if module.startswith("torch.") and not module.startswith("torch.testing"):

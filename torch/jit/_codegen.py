@@ -354,6 +354,9 @@ class _Writer:
             self.put("pass")
         self.level -= 1
 
+    def prim_ModuleContainerIndex(self, node: Node) -> None:  # noqa: N802
+        self.assign(node, f"{self.outer(_chosen_module)}({', '.join(self.inputs(node))})")
+
     def prim_CallMethod(self, node: Node) -> None:  # noqa: N802
         receiver = node.input_values[0]
         function, first = self.method(receiver.type_, node.attributes["name"], self.name(receiver))
@@ -519,6 +522,15 @@ def _unavailable(kind: str) -> Callable[..., Any]:
 def _call_interface(receiver: Any, name: str, *args: Any) -> Any:
     kind = receiver._type
     return kind.find_method(name).run(receiver, *args)
+
+
+def _chosen_module(owner: Any, index: Any) -> Any:
+    modules = owner._modules
+    if isinstance(index, str):
+        if index not in modules:
+            raise RuntimeError(f"{owner._type} does not have a field with name '{index}'")
+        return modules[index]
+    return list(modules.values())[index]
 
 
 def _fork(function: Callable[..., Any], *args: Any) -> Any:

@@ -703,6 +703,9 @@ class Expressions(Conditions, Indexing, Specials):
         """Fit arguments to a function of a program, which is compiled now if it was not yet."""
         from ._sugar import CompileError
 
+        if getattr(function, "_making", False):
+            place = node.func if isinstance(node, ast.Call) else node
+            self.fail(place, f" function '{function.name}' is called recursively. Recursive calls are not supported")
         try:
             schema = getattr(function, "schema", function)
             if hasattr(function, "ensure"):

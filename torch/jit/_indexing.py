@@ -20,6 +20,7 @@ from ._types import (
     TensorType,
     TupleType,
     Type,
+    is_subtype,
 )
 
 TYPE_CHECKING = False
@@ -39,7 +40,10 @@ class Indexing:
         if isinstance(owner, Sugar):
             if isinstance(key, ast.Slice):
                 return self._slice_parts(owner, key, node)
-            return owner.item(em, em.emit(key), node)  # type: ignore[func-returns-value]
+            index = em.emit(key)
+            if isinstance(hint, InterfaceType) and not index.constant()[0]:
+                return self._chosen_module(em.as_value(owner, node), index, hint, node)
+            return owner.item(em, index, node)  # type: ignore[func-returns-value]
         kind = owner.type()
         if isinstance(kind, TensorType):
             em.at(node)
@@ -48,6 +52,8 @@ class Indexing:
             if isinstance(key, ast.Slice):
                 return self._tuple_slice(owner, key, node)
             return self._tuple_element(owner, key, node)
+        if isinstance(kind, ClassType) and kind.is_module() and isinstance(hint, InterfaceType):
+            return self._chosen_module(owner, em.emit(key), hint, node)
         if isinstance(kind, (ClassType, InterfaceType)):
             return em.call(em.attribute(owner, "__getitem__", node), [em.emit(key)], {}, node)
         if isinstance(key, ast.Slice):
@@ -60,6 +66,16 @@ class Indexing:
             return em.builtin("aten::__getitem__", [owner, index], {}, node)
         em.fail(node, f"'{kind.repr_str()}' object is not subscriptable")
         return None
+
+    def _chosen_module(self, owner: Value, index: Value, wanted: InterfaceType, node: ast.AST) -> Value:
+        """A submodule that is chosen when the program runs: all that may be have to offer the interface."""
+        em: Any = self
+        for attribute in owner.type().attributes.values():  # type: ignore[attr-defined]
+            if isinstance(attribute.type, ClassType) and attribute.type.is_module():
+                if not is_subtype(attribute.type, wanted):
+                    em.fail(node, f"the submodule '{attribute.name}' does not have the methods of {wanted}")
+        em.at(node)
+        return self.graph.insert("prim::ModuleContainerIndex", [owner, index], wanted)  # type: ignore[no-any-return]
 
     def bounds(self, key: ast.Slice) -> list[Value]:
         em: Any = self

@@ -211,7 +211,14 @@ class FunctionPrinter:
         node: Any = value.node
         if node.blocks_ or len(node.output_values) != 1 or len(value.uses) != 1:
             return False
-        if node.kind_ in ("prim::Enter", "prim::Exit", "prim::fork", "prim::CreateObject", "prim::Uninitialized"):
+        if node.kind_ in (
+            "prim::Enter",
+            "prim::Exit",
+            "prim::fork",
+            "prim::CreateObject",
+            "prim::Uninitialized",
+            "prim::ModuleContainerIndex",
+        ):
             return False
         if user.kind_ == "prim::Loop" or user.kind_ in ("prim::Enter", "prim::Exit", "prim::fork"):
             return user.kind_ == "prim::Loop" and value.uses[0][1] < 2 and not value.name
@@ -502,6 +509,11 @@ class FunctionPrinter:
             self.put(f"{self.name(outputs[0])} = {text}")
         else:
             self.put(f"{', '.join(self.name(v) for v in outputs)} = {text}")
+
+    def do_ModuleContainerIndex(self, node: Node) -> None:  # noqa: N802
+        owner, index = self.statement_text(node)
+        (chosen,) = node.output_values
+        self.put(f"{self.name(chosen)} : {self.names.type(chosen.type_)} = {owner}[{index}]")
 
     def do_TupleUnpack(self, node: Node) -> None:  # noqa: N802
         (text,) = self.statement_text(node)

@@ -241,7 +241,22 @@ class ModuleSugar(Sugar):
         return isinstance(found, (type, tuple)) and issubclass(self.concrete.python_class, found)
 
     def call(self, em: Any, args: list[Any], kwargs: dict[str, Any], node: ast.AST) -> Any:
-        return em.call(self.attribute(em, "forward", node), args, kwargs, node)
+        kind = self.concrete.kind
+        if not kind.hooks and not kind.pre_hooks:
+            return em.call(self.attribute(em, "forward", node), args, kwargs, node)
+        if kwargs:
+            em.fail(node, "a module with hooks is called without keyword arguments")
+        inputs = em.as_value(TupleSugar(args), node)
+        for name in kind.pre_hooks:
+            found = FunctionValue(kind.methods[name]).call(em, [self.this, inputs], {}, node)
+            if found.type() is not NONE:
+                inputs = found if isinstance(found.type(), TupleType) else em.as_value(TupleSugar([found]), node)
+        result = em.call(self.attribute(em, "forward", node), em.static_items(inputs, node), {}, node)
+        for name in kind.hooks:
+            found = FunctionValue(kind.methods[name]).call(em, [self.this, inputs, result], {}, node)
+            if found.type() is not NONE:
+                result = found
+        return result
 
     # ---- containers
 
@@ -347,6 +362,49 @@ class _Contains(Sugar):
 
 
 _shared: dict[Any, list[Concrete]] = {}
+
+
+def _hook_tables(module: Any) -> tuple[list[Any], list[Any]]:
+    """The functions that run before and after a module.
+
+    Raises:
+        RuntimeError: one is of a kind that programs do not have.
+    """
+    values = module.__dict__
+    for name in (
+        "_forward_hooks_with_kwargs",
+        "_forward_pre_hooks_with_kwargs",
+        "_backward_hooks",
+        "_backward_pre_hooks",
+    ):
+        if values.get(name):
+            raise RuntimeError(
+                f"the module {type(module).__name__} has hooks that cannot be compiled ({name}): remove them before"
+            )
+    return list(values.get("_forward_pre_hooks", {}).values()), list(values.get("_forward_hooks", {}).values())
+
+
+def _add_hooks(concrete: Concrete) -> None:
+    """Compile the hooks of a module as functions of its class."""
+    kind = concrete.kind
+    for title, names, hooks in zip(
+        ("pre-hook", "hook"), (kind.pre_hooks, kind.hooks), _hook_tables(concrete.module), strict=True
+    ):
+        names.clear()
+        for hook in hooks:
+            if not isinstance(hook, types.FunctionType):
+                raise RuntimeError(f"the {title} {hook} of {kind.name()} is no function, and cannot be compiled")
+            if title == "pre-hook" and "return" not in getattr(hook, "__annotations__", {}):
+                raise RuntimeError(
+                    f"{title.capitalize()} '{hook.__name__}' on module '{kind.name()}' is missing a return annotation. "
+                    "Return annotations are required, please add one.\n"
+                    f"This error occurred while scripting the forward {title} '{hook.__name__}' on module "
+                    f"'{kind.name()}'."
+                )
+            if hook.__name__ not in kind.methods:
+                name = f"{kind.qualified_name}.{hook.__name__}"
+                kind.methods[hook.__name__] = make(hook, name, None, (kind, concrete.wrap))
+            names.append(hook.__name__)
 
 
 def _annotations(cls: type) -> dict[str, Any]:
@@ -464,6 +522,7 @@ def concrete_for(module: Any, share: bool = True) -> Concrete:
         tuple((n, id(k)) for n, k in submodules),
         tuple((n, id(f)) for n, f in made.functions.items()),
         tuple(sorted(set(made.failed))),
+        tuple(id(h) for table in _hook_tables(module) for h in table),
     )
     if share and not hasattr(cls, "_no_sharing"):
         for other in _shared.get(cls, ()):
@@ -530,7 +589,7 @@ def _add_value(
         return
     try:
         found = of_value(value, class_type)
-    except (AnnotationError, RuntimeError, OSError) as error:
+    except (AnnotationError, RuntimeError, OSError, TypeError) as error:
         hint_text = str(error) if not isinstance(error, OSError) else ""
         made.failed[name] = _failure(value, hint_text)
         return
@@ -564,6 +623,8 @@ def compile_methods(concrete: Concrete) -> None:
         return
     concrete.compiled = True  # type: ignore[attr-defined]
     try:
+        _add_hooks(concrete)
+        _add_properties(concrete)
         for sub in concrete.submodules.values():
             compile_methods(sub)
         cls = concrete.python_class
@@ -587,7 +648,6 @@ def compile_methods(concrete: Concrete) -> None:
             method = concrete.method(name)
             if method is not None:
                 _ensure(method, concrete)
-        _compile_properties(concrete)
         for method in list(concrete.kind.methods.values()):
             _ensure(method, concrete)
     except Exception:
@@ -601,7 +661,7 @@ def _ensure(method: Function, concrete: Concrete) -> None:
         method.ensure()
 
 
-def _compile_properties(concrete: Concrete) -> None:
+def _add_properties(concrete: Concrete) -> None:
     unused = set(getattr(concrete.python_class, "__jit_unused_properties__", ()))
     for base in reversed(concrete.python_class.__mro__):
         if base.__module__.startswith("torch.nn.modules") or base in (object, ScriptModule, RecursiveScriptModule):
@@ -673,12 +733,6 @@ def instance_of(module: Any, concrete: Concrete, memo: dict[int, Any], kind: Cal
             and isinstance(static, types.FunctionType)
         ):
             values[name] = types.MethodType(static, made)
-    # Hooks run around the compiled method too.
-    for table in ("_forward_hooks", "_forward_pre_hooks"):
-        if module.__dict__.get(table):
-            raise NotImplementedError(
-                "a module with hooks cannot be compiled: remove them, or add them to the compiled module"
-            )
     return made
 
 

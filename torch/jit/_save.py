@@ -291,6 +291,9 @@ class _Texts:
                     continue
                 self._done.add(name)
                 package = name.rpartition(".")[0]
+                if package in self.names.types:
+                    # A hook stands in its class.
+                    continue
                 lines = self.files.setdefault(package, [])
                 if isinstance(thing, Function):
                     self._function(thing, lines, package)
@@ -321,7 +324,8 @@ class _Texts:
         elif isinstance(kind, EnumType):
             lines.append(f"class {kind.name.rpartition('.')[2]}(Enum):")
             for name, value in kind.members:
-                lines.append(f"  {name} = {quoted(value) if isinstance(value, str) else value!r}")
+                text = quoted(value) if isinstance(value, str) else repr(value)
+                lines.append(f"  {name} = {text}")
         elif isinstance(kind, TupleType):
             lines.append(f"class {kind.name.rpartition('.')[2]}(NamedTuple):")
             lines += [f"  {n} : {self.names.type(t)}" for n, t in zip(kind.fields, kind.types, strict=True)]

@@ -185,6 +185,9 @@ class ScriptModule(Module):
     is made.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "_compiled_kind" not in cls.__dict__ and any(hasattr(v, "_script_method") for v in cls.__dict__.values()):

@@ -150,6 +150,8 @@ class ClassRef(Sugar):
         if name == "__new__":
             return _New(self.kind)
         function = self.kind.static_methods.get(name)
+        if name in self.kind.hooks or name in self.kind.pre_hooks:
+            function = self.kind.methods[name]
         if function is None:
             em.fail(node, f"class '{self.kind.name()}' does not have a static method or attribute '{name}'")
         assert function is not None
