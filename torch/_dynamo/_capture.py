@@ -266,7 +266,8 @@ class _Recorder(TorchFunctionMode):
         if event == "call":
             file = frame.f_code.co_filename
             # Python's own library keeps what is of no interest, such as the generators of contexts.
-            if not file.startswith(_HOME + "/") and (not file.startswith(_LIBRARY) or "site-packages" in file):
+            library = file.startswith(_LIBRARY) and "site-packages" not in file
+            if not library and not file.startswith((_HOME + "/", "<frozen")):
                 self.frames.append(frame)
         elif event == "c_call" and arg is print and not frame.f_code.co_filename.startswith(_HOME + "/"):
             # Before it writes: the call may run as Python after this.

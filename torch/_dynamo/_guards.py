@@ -126,7 +126,12 @@ class Snapshot:
         self.copies = [v.copy() if isinstance(v, (list, dict, set)) else None for v in self.values]
 
     def holds(self) -> bool:
-        return all(_mark(_read(*place)) == mark for place, mark in zip(self.places, self.marks, strict=True))
+        for place, value, mark in zip(self.places, self.values, self.marks, strict=True):
+            now = _read(*place)
+            # Most are what they were; of containers the contents may have changed.
+            if (now is not value or isinstance(now, (list, dict, set))) and _mark(now) != mark:
+                return False
+        return True
 
     def restore(self) -> None:
         """Take what changed back to what it was."""

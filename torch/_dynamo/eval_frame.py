@@ -33,6 +33,7 @@ __all__ = ["ExplainOutput", "OptimizeContext", "OptimizedModule", "explain", "in
            "optimize_assert"]  # fmt: skip
 
 log = logging.getLogger("torch._dynamo")
+_settings = config._values  # looked up at each call
 # What PyTorch's graphs cannot hold either; the rest is no error for the usual backends.
 _REFUSED = frozenset({
     "Data-dependent branching", "Failed to trace builtin operator", "Call to `torch._dynamo.graph_break()`",
@@ -71,17 +72,25 @@ class _Program:
     def __init__(self, fn: Callable[..., Any], context: OptimizeContext) -> None:
         self.fn, self.context = fn, context
         self.entries: list[_Entry] = []
-        self.left_alone = False
-        self.checked = False
+        self.plain = isinstance(context.backend, str) and context.backend in PLAIN
+        self.forget()
 
     def forget(self) -> None:
         self.entries.clear()
         self.left_alone = self.checked = False
+        # Whether calls go straight to the function.
+        self.direct = self.plain and not self.context.fullgraph
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         now = stance[0]
-        if now.stance == "force_eager" or config.disable or state.capture is not None:
+        if now.stance == "force_eager" or _settings["disable"] or state.capture is not None:
             return self.fn(*args, **kwargs)
+        if self.direct and now.force_backend is None and now.stance == "default":
+            before, state.compiling = state.compiling, True
+            try:
+                return self.fn(*args, **kwargs)
+            finally:
+                state.compiling = before
         backend = now.force_backend if now.force_backend is not None else self.context.backend
         plain = isinstance(backend, str) and backend in PLAIN
         if plain and (self.checked or not self.context.fullgraph) and now.stance == "default":
@@ -140,6 +149,7 @@ class _Program:
         counters["stats"]["unique_graphs"] += 1
         run = self._compiled_by(backend, captured, leaves) if backend is not None else None
         self.checked = True
+        self.direct = self.plain
         entry = _Entry(guards, captured, run)
         self.entries.insert(0, entry)
         if run is None:

@@ -393,6 +393,5 @@ def set_module(obj: Any, mod: Any) -> None:
 
 
 _set_fusion_strategy = set_fusion_strategy
-
 # The name is a submodule's here, not the feature's that was imported above.
 del annotations
