@@ -40,8 +40,8 @@ _PLACES = {
 _NAMES = {name: module for module, names in _PLACES.items() for name in names.split()}
 _MODULES = frozenset(
     """
-    _functional_collectives algorithms c10d_logger constants device_mesh distributed_c10d elastic launch launcher
-    logging_handlers nn optim remote_device run tensor utils
+    _composable _functional_collectives algorithms autograd c10d_logger checkpoint config constants device_mesh
+    distributed_c10d elastic fsdp launch launcher logging_handlers nn optim remote_device rpc run tensor utils
     """.split()
 )
 

@@ -353,7 +353,7 @@ class Endpoint:
                 del peer.arrived[key]
         return _take(early, view, operation)
 
-    def receive_any(self, ranks: frozenset[int], key: Key, view: memoryview) -> Receipt:
+    def receive_any(self, ranks: frozenset[int], key: Key, view: memoryview | None) -> Receipt:
         """Ask for a message of whichever of these ranks sends first; ``source`` says whose it was."""
         with self.lock:
             for rank in sorted(ranks):

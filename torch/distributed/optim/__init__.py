@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PLACES = {
+    "DistributedOptimizer": "optimizer",
     "PostLocalSGDOptimizer": "post_localSGD_optimizer",
     "ZeroRedundancyOptimizer": "zero_redundancy_optimizer",
     "_apply_optimizer_in_backward": "apply_optimizer_in_backward",
@@ -17,7 +18,7 @@ _PLACES = {
 }
 _MODULES = frozenset(_PLACES.values())
 
-__all__ = ["PostLocalSGDOptimizer", "ZeroRedundancyOptimizer", "as_functional_optim"]
+__all__ = ["DistributedOptimizer", "PostLocalSGDOptimizer", "ZeroRedundancyOptimizer", "as_functional_optim"]
 
 
 def __getattr__(name: str) -> Any:
