@@ -36,6 +36,13 @@ _PLACES = {
         """,
     "_options": "BuiltinCommHookType set_debug_level set_debug_level_from_env",
     "rendezvous": "register_rendezvous_handler rendezvous",
+    "_debugging": "breakpoint",
+    "device_mesh": "DeviceMesh init_device_mesh",
+    "remote_device": "_remote_device",
+    "_reducer": """
+        GradBucket Logger Reducer _DEFAULT_FIRST_BUCKET_BYTES _broadcast_coalesced _compute_bucket_assignment_by_size
+        _register_builtin_comm_hook _register_comm_hook _verify_params_across_processes
+        """,
 }
 _NAMES = {name: module for module, names in _PLACES.items() for name in names.split()}
 _MODULES = frozenset(
