@@ -8,6 +8,7 @@ set(TABULA_REDUCE_ISA_FILES
   src/kernels/cpu/scan_line.cpp
   src/kernels/cpu/dot_line.cpp
   src/kernels/cpu/softmax.cpp
+  src/kernels/cpu/attention_row.cpp
   src/kernels/cpu/norm_row.cpp
   src/kernels/cpu/norm_channel.cpp)
 set_source_files_properties(${TABULA_REDUCE_ISA_FILES} PROPERTIES COMPILE_OPTIONS -O3)

@@ -68,7 +68,10 @@ def describe(obj: Any) -> Any:
     if isinstance(obj, torch.Tensor):
         return describe_tensor(obj)
     if isinstance(obj, nn.Module):
-        return {"module": repr(obj), "training": obj.training, "state": describe(obj.state_dict())}
+        # The values of a lazy one are not there yet.
+        lazy = any(isinstance(p, nn.UninitializedParameter) for p in obj.parameters())
+        state = [] if lazy else describe(obj.state_dict())
+        return {"module": repr(obj), "training": obj.training, "state": state}
     if isinstance(obj, (torch.UntypedStorage, torch.storage.TypedStorage)):
         return {"storage": [describe(v) for v in obj.tolist()], "nbytes": obj.nbytes()}
     if isinstance(obj, argparse.Namespace):
@@ -84,6 +87,8 @@ def describe(obj: Any) -> Any:
         return obj
     if type(obj) is float:
         return obj if math.isfinite(obj) else {"float": str(obj)}
+    if callable(obj) and not isinstance(obj, type):
+        return {"function": ""}  # PyTorch's names for them differ; what they give is compared
     if type(obj).__module__ == "numpy":
         return {type(obj).__name__: describe(obj.tolist()), "dtype": str(obj.dtype)}
     return {type(obj).__name__: repr(obj)}
@@ -347,6 +352,41 @@ def modules() -> dict[str, Any]:
     return {name: even(net).state_dict() for name, net in nets.items()}
 
 
+def whole_modules() -> dict[str, Any]:
+    """Modules with more than parameters: lists of weights, hooks that refer back, handles."""
+    return {
+        "lstm": even(nn.LSTM(3, 4, 2, bidirectional=True)), "gru": even(nn.GRU(3, 2, batch_first=True)),
+        "lazy": nn.LazyLinear(2), "norm": even(nn.utils.weight_norm(nn.Linear(3, 2))),
+        "list": nn.ParameterList([torch.ones(2), torch.zeros(1)]), "attention": even(nn.MultiheadAttention(4, 2)),
+    }  # fmt: skip
+
+
+def running(held: dict[str, Any]) -> Any:
+    x, y = torch.arange(9.0).view(3, 1, 3) / 8, torch.arange(8.0).view(2, 1, 4) / 8
+    found = [held["lstm"](x)[0], held["gru"](x)[0], held["norm"](x), held["attention"](y, y, y)[0]]
+    return [value.detach().contiguous() for value in found], held["lazy"](x).shape
+
+
+def functions() -> dict[str, Any]:
+    """What modules hold: their names must be found on the other side."""
+    f = nn.functional
+    return {
+        "torch": [torch.relu, torch.tanh, torch.einsum, torch.cdist, torch.stack, torch.flipud],
+        "functional": [f.relu, f.gelu, f.silu, f.softmax, f.cross_entropy, f.affine_grid, f.normalize],
+        "others": [torch.special.erf, torch.linalg.norm, torch.linalg.diagonal, torch.fft.fft, torch.fft.fftfreq],
+        "init": [nn.init.zeros_, nn.init.kaiming_uniform_],
+        "layer": even(nn.TransformerEncoderLayer(4, 2, 8, activation=f.gelu, batch_first=True)),
+    }
+
+
+def using(held: dict[str, Any]) -> Any:
+    x = torch.arange(4.0) / 4
+    layer = held["layer"].eval()
+    with torch.no_grad():
+        return [layer(x.view(1, 1, 4)), held["functional"][1](x), held["torch"][3](x.view(2, 2), x.view(2, 2)),
+                held["others"][0](x), held["functional"][6](x, dim=0)]  # fmt: skip
+
+
 def averaged() -> dict[str, Any]:
     average = torch.optim.swa_utils.AveragedModel(network())
     average.update_parameters(network())
@@ -387,6 +427,8 @@ CASES: dict[str, Case] = {
     "meta": Case(lambda: {"meta": torch.empty(2, 3, device="meta"), "real": torch.ones(1)}),
     "nested": Case(nested),
     "modules": Case(modules),
+    "whole_modules": Case(whole_modules, after=running, trusted=True),
+    "functions": Case(functions, after=using, trusted=True),
     "averaged": Case(averaged),
     "storages": Case(storages),
     "arrays": Case(arrays, safe=numpy_globals()),

@@ -19,7 +19,7 @@ ECOSYSTEM = ("ecosystem_programs",)
 
 
 def names(folders=FOLDERS):
-    """The names of all programs."""
+    """The names of the programs in some folders; without them, of those recorded in programs.json."""
     return sorted(f"{folder}/{path.stem}" for folder in folders for path in (HERE / folder).glob("*.py"))
 
 

@@ -103,3 +103,21 @@ def test_pytorch_reads_what_is_written_here(tmp_path):
     clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=clean, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_settings_of_loading_and_saving(tmp_path):
+    from torch.utils.serialization import config
+
+    path = tmp_path / "x.pt"
+    torch.save(torch.arange(4.0), path)
+    assert (config.load.mmap, config.load.endianness, config.save.compute_crc32) == (False, None, True)
+    with config.patch({"load.mmap": True, "save.compute_crc32": False}):
+        assert not torch.serialization.get_crc32_options()
+        assert torch.load(path).tolist() == [0, 1, 2, 3]
+        with open(path, "rb") as file, pytest.raises(ValueError, match="must be a file path"):
+            torch.load(file)
+    assert torch.serialization.get_crc32_options() and config.load.mmap is False
+    with pytest.raises(AttributeError, match="config.load.nothing does not exist"):
+        config.load.nothing
+    with pytest.raises(NotImplementedError, match="storage_alignment is always 64"):
+        config.save.storage_alignment = 4096

@@ -185,3 +185,98 @@ def test_models_with_open_sizes(make):
         for size in (first, second):
             x = inputs(*size)
             torch.testing.assert_close(each.module()(x), module(x))
+
+
+def drafted(function, *args):
+    class Module(torch.nn.Module):
+        def forward(self, *given):
+            return function(*given)
+
+    return torch.export.draft_export(Module(), args)
+
+
+def test_a_draft_decides_as_the_example_does_and_checks_it():
+    def by_element(x):
+        return x + 1 if x[0].item() > 2 else x * 2
+
+    program = drafted(by_element, torch.tensor([3, 4]))
+    assert len(program._report.failures) == 1 and not program._report.successful()
+    assert torch.equal(program.module()(torch.tensor([5, 1])), torch.tensor([6, 2]))
+    with pytest.raises(RuntimeError, match="Runtime assertion failed"):
+        program.module()(torch.tensor([1, 1]))
+
+    def by_truth(x):
+        return x + 1 if x.sum() > 0 else x
+
+    program = drafted(by_truth, torch.ones(2))
+    assert torch.equal(program.module()(torch.ones(2)), torch.full((2,), 2.0))
+    with pytest.raises(RuntimeError, match="Runtime assertion failed"):
+        program.module()(-torch.ones(2))
+    assert drafted(lambda x: x + 1, torch.ones(2))._report.successful()
+
+
+def test_a_draft_keeps_sizes_that_the_program_relies_on():
+    class Module(torch.nn.Module):
+        def forward(self, x):
+            return x if x.shape[0] > 5 else x + 1
+
+    program = torch.export.draft_export(
+        Module(), (torch.ones(3, 4),), dynamic_shapes=({0: torch.export.Dim("rows")},)
+    )
+    assert [str(r) for r in program.range_constraints.values()] == ["VR[0, 5]"]
+    assert "Constraints violated" in program._report.failures[0]
+
+
+ELEMENTS = torch.tensor([0, 1, 2, 0, 3])
+FEWER = torch.tensor([1, 0, 0, 0, 0])
+
+
+def set_where(x):
+    x = x.clone()
+    x[x > 1] = 7
+    return x
+
+
+def listed(x):
+    a, b = x[:2].tolist()
+    torch._check(a >= 0)
+    torch._check(b >= 0)
+    return torch.zeros(a, b), torch.arange(a * b + 1)
+
+
+def padded(x):
+    n = (x > 0).sum().item()
+    torch._check(n >= 0)
+    torch._check(n <= x.shape[0])
+    part = x.narrow(0, 0, n)
+    return torch.nn.functional.pad(part, (0, 5 - n)), part.view(-1, 1).expand(n, 2)
+
+
+def places(x):
+    found = x.nonzero()
+    torch._check(found.shape[0] > 0)
+    return found[0], found.sum(0), found.t(), torch.cat([found, found]), found.float() @ torch.ones(1, 2)
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: x[x > 0] * 2, lambda x: torch.masked_select(x, x > 0).sum(), lambda x: x.float().sum().item() * 2,
+    lambda x: torch.ones(x.max().item()), lambda x: x.unique(return_counts=True), set_where, listed, padded, places,
+    lambda x: (x[: x[1].item()], x[x[1].item() :], x[x[1].item()]),
+    lambda x: (torch.where(x > 0)[0], torch.repeat_interleave(x, x)),
+    lambda x: (x.float()[:, None] * torch.ones(3))[x > 0] @ torch.ones(3, 2),
+])  # fmt: skip
+def test_sizes_and_numbers_of_elements_when_the_program_runs(function):
+    class Module(torch.nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    program = torch.export.export(Module(), (ELEMENTS,))
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    file.seek(0)
+    loaded = torch.export.load(file)
+    for each in (program, loaded, program.run_decompositions(), loaded.run_decompositions()):
+        for x in (ELEMENTS, FEWER):
+            actual, expected = pytree.tree_leaves(each.module()(x)), pytree.tree_leaves(function(x))
+            for a, e in zip(actual, expected, strict=True):
+                assert torch.equal(a, e) if isinstance(e, torch.Tensor) else a == e

@@ -435,3 +435,44 @@ def test_a_rule_for_several_results_and_lists():
     a, b = torch.randn(3), torch.randn(4, 3)
     first, second = torch.vmap(lambda x, y: pair([x, y], 2.0), in_dims=(0, 1))(a, b)
     assert torch.equal(first, a * 2) and torch.allclose(second, b.sum(0))
+
+
+def test_dispatch_keys_have_known_names():
+    library = torch.library.Library("keys_of_tests", "DEF")
+    library.define("f(Tensor x) -> Tensor")
+    for key in ("CPU", "AutogradCPU", "Meta", "CompositeExplicitAutograd", "SparseCPU", "PrivateUse1"):
+        library.impl("f", lambda x: x + 1, key)
+    with pytest.raises(RuntimeError, match="could not parse dispatch key: Nonsense"):
+        library.impl("f", lambda x: x, "Nonsense")
+    library._destroy()
+
+
+def test_a_library_for_a_block():
+    with torch.library._scoped_library("scoped_tests", "FRAGMENT") as library:
+        library.define("nine(Tensor x) -> Tensor")
+        library.impl("nine", lambda x: x * 9, "CPU")
+        assert torch.ops.scoped_tests.nine(torch.ones(1)).item() == 9
+    with pytest.raises(AttributeError):
+        torch.ops.scoped_tests.nine(torch.ones(1))
+
+
+def test_an_operation_with_an_effect_stays_in_graphs():
+    @torch.library.custom_op("effect_tests::tell", mutates_args=())
+    def tell(x: torch.Tensor, k: float = 2.0) -> torch.Tensor:
+        return x * k
+
+    assert str(torch.ops.effect_tests.tell.default._schema) == "effect_tests::tell(Tensor x, float k=2.) -> Tensor"
+
+    def calls_left():
+        graph = torch.fx.Graph()
+        x = graph.placeholder("x")
+        graph.call_function(torch.ops.effect_tests.tell.default, (x,))
+        graph.output(x)
+        graph.eliminate_dead_code()
+        return sum(n.op == "call_function" for n in graph.nodes)
+
+    assert calls_left() == 0
+    tell.register_effect(torch.library.EffectType.ORDERED)
+    assert calls_left() == 1
+    tell.register_effect(None)
+    assert calls_left() == 0

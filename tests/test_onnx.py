@@ -129,6 +129,25 @@ def test_the_networks_of_the_examples(path, monkeypatch):
         check(program, module, make(n), rtol=1e-3, atol=1e-4)
 
 
+@runs
+def test_several_open_sizes():
+    torch.manual_seed(0)
+    layer = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    module = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+    program = torch.onnx.export(module, (torch.randn(2, 5, 16),), dynamic_shapes=({0: "batch", 1: "length"},))
+    for sizes in ((2, 5), (4, 9)):
+        check(program, module, (torch.randn(*sizes, 16),))
+
+    class Cuts(torch.nn.Module):
+        def forward(self, x):
+            a, b = x.shape[:2]
+            return x.flatten(0, 1), x.reshape(b, a, -1), x[:, : b // 2], x.expand(2, *x.shape), x.view(a, b, 2, -1)
+
+    program = torch.onnx.export(Cuts(), (torch.randn(3, 6, 4),), dynamic_shapes=({0: "a", 1: "b"},))
+    for sizes in ((3, 6), (5, 8)):
+        check(program, Cuts(), (torch.randn(*sizes, 4),))
+
+
 # ---- names, sizes and files
 
 

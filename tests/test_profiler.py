@@ -255,6 +255,21 @@ def test_other_threads_are_not_measured():
     assert names(prof.events()) == []
 
 
+def test_forked_processes_are_not_measured():
+    import os
+
+    with profile():
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(writing, b"measured" if torch.autograd.profiler._is_profiler_enabled else b"free")
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert os.read(reading, 20) == b"free"
+    os.close(reading)
+    os.close(writing)
+
+
 def test_results_are_those_without_a_profiler():
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.5), nn.Linear(27, 4))
     x = torch.randn(2, 2, 8, 8)

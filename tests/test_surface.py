@@ -185,8 +185,6 @@ def test_hub_reads_a_folder(tmp_path):
         torch.hub.load(folder, "other", source="local")
     with pytest.raises(ValueError, match='Unknown source: "ftp"'):
         torch.hub.load(folder, "net", source="ftp")
-    with pytest.raises(NotImplementedError, match="clone"):
-        torch.hub.load("pytorch/vision", "resnet18")
     weights = tmp_path / "w.pt"
     torch.save({"w": torch.ones(1)}, weights)
     state = torch.hub.load_state_dict_from_url(weights.as_uri(), str(tmp_path / "models"), weights_only=True)

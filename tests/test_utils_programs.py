@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 import support
 
-NAMES = ("flop_counter", "checkpoint")
+NAMES = ("flop_counter", "checkpoint", "benchmark")
 PROGRAMS = [(name, title) for name in NAMES for title in support.read_programs(name)]
 RECORDED = {name: support.recorded(name) for name in NAMES}
 

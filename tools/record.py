@@ -56,7 +56,7 @@ def record_seed(name: str) -> dict:
 
 def record_programs(name: str) -> dict:
     """Return {program: the lines that it shows}; none may end with an exception of its own."""
-    folders = programs.ECOSYSTEM if name == "ecosystem" else programs.FOLDERS
+    folders = {"programs": programs.FOLDERS, "ecosystem": programs.ECOSYSTEM}.get(name, (name,))
     cases = {program: programs.run(program) for program in programs.names(folders)}
     for program, lines in cases.items():
         if lines[-1].startswith("ends with"):
@@ -70,16 +70,15 @@ def record_printed(name: str) -> dict:
 
 
 RECORDERS = {
-    **dict.fromkeys(("fx", "fx_passes", "export", "control_flow", "profiler"), record_printed),
-    **dict.fromkeys(("flop_counter", "checkpoint", "benchmark"), record_printed),  # flop_counter needs tabulate
+    **dict.fromkeys(("fx", "fx_passes", "export", "control_flow", "profiler", "compile", "trace"), record_printed),
+    **dict.fromkeys(("flop_counter", "checkpoint", "benchmark", "hub"), record_printed),  # flop_counter needs tabulate
     "bad_input": record_errors,
     "amp_errors": record_errors,
     **dict.fromkeys(("sparse_errors", "linalg_errors", "fft_errors"), record_first_lines),
     "quantization_errors": record_first_lines,
     "distribution_errors": record_errors,
     "seed": record_seed,
-    "programs": record_programs,
-    "ecosystem": record_programs,
+    **dict.fromkeys(("programs", "ecosystem", "script_programs"), record_programs),
 }
 
 

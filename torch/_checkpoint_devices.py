@@ -110,6 +110,7 @@ class Restorer:
     """Where ``map_location`` wants storages: a name, a device, a dict of names, a function, or None for their own."""
 
     def __init__(self, map_location: Any) -> None:
+        self.map_location = map_location
         self._function: Callable[[Any, str], Any] | None = None
         self._table: dict[str, str] = {}
         self._everywhere: str | None = None

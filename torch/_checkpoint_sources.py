@@ -11,6 +11,7 @@ import torch
 from . import storage as _storage
 from ._checkpoint_archive import ArchiveReader
 from ._checkpoint_devices import Restorer
+from ._checkpoint_functions import renamed
 from ._checkpoint_globals import fail
 from ._checkpoint_options import MAP_SHARED, LoadEndianness, skips_data
 from ._checkpoint_writing import MAGIC_NUMBER, PROTOCOL_VERSION
@@ -131,7 +132,13 @@ def trusting_unpickler(pickle_module: Any, persistent_load: Callable[[Any], Any]
                 return _storage._LEGACY_CLASSES[name]
             if name == "_rebuild_nested_tensor":
                 self.reads_contents = True
-            return super().find_class(module, name)
+            try:
+                return super().find_class(module, name)
+            except (AttributeError, ModuleNotFoundError):
+                found = renamed(module, name)
+                if found is None:
+                    raise
+                return found
 
     return TrustingUnpickler
 
@@ -144,11 +151,17 @@ def _progress(file: Any, total: int) -> Any:
 
 
 class ZipSource:
-    """Storages of a zip checkpoint, read when the pickle first names them."""
+    """Storages of a zip checkpoint, read when the pickle first names them.
 
-    def __init__(self, file: Any, restore: Restorer, mapped: bool) -> None:
+    ``folder`` is where their records are, ``archive`` the reader of a file that was looked into already.
+    """
+
+    def __init__(
+        self, file: Any, restore: Restorer, mapped: bool, archive: ArchiveReader | None = None, folder: str = "data"
+    ) -> None:
         self._file = file
-        self._archive = ArchiveReader(file)
+        self._archive = ArchiveReader(file) if archive is None else archive
+        self._folder = folder
         self._restore = restore
         self._loaded: dict[str, Any] = {}
         self._swap = self._byteorder() != sys.byteorder
@@ -182,7 +195,7 @@ class ZipSource:
         return "big" if assumed is LoadEndianness.BIG else sys.byteorder
 
     def _read(self, key: str, nbytes: int) -> Any:
-        name = f"data/{key}"
+        name = f"{self._folder}/{key}"
         if self._archive.size(name) < nbytes:
             raise RuntimeError(f"record {name} holds {self._archive.size(name)} bytes, but {nbytes} are needed")
         if skips_data():
@@ -226,7 +239,7 @@ class ZipSource:
         """The object, built by the module's own unpickler."""
         if self._is_torchscript():
             self._file.seek(0)
-            return torch.jit.load(self._file)
+            return torch.jit.load(self._file, self._restore.map_location)
         data = io.BytesIO(self._archive.read("data.pkl"))
         with self._progress:
             return trusting_unpickler(pickle_module, self.persistent_load)(data, **load_args).load()

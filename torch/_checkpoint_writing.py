@@ -10,9 +10,11 @@ import torch
 
 from . import storage as _storage
 from ._checkpoint_archive import ArchiveWriter, write_all
+from ._checkpoint_functions import reduction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
@@ -159,18 +161,29 @@ def _progress(table: StorageTable, name: str) -> Any:
     return Progress(table.nbytes(), f"Saving {name}")
 
 
+def _pickler(pickle_module: Any, identify: Callable[[Any], Any]) -> Any:
+    """A subclass of the module's ``Pickler`` that takes storages out, and names functions of torch as PyTorch does."""
+    base = pickle_module.Pickler
+    theirs = getattr(base, "reducer_override", None)
+
+    class Pickler(base):  # type: ignore[misc, valid-type]
+        def persistent_id(self, obj: Any) -> Any:
+            return identify(obj)
+
+        def reducer_override(self, obj: Any) -> Any:
+            found = reduction(obj)
+            return theirs(self, obj) if found is NotImplemented and theirs is not None else found
+
+    return Pickler
+
+
 def save_zip(obj: object, file: Any, name: str, pickle_module: Any, protocol: int, byteorder: bool, skip: bool) -> None:
     """Write the format of PyTorch 1.6 and later: a zip file with the pickle and a record for each storage."""
     from .utils.serialization import config
 
     table = StorageTable()
     buffer = io.BytesIO()
-
-    class Pickler(pickle_module.Pickler):  # type: ignore[misc, name-defined]
-        def persistent_id(self, obj: Any) -> Any:
-            return table.persistent_id(obj)
-
-    Pickler(buffer, protocol=protocol).dump(obj)
+    _pickler(pickle_module, table.persistent_id)(buffer, protocol=protocol).dump(obj)
     options = config.save
     with _progress(table, name) as progress:
         archive = ArchiveWriter(file, name, options.compute_crc32, options.storage_alignment, progress.update)
@@ -189,11 +202,10 @@ def save_legacy(obj: object, file: Any, name: str, pickle_module: Any, protocol:
     """Write the format before PyTorch 1.6: pickles one after another, then the bytes of all storages."""
     table = StorageTable()
 
-    class Pickler(pickle_module.Pickler):  # type: ignore[misc, name-defined]
-        def persistent_id(self, obj: Any) -> Any:
-            found = table.persistent_id(obj)
-            # The sixth field described views of storages, which no longer exist.
-            return None if found is None else (*found, None)
+    def persistent_id(obj: Any) -> tuple[Any, ...] | None:
+        found = table.persistent_id(obj)
+        # The sixth field described views of storages, which no longer exist.
+        return None if found is None else (*found, None)
 
     system = {
         "protocol_version": PROTOCOL_VERSION,
@@ -203,7 +215,7 @@ def save_legacy(obj: object, file: Any, name: str, pickle_module: Any, protocol:
     head = io.BytesIO()
     for header in (MAGIC_NUMBER, PROTOCOL_VERSION, system):
         pickle_module.dump(header, head, protocol=protocol)
-    Pickler(head, protocol=protocol).dump(obj)
+    _pickler(pickle_module, persistent_id)(head, protocol=protocol).dump(obj)
     keys = sorted(table.storages)
     pickle_module.dump(keys, head, protocol=protocol)
     with _progress(table, name) as progress:

@@ -6,14 +6,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_TORCHSCRIPT = "TorchScript has no part in Tabula; run the Python function itself, or use torch.compile"
+_TORCHSCRIPT = "it is an inner part of PyTorch's TorchScript; torch.jit has the public one"
 _QUANTIZED = "it takes weights packed for FBGEMM; use torch.ops.quantized or torch.ao.nn.quantized"
 _BACKEND = "it belongs to a library that Tabula does not use; call the operation's public form"
 _INTERNAL = "it is an internal helper of PyTorch"
 
 _FUNCTIONS = {
     _TORCHSCRIPT: """
-        fork wait import_ir_module import_ir_module_from_buffer merge_type_from_type_comment parse_ir parse_schema
+        import_ir_module import_ir_module_from_buffer merge_type_from_type_comment parse_ir
         parse_type_comment unify_type_list
     """,
     _QUANTIZED: """
@@ -40,17 +40,16 @@ _FUNCTIONS = {
 
 _CLASSES = {
     _TORCHSCRIPT: """
-        AliasDb AnyType Argument ArgumentSpec AwaitType BenchmarkConfig BenchmarkExecutionStats Block BoolType CallStack
-        Capsule ClassType Code CompilationUnit CompleteArgumentSpec ComplexType ConcreteModuleType
-        ConcreteModuleTypeBuilder DeepCopyMemoTable DeserializationStorageContext DeviceObjType DictType EnumType
-        ErrorReport ExecutionPlan FileCheck FloatType FunctionSchema FutureType Gradient Graph GraphExecutorState
-        IODescriptor InferredType IntType InterfaceType JITException ListType LiteScriptModule LockingLogger LoggerBase
-        ModuleDict Node NoneType NoopLogger NumberType OperatorInfo OptionalType ParameterDict BufferDict PyObjectType
-        PyTorchFileReader PyTorchFileWriter RRefType ScriptClass ScriptClassFunction ScriptDict ScriptDictIterator
-        ScriptDictKeyIterator ScriptFunction ScriptList ScriptListIterator ScriptMethod ScriptModule
-        ScriptModuleSerializer ScriptObject ScriptObjectProperty SerializationStorageContext StaticModule
-        StreamObjType StringType SymBoolType SymIntType TensorType ThroughputBenchmark TracingState TupleType Type
-        UnionType Use Value
+        AliasDb ArgumentSpec BenchmarkConfig BenchmarkExecutionStats CallStack
+        Capsule Code CompleteArgumentSpec ConcreteModuleType
+        ConcreteModuleTypeBuilder DeepCopyMemoTable DeserializationStorageContext
+        ErrorReport ExecutionPlan FileCheck Gradient GraphExecutorState
+        IODescriptor InferredType JITException LiteScriptModule LockingLogger LoggerBase
+        ModuleDict NoopLogger OperatorInfo ParameterDict BufferDict
+        PyTorchFileReader PyTorchFileWriter ScriptClass ScriptClassFunction ScriptDict ScriptDictIterator
+        ScriptDictKeyIterator ScriptList ScriptListIterator
+        ScriptModuleSerializer ScriptObjectProperty SerializationStorageContext StaticModule
+        ThroughputBenchmark TracingState Use
     """,
     _INTERNAL: "AggregationType DispatchKey DispatchKeySet ExcludeDispatchKeyGuard",
 }

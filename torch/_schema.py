@@ -155,7 +155,8 @@ class FunctionSchema:
     """A schema in parts."""
 
     def __init__(self, text: str) -> None:
-        self._text = text.strip()
+        # Whole numbers among the defaults of floats end in a point.
+        self._text = re.sub(r"(float\??(?:\[\d*\])? \w+=-?\d+)\.0(?=[,)])", r"\1.", text.strip())
         head, mark, _ = self._text.partition("(")
         qualified = head.strip()
         depth, end = 0, -1

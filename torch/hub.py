@@ -30,15 +30,15 @@ READ_DATA_CHUNK = 128 * 1024
 _hub_dir: str | None = None
 
 
-def get_dir() -> str:
-    """The folder of downloads: what ``set_dir`` said, else ``$TORCH_HOME/hub``, else ``~/.cache/torch/hub``."""
-    return os.path.join(_get_torch_home(), "hub") if _hub_dir is None else _hub_dir
-
-
 def _get_torch_home() -> str:
-    """The folder of everything that is downloaded: ``$TORCH_HOME``, else ``~/.cache/torch``."""
+    """``$TORCH_HOME``, else ``torch`` in ``$XDG_CACHE_HOME``, else in ``~/.cache``. Other libraries ask it too."""
     cache = os.path.join(os.getenv(ENV_XDG_CACHE_HOME, DEFAULT_CACHE_DIR), "torch")
     return os.path.expanduser(os.getenv(ENV_TORCH_HOME, cache))
+
+
+def get_dir() -> str:
+    """The folder of downloads: what ``set_dir`` said, else ``$TORCH_HOME/hub``, else ``~/.cache/torch/hub``."""
+    return _hub_dir if _hub_dir is not None else os.path.join(_get_torch_home(), "hub")
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:
@@ -177,6 +177,10 @@ class _Bar:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "urlparse":
+        from urllib.parse import urlparse
+
+        return urlparse
     if name != "tqdm":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
@@ -189,12 +193,14 @@ def __getattr__(name: str) -> Any:
 def download_url_to_file(url: str, dst: str, hash_prefix: str | None = None, progress: bool = True) -> None:
     """Save what an address holds, if the SHA-256 of it begins with ``hash_prefix``.
 
-    The file is there when all of it is. ``progress`` shows a bar, that of tqdm where it is installed. RuntimeError for
-    another hash, urllib.error.URLError where there is no such address.
+    The file is there when all of it is. With ``progress`` a terminal shows how far it is. RuntimeError for another
+    hash, urllib.error.URLError where there is no such address.
     """
     import shutil
     import urllib.request
     import uuid
+
+    from .utils._progress import Progress
 
     target = os.path.expanduser(dst)
     part = f"{target}.{uuid.uuid4().hex}.partial"
@@ -202,13 +208,12 @@ def download_url_to_file(url: str, dst: str, hash_prefix: str | None = None, pro
     request = urllib.request.Request(url, headers={"User-Agent": "torch.hub"})
     with urllib.request.urlopen(request) as source:
         length = source.headers.get("Content-Length")
-        bar = __getattr__("tqdm") if progress else _Bar
+        total = int(length) if length else None
         try:
             with (
                 open(part, "xb") as file,
-                bar(total=int(length) if length else None, disable=not progress, unit="B", unit_scale=True,
-                    unit_divisor=1024) as shown,
-            ):  # fmt: skip
+                Progress(total, f"Downloading {os.path.basename(target)}", least=0, enabled=progress) as shown,
+            ):
                 while chunk := source.read(READ_DATA_CHUNK):
                     file.write(chunk)
                     digest.update(chunk)

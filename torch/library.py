@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from . import _schema
 from ._library import operation as _operation
 from ._library.custom_ops import CustomOpDef, custom_op, definitions, parse_namespace
+from ._library.dispatch_keys import check_key
+from ._library.effects import EffectType
 from ._library.fake_impl import get_ctx
 from ._library.infer_schema import infer_schema
 from ._library.opcheck import opcheck
@@ -13,10 +17,11 @@ from ._ops import OpOverload, OpOverloadPacket, ops, packet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
 __all__ = [
+    "EffectType",
     "Library",
     "custom_op",
     "define",
@@ -257,12 +262,26 @@ def impl(qualname: Any, types: str | Sequence[str], func: Any = None, *rest: Any
     parse_namespace(qualname)
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        operation = _operation_of(qualname, "impl")
+        operation = _operation.operations.get(qualname)
         for kind in [types] if isinstance(types, str) else types:
-            operation.implement(kind, function)
+            if operation is None:
+                # The operation may be defined later.
+                _operation.early.setdefault(qualname, []).append((kind, function))
+            else:
+                operation.implement(kind, function)
         return function
 
     return register if func is None else register(func)
+
+
+@contextlib.contextmanager
+def _scoped_library(*args: Any, **kwargs: Any) -> Iterator[Library]:
+    """A ``Library`` whose operations go at the end of the block."""
+    library = Library(*args, **kwargs)
+    try:
+        yield library
+    finally:
+        library._destroy()
 
 
 class Library:
@@ -330,6 +349,7 @@ class Library:
         key = dispatch_key or self.dispatch_key or "CompositeImplicitAutograd"
         if with_keyset:
             raise NotImplementedError("impl(..., with_keyset=True): there are no sets of dispatch keys")
+        check_key(key)
         if fn is fallthrough_kernel:
             return
         if qualname.startswith("aten::"):

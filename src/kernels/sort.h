@@ -24,8 +24,9 @@ struct SortCall {
   IntList index_strides;
 };
 
-// Always stable, in both directions.
-extern Kernel<void(const SortCall&, bool descending)> sort;
+// stable: equal elements keep their order, in both directions. Otherwise they come in the order that PyTorch's sort
+// leaves behind.
+extern Kernel<void(const SortCall&, bool descending, bool stable)> sort;
 // Results are k long; 0 <= k <= the input's length. Unsorted ones come in the order of the selection.
 extern Kernel<void(const SortCall&, int64_t k, bool largest, bool sorted)> topk;
 // Results are 1 long, and the input at least 1.

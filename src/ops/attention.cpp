@@ -1,12 +1,17 @@
 // Attention: softmax(q k^T / sqrt(d)) v (Vaswani et al., 2017).
 #include <cmath>
 
+#include "core/state.h"
+#include "kernels/attention.h"
 #include "ops/arith.h"
+#include "ops/backward.h"
+#include "ops/batch.h"
 #include "ops/compare.h"
 #include "ops/copy.h"
 #include "ops/dropout.h"
 #include "ops/factory.h"
 #include "ops/matmul.h"
+#include "ops/reduce.h"
 #include "ops/reduce_extremum.h"
 #include "ops/softmax.h"
 #include "ops/view.h"
@@ -73,19 +78,170 @@ Tensor safe_softmax(const Tensor& scores) {
   return where(nothing, Scalar(0.0), softmax(scores, int64_t(-1)));
 }
 
+// What the softmax runs over: a mask, or the causal one, hides keys.
+Tensor probabilities(const Tensor& q, const Tensor& k, const Tensor& mask, bool is_causal, double factor, bool plain) {
+  const Tensor scores = matmul(plain ? q : q * Scalar(factor), transpose(k, int64_t(-2), int64_t(-1)));
+  if (is_causal) return softmax(where(causal_mask(q, q.size(-2), k.size(-2)), scores, Scalar(-HUGE_VAL)), int64_t(-1));
+  if (!mask.defined()) return softmax(scores, int64_t(-1));
+  return safe_softmax(mask.dtype() == DType::Bool ? where(mask, scores, Scalar(-HUGE_VAL))
+                                                  : add(scores, mask.dtype() == q.dtype() ? mask : to_dtype(mask, q.dtype())));
+}
+
+// ---- the row without a matrix of all scores ----
+
+kernels::AttentionArray array_of(const Tensor& t) {
+  kernels::AttentionArray a;
+  a.data = t.data();
+  for (size_t d = 0; d < 4; d++) a.strides[d] = t.strides()[d];
+  return a;
+}
+
+kernels::AttentionCall call_for(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, bool is_causal,
+                                double scale) {
+  kernels::AttentionCall call{};
+  call.batch = q.size(0);
+  call.heads = q.size(1);
+  call.key_heads = k.size(1);
+  call.queries = q.size(2);
+  call.keys = k.size(2);
+  call.width = q.size(3);
+  call.value_width = v.size(3);
+  call.dtype = q.dtype();
+  call.scale = scale;
+  call.causal = is_causal;
+  call.query = array_of(q);
+  call.key = array_of(k);
+  call.value = array_of(v);
+  if (mask.defined()) {
+    call.mask = array_of(mask);
+    call.mask_is_bool = mask.dtype() == DType::Bool;
+  }
+  return call;
+}
+
+// q, k and v are four-dimensional, the mask is expanded. Results: the output, which lies as the queries do, and the
+// logarithms of the rows' sums.
+std::tuple<Tensor, Tensor> run_fused(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
+                                     bool is_causal, double scale) {
+  const Dims sizes{q.size(0), q.size(1), q.size(2), v.size(3)};
+  const bool alike = q.size(3) == v.size(3) && q.stride(3) == 1 && is_non_overlapping_and_dense(q.sizes(), q.strides());
+  const Tensor out = alike ? Tensor::empty_like(q, q.dtype()) : Tensor::empty(sizes, q.dtype(), q.device());
+  const Tensor log_total = Tensor::empty(Dims{sizes[0], sizes[1], sizes[2]}, q.dtype(), q.device());
+  kernels::AttentionCall call = call_for(q, k, v, mask, is_causal, scale);
+  call.output = array_of(out);
+  call.log_total = log_total.data();
+  kernels::attention[q.device().kind](call);
+  return {out, log_total};
+}
+
+std::tuple<Tensor, Tensor, Tensor> run_fused_backward(const Tensor& grad, const Tensor& q, const Tensor& k,
+                                                      const Tensor& v, const Tensor& out, const Tensor& log_total,
+                                                      const Tensor& mask, bool is_causal, double scale) {
+  // [batch, rows, heads, width] in memory, as PyTorch's
+  const auto made = [](const Tensor& like) {
+    return transpose(Tensor::empty(Dims{like.size(0), like.size(2), like.size(1), like.size(3)}, like.dtype(), like.device()),
+                     int64_t(1), int64_t(2));
+  };
+  const Tensor dq = made(q), dk = made(k), dv = made(v);
+  kernels::AttentionCall call = call_for(q, k, v, mask, is_causal, scale);
+  call.output = array_of(out);
+  call.log_total = log_total.data();
+  call.grad_output = array_of(grad);
+  call.grad_query = array_of(dq);
+  call.grad_key = array_of(dk);
+  call.grad_value = array_of(dv);
+  kernels::attention_backward[q.device().kind](call);
+  return {dq, dk, dv};
+}
+const Op fused_attention_backward{
+    OpDef{.schema = "_attention_backward(Tensor grad, Tensor query, Tensor key, Tensor value, Tensor output, Tensor "
+                    "log_total, Tensor? mask, bool is_causal, float scale) -> (Tensor, Tensor, Tensor)",
+          .run = fn<run_fused_backward>,
+          .on = Hidden,
+          .batch = batch::refused}};
+
+// The same of differentiable operations, for derivatives of higher order.
+std::array<Tensor, 3> differentiable_backward(Backward& b) {
+  const Tensor &q = b.in(0), &mask = b.in(3), &g = b.g(0);
+  const int64_t heads = q.size(1), shared = heads / b.in(1).size(1);
+  const Tensor k = repeat_heads(b.in(1), heads), v = repeat_heads(b.in(2), heads);
+  const Scalar scale(b.number(5));
+  const int64_t last = -1;
+  const Tensor weights = probabilities(q, k, mask, b.flag(4), b.number(5), false);
+  const Tensor slopes = matmul(g, transpose(v, int64_t(-2), last));
+  const Tensor scores = weights * (slopes - sum_dim(slopes * weights, IntList(&last, 1), true)) * scale;
+  const auto per_head = [&](const Tensor& t) {
+    if (shared == 1) return t;
+    const int64_t group = 2;
+    return sum_dim(reshape(t, Dims{t.size(0), heads / shared, shared, t.size(2), t.size(3)}), IntList(&group, 1));
+  };
+  return {matmul(scores, k), per_head(matmul(transpose(scores, int64_t(-2), last), q)),
+          per_head(matmul(transpose(weights, int64_t(-2), last), g))};
+}
+
+void fused_vjp(Backward& b) {
+  std::array<Tensor, 3> grads;
+  if (thread_state.grad_enabled || calls_may_be_taken())
+    grads = differentiable_backward(b);
+  else
+    grads = fused_attention_backward.many<3>(b.g(0), b.in(0), b.in(1), b.in(2), b.out(0), b.out(1), b.in(3), b.flag(4),
+                                             b.number(5));
+  for (int i = 0; i < 3; i++)
+    if (b.needs(i)) b.set(i, grads[size_t(i)]);
+}
+const Op fused_attention{OpDef{.schema = "_attention(Tensor query, Tensor key, Tensor value, Tensor? mask, bool is_causal, "
+                                         "float scale) -> (Tensor, Tensor)",
+                               .run = fn<run_fused>,
+                               .on = Hidden,
+                               .vjp = fused_vjp,
+                               .save = in(0) | in(1) | in(2) | in(3) | out(0) | out(1),
+                               .node = "ScaledDotProductFlashAttentionForCpuBackward0",
+                               .batch = batch::refused}};
+
+// Whether the kernel does it, and packing keys for it pays.
+bool suits_kernel(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) {
+  if (calls_may_be_taken() || q.dim() < 2 || q.dim() > 4 || k.dim() != q.dim() || v.dim() != q.dim()) return false;
+  if (q.dtype() != DType::Float32 && q.dtype() != DType::Float64) return false;
+  for (const Tensor* t : {&q, &k, &v, &mask})
+    if (t->defined() && ((t->impl()->special & (kDispatch | kParts | kConj | kNeg)) || t->is_dual() || !t->device().is_cpu()))
+      return false;
+  if (mask.defined()) {
+    if ((mask.needs_grad() && thread_state.grad_enabled) || mask.dim() > q.dim()) return false;
+    for (int64_t d = -1; d >= -mask.dim(); d--) {
+      const int64_t whole = d == -1 ? k.size(-2) : q.size(d);
+      if (mask.size(d) != 1 && mask.size(d) != whole) return false;
+    }
+  }
+  for (int64_t d = 0; d + 2 < q.dim(); d++)
+    if (k.sizes()[size_t(d)] != v.sizes()[size_t(d)] ||
+        (q.sizes()[size_t(d)] != k.sizes()[size_t(d)] && !(q.dim() == 4 && d == 1 && k.size(1) > 0 && q.size(1) % k.size(1) == 0)))
+      return false;
+  return q.size(-1) == k.size(-1) && k.size(-2) == v.size(-2) && q.numel() > 0 && k.numel() > 0 && v.numel() > 0 && q.size(-2) > 1;
+}
+
+Tensor attend_fused(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& given, bool is_causal, double scale) {
+  const auto four = [](Tensor t) {
+    while (t.dim() < 4) t = unsqueeze(t, int64_t(0));
+    return t;
+  };
+  const Tensor q = four(query), k = four(key), v = four(value);
+  Tensor mask = given;
+  if (mask.defined()) {
+    if (mask.dtype() != DType::Bool && mask.dtype() != q.dtype()) mask = to_dtype(mask, q.dtype());
+    mask = expand(detach(mask), Dims{q.size(0), q.size(1), q.size(2), k.size(2)});
+  }
+  Tensor out = std::get<0>(fused_attention.many<2>(q, k, v, mask.defined() ? Value(mask) : Value(), is_causal, scale));
+  for (int64_t d = query.dim(); d < 4; d++) out = select(out, int64_t(0), int64_t(0));
+  return out;
+}
+
 Tensor attend(const Tensor& q, const Tensor& key, const Tensor& value, const Tensor& mask, double dropout_p, bool is_causal, std::optional<double> scale, bool enable_gqa) {
   const bool grouped = enable_gqa && q.dim() >= 3 && key.dim() >= 3 && value.dim() >= 3;
-  const Tensor k = grouped ? repeat_heads(key, q.size(-3)) : key, v = grouped ? repeat_heads(value, q.size(-3)) : value;
   const double factor = scale ? *scale : 1 / std::sqrt(double(q.size(-1)));
-  Tensor scores = matmul(q.size(-1) == 0 && !scale ? q : q * Scalar(factor), transpose(k, int64_t(-2), int64_t(-1)));
-  Tensor weights;
-  if (is_causal) {
-    weights = softmax(where(causal_mask(q, q.size(-2), k.size(-2)), scores, Scalar(-HUGE_VAL)), int64_t(-1));
-  } else if (mask.defined()) {
-    weights = safe_softmax(mask.dtype() == DType::Bool ? where(mask, scores, Scalar(-HUGE_VAL)) : add(scores, mask.dtype() == q.dtype() ? mask : to_dtype(mask, q.dtype())));
-  } else {
-    weights = softmax(scores, int64_t(-1));
-  }
+  if (dropout_p == 0 && (grouped ? q.dim() == 4 : q.dim() < 4 || q.size(1) == key.size(1)) && suits_kernel(q, key, value, mask))
+    return attend_fused(q, key, value, mask, is_causal, factor);
+  const Tensor k = grouped ? repeat_heads(key, q.size(-3)) : key, v = grouped ? repeat_heads(value, q.size(-3)) : value;
+  Tensor weights = probabilities(q, k, mask, is_causal, factor, q.size(-1) == 0 && !scale);
   if (dropout_p > 0) weights = dropout(weights, dropout_p, true);
   return matmul(weights, v);
 }

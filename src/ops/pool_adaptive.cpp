@@ -1,4 +1,5 @@
 // Pooling to a given output size: window i of n outputs runs from floor(i s / n) to ceil((i + 1) s / n).
+#include <algorithm>
 #include <limits>
 
 #include "core/state.h"
@@ -8,6 +9,7 @@
 #include "ops/factory.h"
 #include "ops/optional_int.h"
 #include "ops/pool_window.h"
+#include "ops/reduce_raw.h"
 #include "ops/view.h"
 
 namespace tabula {
@@ -57,6 +59,12 @@ template <int n>
 Tensor run_average(const Tensor& input, IntList output_size) {
   const Dims sizes = output_sizes(Kind::Average, n, input, output_size);
   check_dtype(Kind::Average, n, input.dtype());
+  const IntList places = IntList(sizes).last(size_t(n));
+  if (input.numel() > 0 && std::all_of(places.begin(), places.end(), [](int64_t size) { return size == 1; })) {
+    Dims all;
+    for (int64_t d = input.dim() - n; d < input.dim(); d++) all.push_back(d);
+    return reduce_raw(kernels::Reduce::mean, input, ReducedDims(input, all), true, input.dtype());
+  }
   const Tensor from = contiguous_raw(input);
   Tensor result = Tensor::empty(sizes, input.dtype(), input.device());
   kernels::PoolCall call = pool_call(n, input.sizes(), sizes, input.dtype());

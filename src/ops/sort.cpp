@@ -3,7 +3,6 @@
 #include <limits>
 
 #include "kernels/sort.h"
-#include "kernels/sort_ties.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
 #include "ops/batch.h"
@@ -68,10 +67,9 @@ static Pair run_sort_stable(const Tensor& input, std::optional<bool> stable, int
   Pair result{Tensor::empty_like(input, input.dtype()), Tensor::empty_like(input, DType::Int64)};
   if (input.numel() == 0) return result;
   const kernels::SortCall call = sort_call(input, dim, result);
-  kernels::sort[input.device().kind](call, descending);
   // PyTorch does not sort a dimension that repeats one element
   const bool repeats = input.dim() && input.strides()[size_t(dim)] == 0;
-  if (!stable.value_or(false) && !repeats) kernels::reorder_ties[input.device().kind](call, descending);
+  kernels::sort[input.device().kind](call, descending, stable.value_or(false) || repeats);
   return result;
 }
 static Pair run_sort(const Tensor& input, int64_t dim, bool descending) { return run_sort_stable(input, false, dim, descending); }

@@ -46,6 +46,13 @@ class CustomOpDef:
 
         return register if fn is None else register(fn)
 
+    def register_effect(self, effect: Any) -> None:
+        """Say what the operation does besides giving results: ``EffectType.ORDERED``, or None for nothing."""
+        from torch.fx.node import _side_effectful_functions
+
+        self._operation.effect = effect
+        (_side_effectful_functions.discard if effect is None else _side_effectful_functions.add)(self._opoverload)
+
     def register_fake(self, fn: Callable[..., Any], /) -> Callable[..., Any]:
         """Give the operation an implementation for tensors without memory: shapes, dtypes and devices only."""
         self._operation.fake = fn

@@ -79,6 +79,7 @@ class Operation:
         self.casting: dict[str, Callable[..., Any]] = {}
         self.dispatch_rules: dict[type, Callable[..., Any]] = {}
         self.tags: tuple[Any, ...] = ()
+        self.effect: Any = None
         self.overload = self._publish()
         operations[self.qualname] = self
         for key, function in early.pop(self.qualname, ()):

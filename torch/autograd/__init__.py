@@ -89,6 +89,11 @@ def variable(*args: Any, **kwargs: Any) -> Any:  # noqa: F811 - as in PyTorch, a
     raise RuntimeError("torch.autograd.variable(...) is deprecated, use torch.tensor(...) instead")
 
 
+def _profiler_enabled() -> bool:
+    """Whether this thread's operations are measured."""
+    return torch._C._profiler_enabled()
+
+
 def __getattr__(name: str) -> Any:
     if name == "gradgradcheck":
         from .gradcheck import gradgradcheck

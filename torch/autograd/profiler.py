@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 import warnings
 from collections import defaultdict
@@ -54,6 +55,16 @@ _is_profiler_enabled = False
 def _set_is_profiler_enabled(enable: bool) -> None:
     global _is_profiler_enabled
     _is_profiler_enabled = enable
+
+
+def _forget_in_child() -> None:
+    """A process that is forked while this thread is measured has nobody who would read its measurements."""
+    if torch._C._profiler_enabled():
+        torch._C._profiler_stop()
+        _set_is_profiler_enabled(False)
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
 
 
 class _Ranges:

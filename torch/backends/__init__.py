@@ -33,6 +33,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "m":  # as PyTorch calls the module itself
+        return _sys.modules[__name__]
     if name in _FILES:
         return _import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -75,6 +75,8 @@ def export(
         args, kwargs: example arguments. Numbers and strings among them become part of the program.
         dynamic_shapes: which sizes stay open: by argument, for each tensor a dictionary from dimension to ``Dim``.
         strict: accepted; the module runs as Python in either case.
+        preserve_module_call_signature: paths of submodules whose arguments and results are noted with their nesting, so
+            that ``unflatten`` gives back modules that are called as they were.
 
     Raises:
         ValueError: ``mod`` is no module.
@@ -93,7 +95,8 @@ def export(
 
     if not isinstance(mod, torch.nn.Module):
         raise ValueError(f"Expected `mod` to be an instance of `torch.nn.Module`, got {type(mod)}.")
-    return export_module(mod, args, None if kwargs is None else dict(kwargs), dynamic_shapes)
+    by_name = None if kwargs is None else dict(kwargs)
+    return export_module(mod, args, by_name, dynamic_shapes, tuple(preserve_module_call_signature))
 
 
 def draft_export(
@@ -106,18 +109,21 @@ def draft_export(
     strict: bool = False,
     prefer_deferred_runtime_asserts_over_guards: bool = False,
 ) -> ExportedProgram:
-    """``export``, with sizes that the program turns out to rely on kept as they are instead of an error."""
-    from ._errors import UserError
-    from .dynamic_shapes import refine_dynamic_shapes_from_suggested_fixes
+    """``export`` that assumes what it has to instead of raising.
 
-    for _ in range(4):
-        try:
-            return export(mod, args, kwargs, dynamic_shapes=dynamic_shapes, strict=strict)
-        except UserError as e:
-            if dynamic_shapes is None or "Suggested fixes:" not in str(e):
-                raise
-            dynamic_shapes = refine_dynamic_shapes_from_suggested_fixes(str(e), dynamic_shapes)
-    return export(mod, args, kwargs, dynamic_shapes=dynamic_shapes, strict=strict)
+    Sizes that the program turns out to rely on are kept as they are, and decisions by elements of tensors go as they go
+    for the example; the program checks the latter when it runs. ``_report`` of the program says what was assumed.
+
+    >>> class Decides(torch.nn.Module):
+    ...     def forward(self, x):
+    ...         return x + 1 if x.sum() > 0 else x - 1
+    >>> program = torch.export.draft_export(Decides(), (torch.ones(2),))
+    >>> program.module()(torch.ones(2)), len(program._report.failures)
+    (tensor([2., 2.]), 1)
+    """
+    from ._draft import draft
+
+    return draft(mod, args, kwargs, dynamic_shapes, tuple(preserve_module_call_signature))
 
 
 def save(

@@ -11,6 +11,13 @@ if TYPE_CHECKING:
 __all__ = ["UserError", "UserErrorType"]
 
 
+HINT = (
+    "\n\nThe error above occurred when calling torch.export.export. If you would like to view some more information "
+    "about this error, and get a list of all other errors that may occur in your export call, you can replace your "
+    "`export()` call with `draft_export()`."
+)
+
+
 class UserErrorType(enum.Enum):
     """The kinds of mistakes in a call of ``export``."""
 

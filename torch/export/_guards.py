@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.fx.experimental._expressions import Expr, Symbol
-from torch.fx.experimental.symbolic_shapes import ShapeEnv, ValueRanges, int_oo
+from torch.fx.experimental.symbolic_shapes import ShapeEnv, int_oo
 
 __all__ = ["Guard", "GuardsFn", "collect"]
 
@@ -116,8 +116,12 @@ def _has_expression(i: int, dim: int, expr: Expr, sources: dict[Symbol, Any], ar
     return bool(args[i].shape[dim] == expr.value({s: _read(p, args) for s, p in sources.items()}))
 
 
-def _in_range(place: Any, known: ValueRanges, args: Any) -> bool:
-    return _read(place, args) in known
+def _at_least(place: Any, bound: int, args: Any) -> bool:
+    return _read(place, args) >= bound
+
+
+def _at_most(place: Any, bound: int, args: Any) -> bool:
+    return _read(place, args) <= bound
 
 
 def _size_is(i: int, dim: int, size: int, names: list[str]) -> Guard:
@@ -140,10 +144,11 @@ def _ranges(env: ShapeEnv, symbol: Symbol, place: Any, names: list[str]) -> list
         return []
     shown = _text(Expr.of(symbol), {symbol: place}, names)
     guards = []
-    if known.lower > 0:
-        guards.append(Guard(f"{shown} >= {known.lower}", partial(_in_range, place, known)))
+    # Sizes 0 and 1 are let through, as PyTorch does: a program that treats them otherwise was exported for them.
+    if known.lower > 2:
+        guards.append(Guard(f"{shown} >= {known.lower}", partial(_at_least, place, known.lower)))
     if known.upper != int_oo:
-        guards.append(Guard(f"{shown} <= {known.upper}", partial(_in_range, place, known)))
+        guards.append(Guard(f"{shown} <= {known.upper}", partial(_at_most, place, known.upper)))
     return guards
 
 

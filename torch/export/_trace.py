@@ -21,6 +21,7 @@ from torch.fx.node import Node
 from torch.utils import _pytree as pytree
 
 from . import _gradient_regions, _guards
+from ._errors import HINT as _HINT
 from ._errors import UserError, UserErrorType
 from .dynamic_shapes import (
     AdditionalInputs,
@@ -50,11 +51,8 @@ if TYPE_CHECKING:
 
 __all__ = ["export_module"]
 
-_HINT = (
-    "\n\nThe error above occurred when calling torch.export.export. If you would like to view some more information "
-    "about this error, and get a list of all other errors that may occur in your export call, you can replace your "
-    "`export()` call with `draft_export()`."
-)
+# What may be an argument besides tensors.
+_PLAIN = (bool, int, float, complex, str, torch.dtype, torch.device, torch.layout, torch.memory_format)
 _exporting = [0]
 
 
@@ -64,7 +62,12 @@ def is_exporting() -> bool:
 
 
 def export_module(
-    mod: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None, dynamic_shapes: Any
+    mod: torch.nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None,
+    dynamic_shapes: Any,
+    preserved: tuple[str, ...] = (),
+    observed: list[Any] | None = None,
 ) -> ExportedProgram:
     """``torch.export.export`` after its arguments were checked."""
     if not isinstance(args, tuple):
@@ -75,13 +78,24 @@ def export_module(
     kwargs = dict(kwargs or {})
     if isinstance(dynamic_shapes, (ShapesCollection, AdditionalInputs)):
         dynamic_shapes = dynamic_shapes.dynamic_shapes(mod, args, kwargs)
-    return _Export(mod, args, kwargs, dynamic_shapes).run()
+    for path in preserved:
+        held: Any = mod
+        for part in path.split("."):
+            held = getattr(held, part)
+    exporting = _Export(mod, args, kwargs, dynamic_shapes, preserved)
+    exporting.env.observed = observed
+    return exporting.run()
 
 
 class _Export:
     """The export of one module."""
 
-    def __init__(self, mod: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], shapes: Any) -> None:
+    def __init__(
+        self, mod: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], shapes: Any,
+        preserved: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        # How the submodules at these paths were called: nodes or constants, and how they were nested.
+        self.preserved: dict[str, Any] = dict.fromkeys(preserved)
         self.mod, self.args, self.kwargs = mod, args, kwargs
         self.env = ShapeEnv()
         self.fake_mode = FakeTensorMode(allow_non_fake_inputs=True)
@@ -192,6 +206,14 @@ class _Export:
         if not isinstance(leaf, torch.Tensor):
             if isinstance(wanted, _DimHint) and type(leaf) is int:
                 return self._open_number(node, leaf, source)
+            if leaf is not None and not isinstance(leaf, _PLAIN):
+                raise ValueError(
+                    f"Unsupported input type {type(leaf)}. Export only supports pytree containers of basic types "
+                    "(Tensor, int, float, ...) as input. To register a custom dataclass, use "
+                    "torch.export.register_dataclass. To register a custom container type, use "
+                    "torch.utils._pytree.register_pytree_node. To register a constant input, use "
+                    "torch.utils._pytree.register_constant"
+                )
             self.input_specs.append(InputSpec(InputKind.USER_INPUT, ConstantArgument(node.name, leaf), None))
             node.meta["val"] = leaf
             return leaf
@@ -224,7 +246,15 @@ class _Export:
         if isinstance(spec, _DimHint):
             if spec.type is _DimHintType.STATIC or (spec.type is _DimHintType.AUTO and size in (0, 1)):
                 return size
-            made = self._symbol(node, dim, size, spec.min or 0, int_oo if spec.max is None else spec.max, source)
+            if spec.type is _DimHintType.DYNAMIC and size in (0, 1):
+                raise ValueError(
+                    "Found the following conflicts between user-specified ranges and inferred ranges from model "
+                    f"tracing:\n- Received user-specified dim hint Dim.DYNAMIC(min={spec.min}, max={spec.max}), but "
+                    f"export 0/1 specialized due to hint of {size} for dimension inputs"
+                    f"{_place_of(source).removeprefix('L').partition('.size()')[0]}.shape[{dim}]."
+                )
+            least = max(2, spec.min or 0)
+            made = self._symbol(node, dim, size, least, int_oo if spec.max is None else spec.max, source)
             (symbol,) = made.node.expr.symbols
             self.hinted[symbol] = (source, spec)
             if size in (0, 1):
@@ -233,7 +263,8 @@ class _Export:
         if not isinstance(spec, Dim):
             raise UserError(UserErrorType.INVALID_INPUT, f"Unexpected dynamic shape specification {spec!r}")
         if not spec.min <= size <= spec.max:
-            raise ConstraintViolationError(f"{size} not in range [{spec.min}, {spec.max}]" + _HINT)
+            least = max(2, spec.min) if spec.max >= 2 else spec.min
+            raise ConstraintViolationError(f"{size} not in range [{least}, {spec.max}]" + _HINT)
         return self._named_size(node, dim, size, spec, source)
 
     def _named_size(self, node: Node, dim: int, size: int, spec: Dim, source: str) -> Any:
@@ -306,7 +337,12 @@ class _Export:
             kind = type(module)
             self.module_stack[key] = (path, f"{kind.__module__}.{kind.__qualname__}")
             try:
-                return plain_call(module, *args, **kwargs)
+                if path not in self.preserved or self.preserved[path] is not None:
+                    return plain_call(module, *args, **kwargs)
+                given = self._noted((args, kwargs))
+                result = plain_call(module, *args, **kwargs)
+                self.preserved[path] = (*given, *self._noted(result))
+                return result
             finally:
                 self.module_stack = before
 
@@ -317,6 +353,20 @@ class _Export:
             torch.nn.Module.__call__ = plain_call  # type: ignore[method-assign]
             for table, name, value in saved:
                 table[name] = value
+
+    def _noted(self, values: Any) -> tuple[list[Any], Any]:
+        """The nodes and constants of nested values, and how they are nested."""
+        leaves, spec = pytree.tree_flatten(values)
+        symbolic = (torch.Tensor, torch.SymInt, torch.SymFloat)
+        return [self.tracer.argument(v) if isinstance(v, symbolic) else v for v in leaves], spec
+
+    def _call_signature(self, path: str) -> ModuleCallSignature | None:
+        noted = self.preserved.get(path)
+        if noted is None:
+            return None
+        inputs, in_spec, outputs, out_spec = noted
+        described = [[output_argument(v) for v in values] for values in (inputs, outputs)]
+        return ModuleCallSignature(*described, in_spec, out_spec)
 
     def describe(self, node: Node) -> None:
         """Note which modules and which line of the program a node comes from."""
@@ -357,14 +407,14 @@ class _Export:
     def _compare(self, symbol: Symbol, declared: Dim, known: ValueRanges, now: Expr, problems: list[str],
                  fixes: list[str], about: list[str]) -> None:  # fmt: skip
         label, source = declared.__name__, self.sources[symbol]
-        bounds = [f"{declared.min} <= "] if declared.min > 0 else []
-        wanted = f"{''.join(bounds)}{label}" + (f" <= {declared.max}" if declared.max != int_oo else "")
-        head = f"  - Not all values of {label} = {source} in the specified range {wanted} satisfy the generated guard "
-        if known.lower > declared.min or (known.upper != declared.max and known.upper < declared.max):
-            upper = "" if known.upper == int_oo else f" and {source} <= {known.upper}"
-            lower = f"{known.lower} <= {source}" if known.lower > 0 else ""
-            problems.append(head + (lower + upper).removeprefix(" and "))
-            limits = f", min={known.lower}" + (f", max={known.upper}" if known.upper != int_oo else "")
+        low, high = max(2, declared.min), declared.max
+        wanted = (f"{low} <= " if low > 2 else "") + label + (f" <= {high}" if high != int_oo else "")
+        within = "" if wanted == label else f" {wanted}"
+        head = f"  - Not all values of {label} = {source} in the specified range{within} satisfy the generated guard "
+        if known.lower > low or (known.upper != high and known.upper < high):
+            least, most = max(low, known.lower), "IntInfinity()" if known.upper == int_oo else known.upper
+            problems.append(f"{head}{least} <= {source} and {source} <= {most}")
+            limits = (f", min={least}" if least > 2 else "") + (f", max={most}" if known.upper != int_oo else "")
             fixes.append(f"  {label} = Dim('{label}'{limits})")
             about.append(label)
         factor = self.tracer.multiples.get(symbol, 1)
@@ -377,13 +427,17 @@ class _Export:
         if now != Expr.of(symbol):
             other = next(iter(now.symbols), None)
             named = self.named.get(other) if other is not None else None
-            if named is not None and named.__name__ != label:
+            if named is not None and other is not None and named.__name__ != label:
+                # The later size is said to depend on the earlier one.
+                order = list(self.env.var_to_range)
+                first, last = sorted((symbol, other), key=order.index)
+                names = self.named[last].__name__, self.named[first].__name__
                 problems.append(
-                    f"  - The values of {label} = {source} and {named.__name__} = {self.sources[other]} must always be "
-                    "equal."
+                    f"  - The values of {names[0]} = {self.sources[last]} and {names[1]} = {self.sources[first]} must "
+                    "always be equal."
                 )
-                fixes.append(f"  {label} = {named.__name__}")
-                about += [label, named.__name__]
+                fixes.append(f"  {names[0]} = {names[1]}")
+                about.append(names[0])
 
     def _program(self, result: Any) -> ExportedProgram:
         result = pytree.tree_map_only(torch.Size, tuple, result, is_leaf=lambda v: isinstance(v, torch.Size))
@@ -402,7 +456,9 @@ class _Export:
         )
         in_spec = pytree.tree_structure((self.args, self._ordered_kwargs()))
         entry = ModuleCallSignature([], [], in_spec, out_spec, self._parameter_names())
-        calls = [ModuleCallEntry("", entry), *(ModuleCallEntry(path) for path in self._paths_called())]
+        calls = [ModuleCallEntry("", entry), *(
+            ModuleCallEntry(path, self._call_signature(path)) for path in self._paths_called()
+        )]
         state = {
             path: self.real[path]
             for path in [s.target for s in self.input_specs if s.target in self.real]
@@ -414,6 +470,7 @@ class _Export:
         )
         program._guards = _guards.collect(self.env, self.leaves, self.names)
         program._input_names = self.names
+        program._decisions = self.env.decisions
         return program
 
     def _output(self, leaf: Any) -> Any:
@@ -421,10 +478,9 @@ class _Export:
             return self.tracer.argument(leaf)
         if leaf is None or isinstance(leaf, (int, float, bool, str)):
             return leaf
-        raise UserError(
-            UserErrorType.INVALID_OUTPUT,
-            f"Found output {leaf} of type {type(leaf)}: outputs of an exported program are tensors, numbers, strings "
-            "and None, in structures that pytree knows",
+        raise RuntimeError(
+            f"Found {type(leaf)} in output, which is not a known type. If this type holds tensors, you need to "
+            "register a pytree for it: torch.utils._pytree.register_pytree_node, or torch.export.register_dataclass."
         )
 
     def _ordered_kwargs(self) -> dict[str, Any]:

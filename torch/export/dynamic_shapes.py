@@ -9,7 +9,7 @@ import torch
 from torch.fx.experimental.symbolic_shapes import int_oo
 from torch.utils import _pytree as pytree
 
-from ._errors import UserError, UserErrorType
+from ._errors import HINT, UserError, UserErrorType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -319,6 +319,16 @@ def refine_dynamic_shapes_from_suggested_fixes(msg: str, dynamic_shapes: Any) ->
 # ---- specifications of tensors
 
 
+_SEE = (
+    "\nFor more information about this error, see: https://pytorch.org/docs/main/generated/exportdb/index.html"
+    "#dynamic-shapes-validation"
+)
+
+
+def _mismatch(text: str) -> UserError:
+    return UserError(UserErrorType.INVALID_INPUT, text + _SEE + HINT)
+
+
 def specifications(names: list[str], combined: dict[str, Any], dynamic_shapes: Any) -> list[Any]:
     """What was specified for each leaf of the arguments.
 
@@ -327,7 +337,8 @@ def specifications(names: list[str], combined: dict[str, Any], dynamic_shapes: A
     Raises:
         UserError: the specification does not have the structure of the arguments.
     """
-    if isinstance(dynamic_shapes, dict) and not isinstance(dynamic_shapes, (ShapesCollection, AdditionalInputs)):
+    by_name = isinstance(dynamic_shapes, dict)
+    if by_name:
         if set(dynamic_shapes) != set(combined):
             raise UserError(
                 UserErrorType.INVALID_INPUT,
@@ -335,7 +346,7 @@ def specifications(names: list[str], combined: dict[str, Any], dynamic_shapes: A
                 f"{list(combined)} of `inputs`, but here they are {list(dynamic_shapes)}. Alternatively, you could "
                 "also ignore arg names entirely and specify `dynamic_shapes` as a list/tuple matching `inputs`. For "
                 "more information about this error, see: https://pytorch.org/docs/main/generated/exportdb/index.html"
-                "#dynamic-shapes-validation",
+                "#dynamic-shapes-validation" + HINT,
             )
         parts = [dynamic_shapes[name] for name in combined]
     elif dynamic_shapes is None:
@@ -343,13 +354,13 @@ def specifications(names: list[str], combined: dict[str, Any], dynamic_shapes: A
     else:
         parts = list(dynamic_shapes)
         if len(parts) != len(combined):
-            raise UserError(
-                UserErrorType.INVALID_INPUT,
-                f"`dynamic_shapes` has {len(parts)} elements, but the inputs are {list(combined)}",
+            raise _mismatch(
+                f"Detected mismatch between the structure of `inputs` and `dynamic_shapes`: `inputs` has "
+                f"{len(combined)} elements, but `dynamic_shapes` has {len(parts)} elements"
             )
     found: list[Any] = []
-    for name, value, spec in zip(combined, combined.values(), parts, strict=True):
-        _walk(value, spec, name, found)
+    for number, (name, value, spec) in enumerate(zip(combined, combined.values(), parts, strict=True)):
+        _walk(value, spec, f"[{name!r}]" if by_name else f"[{number}]", found)
     return found
 
 
@@ -365,39 +376,54 @@ def _walk(value: Any, spec: Any, where: str, found: list[Any]) -> None:
         for leaf in leaves:
             found.append(_tensor_spec(leaf, None, where) if isinstance(leaf, torch.Tensor) else None)
         return
-    children, keys = pytree.SUPPORTED_NODES[tree.type].flatten_fn(value)
-    if isinstance(value, dict) and isinstance(spec, dict):
-        parts = [spec.get(key) for key in value]
-        children = list(value.values())
-    else:
-        parts = list(spec.values()) if isinstance(spec, dict) else list(spec)
-    if len(parts) != len(list(children)):
-        raise UserError(
-            UserErrorType.INVALID_INPUT,
-            f"Detected mismatch between the structure of `inputs` and `dynamic_shapes`: `inputs{where}` has "
-            f"{len(list(children))} elements, but `dynamic_shapes{where}` has {len(parts)} elements",
+    children, context = pytree.SUPPORTED_NODES[tree.type].flatten_fn(value)
+    children = list(children)
+    if isinstance(value, (dict, list, tuple)) and isinstance(value, dict) != isinstance(spec, dict):
+        raise _mismatch(
+            f"Detected mismatch between the structure of `inputs` and `dynamic_shapes`: `inputs{where}` is a "
+            f"{type(value)}, but `dynamic_shapes{where}` is a {type(spec)}"
         )
-    for child, part in zip(children, parts, strict=True):
-        _walk(child, part, where, found)
+    parts = list(spec.values()) if isinstance(spec, dict) else list(spec)
+    if len(parts) != len(children):
+        raise _mismatch(
+            f"Detected mismatch between the structure of `inputs` and `dynamic_shapes`: `inputs{where}` has "
+            f"{len(children)} elements, but `dynamic_shapes{where}` has {len(parts)} elements"
+        )
+    keys: list[Any] = list(range(len(children)))
+    if isinstance(value, dict):
+        keys = list(value)
+        if set(spec) != set(value):
+            raise _mismatch(
+                f"Detected mismatch between the structure of `inputs` and `dynamic_shapes`: `inputs{where}` has keys "
+                f"{keys}, but `dynamic_shapes{where}` has keys {list(spec)}"
+            )
+        children, parts = list(value.values()), [spec[key] for key in value]
+    for key, child, part in zip(keys, children, parts, strict=True):
+        _walk(child, part, f"{where}[{key!r}]", found)
 
 
 def _tensor_spec(tensor: torch.Tensor, spec: Any, where: str) -> dict[int, Any]:
     if spec is None:
         return {}
     if isinstance(spec, (_DimHint, Dim)) or not isinstance(spec, (dict, list, tuple)):
-        raise UserError(
-            UserErrorType.INVALID_INPUT,
-            f"Detected mismatch between the structure of `inputs` and `dynamic_shapes`: `inputs['{where}']` is a "
-            f"{type(tensor)}, but `dynamic_shapes['{where}']` is not a dict, list or tuple of its dimensions",
+        raise _mismatch(
+            f"Unexpected input tensor shape {spec} specified at `dynamic_shapes{where}` (expected either a list/tuple "
+            "of dimensions, or a dict mapping indices to dimensions, where each dimension is an int, a Dim, Dim.AUTO, "
+            "Dim.STATIC, or Dim.DYNAMIC)"
         )
     by_dim = dict(spec) if isinstance(spec, dict) else dict(enumerate(spec))
     if not isinstance(spec, dict) and len(spec) != tensor.dim():
-        raise UserError(
-            UserErrorType.INVALID_INPUT,
-            f"Expected dynamic shape spec {spec} specified at `dynamic_shapes['{where}']` to have the same length as "
-            f"the actual tensor shape {tensor.shape} (expected {tensor.dim()}, but got {len(spec)} instead)",
+        raise _mismatch(
+            f"Expected dynamic shape spec {spec} specified at `dynamic_shapes{where}` to have the same length as "
+            f"the actual tensor shape {tensor.shape} (expected {tensor.dim()}, but got {len(spec)} instead)"
         )
-    for dim in by_dim:
+    for dim, value in by_dim.items():
+        if value is not None and not isinstance(value, (int, Dim, _DimHint)):
+            raise _mismatch(
+                f"Unexpected dimension mapped to index {dim} in input tensor shape {spec} specified at "
+                f"`dynamic_shapes{where}` (expected None, an int, a Dim, Dim.AUTO, Dim.STATIC, or Dim.DYNAMIC,  but "
+                f"got {value!r} instead)"
+            )
         if not -tensor.dim() <= dim < tensor.dim():
             raise IndexError(f"dimension {dim} is out of range for `{where}`, which has {tensor.dim()} dimensions")
     return {dim % tensor.dim(): value for dim, value in by_dim.items() if value is not None}

@@ -98,6 +98,8 @@ class ExportedProgram:
         self._dialect = "TRAINING"
         self._guards: list[Guard] = []
         self._input_names: list[str] = []
+        self._decisions: list[str] = []
+        self._report: Any = None
 
     # ---- parts
 
@@ -227,7 +229,9 @@ class ExportedProgram:
         With ``check_guards`` it raises an AssertionError for arguments that the program was not exported for.
         """
         module = _unlifted(self, check_guards)
-
+        in_spec = self.call_spec.in_spec
+        if in_spec is not None:
+            module.register_forward_pre_hook(partial(_check_structure, in_spec), with_kwargs=True)
         module.train = partial(_refuse, "train")  # type: ignore[method-assign]
         module.eval = partial(_refuse, "eval")  # type: ignore[method-assign]
         return module
@@ -278,6 +282,24 @@ class ExportedProgram:
         made._input_names = self._input_names
         made._guards, made._dialect = self._guards, changes.get("dialect", self._dialect)
         return made
+
+
+def _check_structure(in_spec: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """ValueError unless arguments are nested as the example's were; keyword arguments are put into its order."""
+    names = list(in_spec.children_specs[1].context)
+    if set(kwargs) != set(names):
+        raise ValueError(
+            f"Ran into a kwarg keyword mismatch: Got the following keywords {list(kwargs)} but expected {names}"
+        )
+    ordered = {name: kwargs[name] for name in names}
+    found = pytree.tree_structure((args, ordered))
+    if found != in_spec:
+        raise ValueError(
+            f"Trying to flatten user inputs with exported input tree spec: \n{in_spec}\nbut actually got inputs with "
+            f"tree spec of: \n{found}.\nPlease check that the inputs have the same number and type of args and "
+            "kwargs as the ones you used when tracing."
+        )
+    return args, ordered
 
 
 def _refuse(method: str, mode: bool = True) -> Any:

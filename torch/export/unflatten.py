@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import copy
+import operator
 from typing import Any
 
 import torch
@@ -76,7 +77,9 @@ class UnflattenedModule(torch.nn.Module):
         self.range_constraints = export_module.range_constraints
         for name, child in export_module.graph_module.named_children():
             self.add_module(name, child)
-        self.graph = _Unflatten(export_module, self).run()
+        cutter = _Unflatten(export_module, self)
+        self.graph = cutter.run()
+        cutter.attach_specs(self, self.graph)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The result of the program.
@@ -124,6 +127,20 @@ class _Unflatten:
                 self.paths[spec.arg.name] = path
         self.calls: dict[str, int] = {}
         self.modules: list[tuple[str, InterpreterModule]] = []
+        self.signatures = {e.fqn: e.signature for e in program.module_call_graph if e.fqn and e.signature is not None}
+        # The nestings that graphs look up as attributes.
+        self.specs: dict[Graph, dict[str, Any]] = {}
+
+    def attach_specs(self, module: torch.nn.Module, graph: Graph) -> None:
+        """Give a module the nestings that its graph looks up."""
+        for name, spec in self.specs.get(graph, {}).items():
+            setattr(module, name, spec)
+
+    def _spec(self, graph: Graph, spec: Any) -> Node:
+        known = self.specs.setdefault(graph, {})
+        name = f"_spec_{len(known)}"
+        known[name] = spec
+        return graph.create_node("get_attr", name, name=name)
 
     def run(self) -> Graph:
         program = self.program
@@ -173,11 +190,15 @@ class _Unflatten:
                 return path  # type: ignore[no-any-return]
         return None
 
-    def _cut(self, source: Graph, nodes: list[Node], path: str, inputs: list[Node]) -> Graph:
+    def _cut(
+        self, source: Graph, nodes: list[Node], path: str, inputs: list[Node], signature: Any = None
+    ) -> Graph:
         """A graph for some consecutive nodes, in which those of deeper modules are calls."""
         graph = Graph()
         values: dict[Node, Node] = {}
-        for node in inputs:
+        if signature is not None:
+            self._nested_inputs(source, graph, values, signature)
+        for node in inputs if signature is None else ():
             values[node] = graph.placeholder(node.name)
             values[node].meta = copy.copy(node.meta)
         for node in nodes:
@@ -224,22 +245,29 @@ class _Unflatten:
     ) -> None:
         inside = set(part)
         inputs: dict[Node, None] = {}
+        count = self.calls.get(child, 0)
+        signature = self.signatures.get(child) if count == 0 else None
         for node in part:
             for arg in node.all_input_nodes:
                 own = arg.op == "get_attr" and arg.target.startswith(f"{child}.")
                 if arg not in inside and not own:
                     inputs[arg] = None
         outputs = [n for n in part if any(u not in inside for u in n.users)]
-        inner = self._cut(source, part, child, list(inputs))
+        if signature is not None and not self._covers(signature, inputs, outputs):
+            signature = None
+        inner = self._cut(source, part, child, list(inputs), signature)
         made = {n.name: n for n in inner.nodes}
+        if signature is not None:
+            self._nested_call(source, graph, values, inner, made, child, path, part, signature)
+            return
         returned = [made[n.name] if n.name in made else None for n in outputs]
         found = [r for r in returned if r is not None]
         inner.output(found[0] if len(found) == 1 else tuple(found))
-        count = self.calls.get(child, 0)
         self.calls[child] = count + 1
         name = child if count == 0 else f"{child}@{count}"
         kind = next((t for p, t in part[0].meta["nn_module_stack"].values() if p == child), None)
         module = InterpreterModule(inner, kind)
+        self.attach_specs(module, inner)
         if count:
             self._share(module, child)
         self.modules.append((name, module))
@@ -251,11 +279,62 @@ class _Unflatten:
             values[outputs[0]] = call
             call.meta["val"] = outputs[0].meta.get("val")
             return
-        import operator
-
         for i, node in enumerate(outputs):
             values[node] = graph.call_function(operator.getitem, (call, i), name=node.name)
             values[node].meta = copy.copy(node.meta)
+
+    @staticmethod
+    def _covers(signature: Any, inputs: Any, outputs: list[Node]) -> bool:
+        """Whether what goes in and out of a module's part is what its signature names."""
+        given = {a.name for a in signature.inputs}
+        results = {a.name for a in signature.outputs}
+        return all(n.name in given for n in inputs) and all(n.name in results for n in outputs)
+
+    def _nested_inputs(self, source: Graph, graph: Graph, values: dict[Node, Node], signature: Any) -> None:
+        """Parameters as the module had them, and the leaves of what they hold."""
+        positional, by_name = signature.in_spec.children_specs
+        args = tuple(graph.placeholder(f"_positional_arg_{i}") for i in range(len(positional.children_specs)))
+        kwargs = {name: graph.placeholder(name) for name in by_name.context}
+        spec = self._spec(graph, signature.in_spec)
+        leaves = graph.call_function(torch.fx._pytree.tree_flatten_spec, ((args, kwargs), spec))
+        nodes = {n.name: n for n in source.nodes}
+        for i, argument in enumerate(signature.inputs):
+            leaf = graph.call_function(operator.getitem, (leaves, i), name=argument.name or f"_constant_{i}")
+            if argument.name in nodes:
+                values[nodes[argument.name]] = leaf
+                leaf.meta = copy.copy(nodes[argument.name].meta)
+
+    def _nested_call(
+        self, source: Graph, graph: Graph, values: dict[Node, Node], inner: Graph, made: dict[str, Node], child: str,
+        path: str, part: list[Node], signature: Any,
+    ) -> None:  # fmt: skip
+        """Call a module with nested arguments, and take its nested result apart."""
+        nodes = {n.name: n for n in source.nodes}
+        spec = self._spec(inner, signature.out_spec)
+        given = tuple(made[a.name] if a.name in made else getattr(a, "value", None) for a in signature.outputs)
+        inner.output(inner.call_function(pytree.tree_unflatten, (given, spec)))
+        self.calls[child] = 1
+        kind = next((t for p, t in part[0].meta["nn_module_stack"].values() if p == child), None)
+        module = InterpreterModule(inner, kind)
+        self.attach_specs(module, inner)
+        self.modules.append((child, module))
+        local = child[len(path) + 1 :] if path else child
+        leaves = [self._value(graph, values, nodes[a.name], path) if a.name in nodes else a.value
+                  for a in signature.inputs]  # fmt: skip
+        nested = graph.call_function(pytree.tree_unflatten, (leaves, self._spec(graph, signature.in_spec)))
+        positional, by_name = signature.in_spec.children_specs
+        parts = [graph.call_function(operator.getitem, (nested, i)) for i in (0, 1)]
+        args = tuple(graph.call_function(operator.getitem, (parts[0], i))
+                     for i in range(len(positional.children_specs)))  # fmt: skip
+        kwargs = {name: graph.call_function(operator.getitem, (parts[1], name)) for name in by_name.context}
+        call = graph.create_node("call_module", local, args, kwargs, name=local.replace(".", "_"))
+        call.meta = {"nn_module_stack": part[0].meta.get("nn_module_stack", {})}
+        flat = graph.call_function(torch.fx._pytree.tree_flatten_spec, (call, self._spec(graph, signature.out_spec)))
+        for i, argument in enumerate(signature.outputs):
+            result = graph.call_function(operator.getitem, (flat, i))
+            if argument.name in nodes:
+                values[nodes[argument.name]] = result
+                result.meta = copy.copy(nodes[argument.name].meta)
 
     def _share(self, module: InterpreterModule, path: str) -> None:
         """Let another call of a submodule use its parameters."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import TypeVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = ["Future", "collect_all", "wait_all"]
+
+S, T = TypeVar("S"), TypeVar("T")
 
 
 class Future:

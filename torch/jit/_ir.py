@@ -11,7 +11,21 @@ import math
 
 import torch
 
-from ._types import BOOL, COMPLEX, DEVICE, FLOAT, INT, NONE, STR, TENSOR, EnumType, FunctionType, ListType, TupleType, Type
+from ._types import (
+    BOOL,
+    COMPLEX,
+    DEVICE,
+    FLOAT,
+    INT,
+    NONE,
+    STR,
+    TENSOR,
+    EnumType,
+    FunctionType,
+    ListType,
+    TupleType,
+    Type,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,27 +36,33 @@ if TYPE_CHECKING:
 class SourceRange:
     """A place in a source text."""
 
-    __slots__ = ("text", "file", "first_line", "line", "column", "end")
+    __slots__ = ("text", "file", "first_line", "line", "column", "end", "last_line")
 
-    def __init__(self, text: str, file: str, first_line: int, line: int, column: int, end: int) -> None:
+    def __init__(
+        self, text: str, file: str, first_line: int, line: int, column: int, end: int, last_line: int = 0
+    ) -> None:
         # ``line`` counts from 1 within the text; ``first_line`` is the line of the file at which the text begins.
         self.text, self.file, self.first_line = text, file, first_line
-        self.line, self.column, self.end = line, column, end
+        self.line, self.column, self.end, self.last_line = line, column, end, last_line
 
     def where(self) -> str:
         return f"{self.file}:{self.first_line + self.line - 1}:{self.column}"
 
-    def highlight(self) -> str:
+    def highlight(self, function: str = "") -> str:
         """The lines around the place, the place underlined, as PyTorch's messages have them."""
-        lines = self.text.split("\n")
-        at = self.line - 1
-        line = lines[at] if at < len(lines) else ""
-        end = self.end if self.end > self.column else self.column + 1
-        width = min(end, len(line)) - self.column
-        mark = " " * self.column + "~" * max(width, 1) + " <--- HERE"
-        shown = [*lines[max(0, at - 3) : at], line, mark, *lines[at + 1 : at + 4]]
-        place = f'  File "{self.file}", line {self.first_line + at}\n' if self.file else ""
-        return place + "\n".join(shown if not place else ["    " + s if s.strip() else s for s in shown])
+        lines = self.text.rstrip("\n").split("\n")
+        first, last = self.line - 1, max(self.last_line, self.line) - 1
+        shown = lines[max(0, first - 2) : first]
+        for at in range(first, min(last + 1, len(lines))):
+            line = lines[at]
+            start = self.column if at == first else len(line) - len(line.lstrip())
+            end = min(self.end, len(line)) if at == last else len(line)
+            shown += [line, " " * start + "~" * max(end - start, 1) + (" <--- HERE" if at == last else "")]
+        shown += lines[last + 1 : last + 3]
+        at = first
+        inside = f", in {function}" if function else ""
+        place = f'  File "{self.file}", line {self.first_line + at}{inside}\n' if self.file else ""
+        return place + "\n".join(shown)
 
 
 class Value:
@@ -98,8 +118,18 @@ class Value:
 class Node:
     """One operation of a graph."""
 
-    __slots__ = ("kind_", "input_values", "output_values", "attributes", "blocks_", "owner", "range", "graph", "schema",
-                 "scope")  # fmt: skip
+    __slots__ = (
+        "kind_",
+        "input_values",
+        "output_values",
+        "attributes",
+        "blocks_",
+        "owner",
+        "range",
+        "graph",
+        "schema",
+        "scope",
+    )
 
     def __init__(self, graph: Graph, kind: str, inputs: Iterable[Value] = (), range: SourceRange | None = None) -> None:
         self.graph, self.kind_, self.range = graph, kind, range
@@ -318,6 +348,24 @@ class Graph:
 
     insertConstant = constant  # noqa: N815  PyTorch's spelling
 
+    def insert_call(self, name: str, args: Iterable[Any], kwargs: dict[str, Any] | None = None) -> Value:
+        """A call of an operation, ``aten::add``; numbers and lists among the arguments become constants."""
+        from ._match import insert_call
+
+        return insert_call(self, name, args, kwargs)
+
+    def insert_attribute(self, owner: Value, name: str) -> Value:
+        """The attribute of an object, ``prim::GetAttr``."""
+        kind = owner.type_.attributes[name].type  # type: ignore[attr-defined]
+        return self.insert("prim::GetAttr", [owner], kind, name=name)
+
+    def insert_method(self, owner: Value, name: str, args: Iterable[Value]) -> Value:
+        """A call of a method with all its arguments, ``prim::CallMethod``."""
+        method = owner.type_.find_method(name)  # type: ignore[attr-defined]
+        if method is None:
+            raise RuntimeError(f"{owner.type_} has no method {name}")
+        return self.insert("prim::CallMethod", [owner, *args], getattr(method, "schema", method).returns, name=name)
+
     # ---- looking
 
     def inputs(self) -> Iterator[Value]:
@@ -412,6 +460,9 @@ def _g(number: float) -> str:
 
 
 def text_of_constant(value: Any, type: Type) -> str:
+    if isinstance(value, (int, float)) and type.kind() == "TensorType":
+        # A number where PyTorch has a tensor without dimensions.
+        return f"{{{_g(value) if isinstance(value, float) else int(value)}}}"
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, int):
@@ -427,8 +478,10 @@ def text_of_constant(value: Any, type: Type) -> str:
             return f"{{{_g(value.item()) if value.is_floating_point() else value.item()}}}"
         return "<Tensor>"
     if isinstance(value, (list, tuple)):
-        inner = ", ".join(text_of_constant(v, t) for v, t in
-                          zip(value, type.contained() * (len(value) if isinstance(type, ListType) else 1), strict=False))  # fmt: skip
+        inner = ", ".join(
+            text_of_constant(v, t)
+            for v, t in zip(value, type.contained() * (len(value) if isinstance(type, ListType) else 1), strict=False)
+        )
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
     return f"{value}"
 

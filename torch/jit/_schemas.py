@@ -49,12 +49,29 @@ NO_DEFAULT: Any = type("no_default", (), {"__repr__": lambda self: "no default"}
 # Types that TorchScript's programs hold as whole numbers.
 ENUMERATED = {"ScalarType", "Layout", "MemoryFormat", "QScheme"}
 _NAMED = {
-    "Tensor": TENSOR, "int": INT, "float": FLOAT, "bool": BOOL, "complex": COMPLEX, "str": STR, "Scalar": NUMBER,
-    "number": NUMBER, "Device": DEVICE, "Any": ANY, "NoneType": NONE, "Generator": GENERATOR, "Stream": STREAM,
-    "AnyEnumType": AnyEnumType.get(), "Storage": StorageType.get(), "SymInt": INT, "SymBool": BOOL,
-    "AnyClassType": AnyClassType.get(), "DispatchKeySet": INT, "DeviceIndex": INT, "Dimname": STR,
+    "Tensor": TENSOR,
+    "int": INT,
+    "float": FLOAT,
+    "bool": BOOL,
+    "complex": COMPLEX,
+    "str": STR,
+    "Scalar": NUMBER,
+    "number": NUMBER,
+    "Device": DEVICE,
+    "Any": ANY,
+    "NoneType": NONE,
+    "Generator": GENERATOR,
+    "Stream": STREAM,
+    "AnyEnumType": AnyEnumType.get(),
+    "Storage": StorageType.get(),
+    "SymInt": INT,
+    "SymBool": BOOL,
+    "AnyClassType": AnyClassType.get(),
+    "DispatchKeySet": INT,
+    "DeviceIndex": INT,
+    "Dimname": STR,
     **dict.fromkeys(ENUMERATED, INT),
-}  # fmt: skip
+}
 
 
 class Argument:

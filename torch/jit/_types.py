@@ -27,7 +27,7 @@ class Type:
         return str(self)
 
     def repr_str(self) -> str:
-        return str(self)
+        return self.annotation_str
 
     def containedTypes(self) -> list[Type]:  # noqa: N802  PyTorch's spelling
         return list(self.contained())
@@ -74,7 +74,8 @@ class _Simple(Type):
 
 
 def _simple(name: str, text: str) -> Any:
-    return type(name, (_Simple,), {"_kind": name, "_text": text, "__module__": "torch", "__qualname__": name})
+    body = {"_kind": name, "_text": text, "__module__": "torch", "__doc__": f"The type that graphs write ``{text}``."}
+    return type(name, (_Simple,), body)
 
 
 IntType = _simple("IntType", "int")
@@ -105,8 +106,11 @@ class TensorType(_Simple):
     _kind = "TensorType"
     __module__ = "torch"
 
-    def __init__(self, detail: str = "") -> None:
-        self.detail = detail
+    def __init__(self, detail: str = "", inferred: bool = False) -> None:
+        self.detail, self.inferred = detail, inferred
+
+    def repr_str(self) -> str:
+        return "Tensor (inferred)" if self.inferred else "Tensor"
 
     def __str__(self) -> str:
         return self.detail or "Tensor"
@@ -147,6 +151,8 @@ class _Of(Type):
 
 
 class ListType(_Of):
+    """A list, ``int[]``."""
+
     _kind = "ListType"
     _python = "List"
 
@@ -179,6 +185,8 @@ class ListType(_Of):
 
 
 class OptionalType(_Of):
+    """A value or None, ``int?``."""
+
     _kind = "OptionalType"
     _python = "Optional"
 
@@ -191,6 +199,8 @@ class OptionalType(_Of):
 
 
 class FutureType(_Of):
+    """A result that is still computed."""
+
     _kind = "FutureType"
     _python = "Future"
 
@@ -199,6 +209,8 @@ class FutureType(_Of):
 
 
 class AwaitType(_Of):
+    """A call that is put off."""
+
     _kind = "AwaitType"
     _python = "Await"
 
@@ -207,6 +219,8 @@ class AwaitType(_Of):
 
 
 class RRefType(_Of):
+    """A value on another machine."""
+
     _kind = "RRefType"
     _python = "RRef"
 
@@ -215,6 +229,8 @@ class RRefType(_Of):
 
 
 class DictType(Type):
+    """A dictionary, ``Dict(str, int)``."""
+
     _kind = "DictType"
     __module__ = "torch"
 
@@ -271,7 +287,7 @@ class TupleType(Type):
         return result
 
     def __str__(self) -> str:
-        if self.name:
+        if self.fields:
             fields = ", ".join(f"{t} {n}" for n, t in zip(self.fields, self.types, strict=True))
             return f"NamedTuple({fields})" if not self.name else self.name
         return f"({', '.join(map(str, self.types))})"
@@ -287,6 +303,8 @@ class TupleType(Type):
 
 
 class UnionType(Type):
+    """One of several types."""
+
     _kind = "UnionType"
     __module__ = "torch"
 
@@ -322,10 +340,14 @@ class TypeVar(Type):
 
 
 class EnumType(Type):
+    """An enum; its members are constants."""
+
     _kind = "EnumType"
     __module__ = "torch"
 
-    def __init__(self, name: str, value_type: Type, members: Iterable[tuple[str, Any]], python_class: Any = None) -> None:
+    def __init__(
+        self, name: str, value_type: Type, members: Iterable[tuple[str, Any]], python_class: Any = None
+    ) -> None:
         self.name, self.value_type, self.members = name, value_type, tuple(members)
         self.python_class = python_class
 
@@ -450,6 +472,8 @@ class ScriptClassType(Type):
         return self.qualified_name
 
 
+# The type of a parameter without an annotation.
+INFERRED = TensorType(inferred=True)
 INT, FLOAT, COMPLEX, BOOL, STR = (t.get() for t in (IntType, FloatType, ComplexType, BoolType, StringType))
 NONE, ANY, NUMBER, DEVICE, TENSOR = (t.get() for t in (NoneType, AnyType, NumberType, DeviceObjType, TensorType))
 ANY_LIST, ANY_TUPLE = AnyListType.get(), AnyTupleType.get()
@@ -537,9 +561,12 @@ def is_subtype(small: Type, large: Type) -> bool:
 def _same_tensors(small: Type, large: Type) -> bool:
     """Whether two containers differ only in what a trace knows of tensors."""
     parts = zip(small.contained(), large.contained(), strict=True)
-    return all(a == b or (isinstance(a, TensorType) and isinstance(b, TensorType))
-               or (type(a) is type(b) and isinstance(a, (ListType, DictType)) and _same_tensors(a, b))
-               for a, b in parts)  # fmt: skip
+    return all(
+        a == b
+        or (isinstance(a, TensorType) and isinstance(b, TensorType))
+        or (type(a) is type(b) and isinstance(a, (ListType, DictType)) and _same_tensors(a, b))
+        for a, b in parts
+    )
 
 
 def _offers(kind: ClassType | InterfaceType, name: str, wanted: Any) -> bool:
@@ -550,10 +577,9 @@ def _offers(kind: ClassType | InterfaceType, name: str, wanted: Any) -> bool:
     own = has.arguments[1:]
     return (
         len(own) == len(wanted.arguments) - 1
-        and all(a.name == b.name and is_subtype(b.type, a.type)
-                for a, b in zip(own, wanted.arguments[1:], strict=True))
+        and all(a.name == b.name and is_subtype(b.type, a.type) for a, b in zip(own, wanted.arguments[1:], strict=True))
         and is_subtype(has.returns, wanted.returns)
-    )  # fmt: skip
+    )
 
 
 def unify(a: Type, b: Type, to_union: bool = False) -> Type | None:

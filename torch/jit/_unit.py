@@ -1,24 +1,26 @@
 # ruff: noqa: E501, I001
 """Functions and compilation units, and how other parts of the package make programs.
 
-A TorchScript program is a ``Graph`` (``_ir.py``) with a ``Schema`` (``_schemas.py``) over types (``_types.py``); together
-they are a ``Function``. Graphs come from three places: Python source (``script``), the text of an archive (``load``), and
-whoever builds them by hand (``trace``). From a graph follow the text (``Function.code``, ``_print.py``), which is what
-archives hold, and a Python function that runs it (``Function.run``, ``_codegen.py``), made at first use.
+A TorchScript program is a ``Graph`` (``_ir.py``) with a ``Schema`` (``_schemas.py``) over types
+(``_types.py``); together they are a ``Function``. Graphs come from three places: Python source (``script``),
+the text of an archive (``load``), and whoever builds them by hand (``trace``). From a graph follow the text
+(``Function.code``, ``_print.py``), which is what archives hold, and a Python function that runs it (``Function.run``,
+``_codegen.py``), made at first use.
 
 Making a function by hand::
 
     graph = Graph()
     x = graph.add_input("x")                           # a Tensor unless a type is given
-    y = graph.insert_call("aten::add", [x, 2])         # numbers, None, lists and Values; overload and defaults are found
+    # numbers, None, lists and Values; overload and defaults are found
+    y = graph.insert_call("aten::add", [x, 2])
     graph.add_output(y)
     f = ScriptFunction(Function.from_graph("f", graph))  # callable, .graph, .code, .save(...)
 
-``graph.insert_call(name, args, kwargs)`` returns one ``Value`` (a tuple, ``prim::TupleConstruct``, for several results);
-``graph.insert("prim::GetAttr", [self], type, name="weight")`` makes any node; ``graph.constant(3.5)`` any constant,
-tensors included. ``graph.range = SourceRange(text, file, first_line, line, column, end)`` is the place that the next
-nodes are shown with, ``node.scope`` a scope, ``value.setDebugName`` a name, ``TensorType("Float(2, 3, ...)")`` a tensor's
-type with what a trace knows.
+``graph.insert_call(name, args, kwargs)`` returns one ``Value`` (a tuple, ``prim::TupleConstruct``, for several
+results); ``graph.insert("prim::GetAttr", [self], type, name="weight")`` makes any node;
+``graph.constant(3.5)`` any constant, tensors included. ``graph.range = SourceRange(text, file, first_line,
+line, column, end)`` is the place that the next nodes are shown with, ``node.scope`` a scope,
+``value.setDebugName`` a name, ``TensorType("Float(2, 3, ...)")`` a tensor's type with what a trace knows.
 
 Making a module by hand (``_recursive.py``, ``_script.py``)::
 
@@ -31,15 +33,15 @@ Making a module by hand (``_recursive.py``, ``_script.py``)::
     graph.add_output(r)
     m._add_method("forward", graph)                    # then m(x), m.forward, m.code, m.graph, m.save(...)
 
-Text does as well: ``m.define("def forward(self, x: Tensor) -> Tensor: ...")`` and ``CompilationUnit().define(text)`` take
-TorchScript's own language.
+Text does as well: ``m.define("def forward(self, x: Tensor) -> Tensor: ...")`` and
+``CompilationUnit().define(text)`` take TorchScript's own language.
 """
 
 from __future__ import annotations
 
 from ._ir import Graph
 from ._schemas import NO_DEFAULT, Argument, Schema
-from ._types import TupleType, Type
+from ._types import TENSOR, TensorType, TupleType, Type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,8 +61,13 @@ Error.__module__ = "torch.jit"
 class Function:
     """A compiled function or method. ``make`` compiles it at first use, so that functions may be declared before."""
 
-    def __init__(self, name: str, schema: Schema | None = None, graph: Graph | None = None,
-                 make: Callable[[Function], None] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        name: str,
+        schema: Schema | None = None,
+        graph: Graph | None = None,
+        make: Callable[[Function], None] | None = None,
+    ) -> None:
         self.qualified_name = name
         self._schema, self._graph, self._make = schema, graph, make
         self._run: Callable[..., Any] | None = None
@@ -85,9 +92,7 @@ class Function:
         if self._make is None:
             return
         if self._making:
-            raise RuntimeError(
-                f"function '{self.name}' is called recursively. Recursive calls are not supported"
-            )
+            raise RuntimeError(f"function '{self.name}' is called recursively. Recursive calls are not supported")
         self._making = True
         try:
             self._make(self)
@@ -150,6 +155,14 @@ class Function:
         return inlined(self.graph)
 
 
+def plain_type(kind: Type) -> Type:
+    """A type without what a trace knows of its tensors."""
+    if isinstance(kind, TensorType):
+        return TENSOR
+    parts = kind.contained()
+    return kind.with_contained(tuple(plain_type(p) for p in parts)) if parts else kind
+
+
 def schema_of(name: str, graph: Graph, defaults: dict[str, Any] | None = None) -> Schema:
     """The schema of a graph: its inputs are the parameters."""
     defaults = defaults or {}
@@ -158,8 +171,8 @@ def schema_of(name: str, graph: Graph, defaults: dict[str, Any] | None = None) -
         label = value.debugName()
         base, dot, number = label.rpartition(".")
         label = base if dot and number.isdigit() else label
-        arguments.append(Argument(label, value.type(), defaults.get(label, NO_DEFAULT)))
-    outputs: list[Type] = [v.type() for v in graph.outputs()]
+        arguments.append(Argument(label, plain_type(value.type()), defaults.get(label, NO_DEFAULT)))
+    outputs: list[Type] = [plain_type(v.type()) for v in graph.outputs()]
     return Schema(name, arguments, outputs if len(outputs) == 1 else [TupleType(outputs)])
 
 
@@ -189,9 +202,10 @@ class CompilationUnit:
         Raises:
             RuntimeError: the text is no program, or its types do not fit.
         """
+        from ._compile import surfacing
         from ._source import define_functions
 
-        define_functions(self, lang, rcb)
+        surfacing(define_functions, self, lang, rcb)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -48,6 +48,10 @@ class RemovableHandle:
         self.remove()
 
 
+# The name that PyTorch's files have for it.
+RemovableHandle.__module__ = "torch.utils.hooks"
+
+
 class HookTable:
     """A hook dictionary of a module that comes into being when it is first asked for.
 

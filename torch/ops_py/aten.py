@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "cosine_embedding_loss", "ctc_loss", "hinge_embedding_loss", "l1_loss", "margin_ranking_loss", "multi_margin_loss",
+    "multilabel_margin_loss", "poisson_nll_loss", "soft_margin_loss", "triplet_margin_loss",
     "cross_entropy_loss",
     "kl_div",
     "log_sigmoid",
@@ -23,7 +25,8 @@ __all__ = [
     "numpy_T",
     "relu6_",
     "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_convolution_mode", "_upsample_nearest_exact1d",
-    "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "tensordot",
+    "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "tensordot", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "huber_loss", "mse_loss", "nll_loss", "smooth_l1_loss",
     "_assert_async", "_assert_scalar", "_assert_tensor_metadata",
     "_conj", "_embedding_bag_forward_only", "_fft_c2c", "_is_all_true", "_is_any_true",
     "_native_batch_norm_legit_no_training", "_pin_memory", "convolution_backward",
@@ -229,6 +232,31 @@ def nll_loss_nd(
     )
 
 
+def _numbered(name: str, parameters: str) -> Any:
+    """A loss of ``nn.functional`` that takes its reduction as a number."""
+
+    def loss(*args: Any, **kwargs: Any) -> Tensor:
+        values = {**dict(zip(parameters.split(), args, strict=False)), **kwargs}
+        if "reduction" in values:
+            values["reduction"] = _REDUCTIONS[values["reduction"]]
+        found: Tensor = getattr(F, name)(**values)
+        return found
+
+    return loss
+
+
+l1_loss = _numbered("l1_loss", "input target reduction")
+soft_margin_loss = _numbered("soft_margin_loss", "input target reduction")
+multilabel_margin_loss = _numbered("multilabel_margin_loss", "input target reduction")
+multi_margin_loss = _numbered("multi_margin_loss", "input target p margin weight reduction")
+hinge_embedding_loss = _numbered("hinge_embedding_loss", "input target margin reduction")
+cosine_embedding_loss = _numbered("cosine_embedding_loss", "input1 input2 target margin reduction")
+margin_ranking_loss = _numbered("margin_ranking_loss", "input1 input2 target margin reduction")
+poisson_nll_loss = _numbered("poisson_nll_loss", "input target log_input full eps reduction")
+triplet_margin_loss = _numbered("triplet_margin_loss", "anchor positive negative margin p eps swap reduction")
+ctc_loss = _numbered("ctc_loss", "log_probs targets input_lengths target_lengths blank reduction zero_infinity")
+
+
 def kl_div(self: Tensor, target: Tensor, reduction: int = 1, *, log_target: bool = False) -> Tensor:
     """``nn.functional.kl_div``, with the reduction as a number."""
     pointwise = _kl_rows(self, target, log_target=log_target)
@@ -369,3 +397,36 @@ def convolution_backward(
     grads = [next(found) if asked else None for asked in output_mask[:2]]
     spatial = [dim for dim in range(grad_output.dim()) if dim != 1]
     return grads[0], grads[1], grad_output.sum(spatial) if output_mask[2] else None
+
+
+# ---- losses with the reduction as a number
+
+
+def binary_cross_entropy(self: Tensor, target: Tensor, weight: Tensor | None = None, reduction: int = 1) -> Tensor:
+    return F.binary_cross_entropy(self, target, weight, reduction=_REDUCTIONS[reduction])
+
+
+def binary_cross_entropy_with_logits(
+    self: Tensor, target: Tensor, weight: Tensor | None = None, pos_weight: Tensor | None = None, reduction: int = 1
+) -> Tensor:
+    return F.binary_cross_entropy_with_logits(
+        self, target, weight, pos_weight=pos_weight, reduction=_REDUCTIONS[reduction]
+    )
+
+
+def huber_loss(self: Tensor, target: Tensor, reduction: int = 1, delta: float = 1.0) -> Tensor:
+    return F.huber_loss(self, target, _REDUCTIONS[reduction], delta)
+
+
+def mse_loss(self: Tensor, target: Tensor, reduction: int = 1) -> Tensor:
+    return F.mse_loss(self, target, reduction=_REDUCTIONS[reduction])
+
+
+def nll_loss(
+    self: Tensor, target: Tensor, weight: Tensor | None = None, reduction: int = 1, ignore_index: int = -100
+) -> Tensor:
+    return F.nll_loss(self, target, weight, ignore_index=ignore_index, reduction=_REDUCTIONS[reduction])
+
+
+def smooth_l1_loss(self: Tensor, target: Tensor, reduction: int = 1, beta: float = 1.0) -> Tensor:
+    return F.smooth_l1_loss(self, target, reduction=_REDUCTIONS[reduction], beta=beta)

@@ -31,4 +31,12 @@ def stream(stream: Any) -> StreamContext:
     return StreamContext(stream)
 
 
+def __getattr__(name: str) -> Any:
+    if name not in ("memory", "random", "streams"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return import_module(f"{__name__}.{name}")
+
+
 __all__ = sorted(_n for _n in globals() if not _n.startswith("_") and _n not in ("annotations", "TYPE_CHECKING"))

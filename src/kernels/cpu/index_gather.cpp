@@ -1,11 +1,44 @@
 // gather, advanced indexing and plain moves: what only moves elements about.
+#include <algorithm>
 #include <cstring>
-#include <memory>
+#include <optional>
+#include <vector>
 
 #include "core/parallel.h"
+#include "kernels/cpu/block_move.h"
 #include "kernels/cpu/index_check.h"
 
 namespace tabula::kernels {
+
+namespace {
+
+// Is each of n indices in [low, high)? The signs of two differences say it, of which vectors can be made.
+bool all_between_strided(const int64_t* p, int64_t stride, int64_t n, int64_t low, int64_t high) {
+  uint64_t outside = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const uint64_t x = uint64_t(p[i * stride]) - uint64_t(low);
+    outside |= x | (uint64_t(high - low) - 1 - x);
+  }
+  return outside >> 63 == 0;
+}
+bool all_between(const int64_t* p, int64_t n, int64_t low, int64_t high) {
+  constexpr int64_t block = 32;
+  uint64_t outside[4] = {};
+  int64_t i = 0;
+  for (; i + block <= n; i += block) {
+    for (int64_t k = 0; k < block; k += 8) __builtin_prefetch(p + i + k + kPrefetchAhead / 8);
+    for (int64_t k = 0; k < block; k += 4) {
+      for (int l = 0; l < 4; l++) {
+        const uint64_t x = uint64_t(p[i + k + l]) - uint64_t(low);
+        outside[l] |= x | (uint64_t(high - low) - 1 - x);
+      }
+    }
+  }
+  return (outside[0] | outside[1] | outside[2] | outside[3]) >> 63 == 0 &&
+         all_between_strided(p + i, 1, n - i, low, high);
+}
+
+}  // namespace
 
 void check_indices(const int64_t* index, IntList sizes, IntList strides, int64_t size, int64_t dim, IndexRule rule) {
   if (any_zero(sizes)) return;
@@ -21,9 +54,7 @@ void check_indices(const int64_t* index, IntList sizes, IntList strides, int64_t
     walk.range(begin, end, [&](const Walk<1>::Offsets& at, int64_t n) {
       const int64_t* const p = index + at[0];
       const int64_t stride = walk.stride(0);
-      bool good = true;
-      for (int64_t i = 0; i < n; i++) good &= p[i * stride] >= low && p[i * stride] < size;
-      if (good) return;
+      if (stride == 1 ? all_between(p, n, low, size) : all_between_strided(p, stride, n, low, size)) return;
       int64_t bad = 0;
       for (int64_t i = n - 1; i >= 0; i--)
         if (p[i * stride] < low || p[i * stride] >= size) bad = p[i * stride];
@@ -42,10 +73,49 @@ void check_indices(const int64_t* index, IntList sizes, IntList strides, int64_t
 
 namespace {
 
+// Sixteen bytes of elements, the last one first. Without vectors of bytes, which this file's instruction set cannot
+// turn round.
+template <class T>
+inline void store_reversed(T* to, const T* from) {
+  typedef uint32_t Words __attribute__((vector_size(16)));
+  if constexpr (sizeof(T) < 4) {
+    uint64_t halves[2];
+    std::memcpy(halves, from, sizeof halves);
+    for (uint64_t& half : halves) {
+      half = __builtin_bswap64(half);
+      constexpr uint64_t even = 0x00FF00FF00FF00FF;
+      if (sizeof(T) == 2) half = (half >> 8 & even) | (half & even) << 8;
+    }
+    std::swap(halves[0], halves[1]);
+    std::memcpy(to, halves, sizeof halves);
+  } else {
+    Words words;
+    std::memcpy(&words, from, sizeof words);
+    if constexpr (sizeof(T) == 4) words = __builtin_shuffle(words, Words{3, 2, 1, 0});
+    if constexpr (sizeof(T) == 8) words = __builtin_shuffle(words, Words{2, 3, 0, 1});
+    std::memcpy(to, &words, sizeof words);
+  }
+}
+
+// to[i] = from[-i]
+template <class T>
+void copy_reversed(T* to, const T* from, int64_t n) {
+  constexpr int64_t group = 16 / int64_t(sizeof(T)), block = 4 * group, ahead = kPrefetchAhead / int64_t(sizeof(T));
+  int64_t i = 0;
+  for (; i + block <= n; i += block) {
+    __builtin_prefetch(from - i - ahead, 0);
+    __builtin_prefetch(to + i + ahead, 1);
+    for (int64_t k = 0; k < block; k += group) store_reversed(to + i + k, from - i - k - (group - 1));
+  }
+  for (; i < n; i++) to[i] = from[-i];
+}
+
 template <class T>
 inline void copy_row(T* to, int64_t to_stride, const T* from, int64_t from_stride, int64_t n) {
   if (to_stride == 1 && from_stride == 1) {
     std::memcpy(static_cast<void*>(to), from, size_t(n) * sizeof(T));
+  } else if (to_stride == 1 && from_stride == -1) {
+    copy_reversed(to, from, n);
   } else {
     for (int64_t i = 0; i < n; i++) to[i * to_stride] = from[i * from_stride];
   }
@@ -81,35 +151,54 @@ void gather_cpu(const GatherCall& call) {
 
 // The positions that advanced indexing touches: for each element of the indices' common shape the offset of data's
 // block and that of values' block.
-struct Positions {
-  int64_t count = 0;
-  std::unique_ptr<int64_t[]> data, values;
-
-  explicit Positions(const IndexCall& call) : count(product(call.index_sizes)) {
-    if (count == 0) return;
+class Positions {
+ public:
+  explicit Positions(const IndexCall& call) : call_(call), count_(product(call.index_sizes)) {
+    if (count_ == 0) return;
     for (const IndexOperand& index : call.indices)
       check_indices(index.data, call.index_sizes, index.strides, index.size, index.dim, call.rule);
-    data = std::make_unique<int64_t[]>(size_t(count));
-    values = std::make_unique_for_overwrite<int64_t[]>(size_t(count));
     const Dims order = contiguous_strides(call.index_sizes);
-    for (const IndexOperand& index : call.indices) {
-      const Walk<2> walk(call.index_sizes, {order, index.strides}, WalkOrder::AsGiven);
-      parallel_for(count, kIndexGrain, [&](int64_t begin, int64_t end) {
-        walk.range(begin, end, [&](const Walk<2>::Offsets& at, int64_t n) {
-          const int64_t* const p = index.data + at[1];
-          const int64_t stride = walk.stride(1), wrap = wraps(call.rule) ? index.size : 0;
-          for (int64_t i = 0; i < n; i++) {
-            const int64_t x = p[i * stride];
-            data[size_t(at[0] + i)] += (x < 0 ? x + wrap : x) * index.stride;
-          }
-        });
+    for (const IndexOperand& index : call.indices)
+      indices_.emplace_back(call.index_sizes, std::array<IntList, 2>{order, index.strides}, WalkOrder::AsGiven);
+    values_.emplace(call.index_sizes, std::array<IntList, 2>{order, call.value_index_strides}, WalkOrder::AsGiven);
+  }
+  int64_t count() const { return count_; }
+
+  // Calls f(data's offset, values' offset) for the positions [begin, end), in order.
+  template <class F>
+  void each(int64_t begin, int64_t end, F&& f) const {
+    constexpr int64_t part = 512;
+    int64_t data[part], values[part];
+    for (; begin < end; begin += part) {
+      const int64_t n = std::min(part, end - begin);
+      std::fill_n(data, n, 0);
+      for (size_t k = 0; k < indices_.size(); k++) add_offsets(k, begin, begin + n, data);
+      values_->range(begin, begin + n, [&](const Walk<2>::Offsets& at, int64_t length) {
+        const int64_t stride = values_->stride(1);
+        for (int64_t i = 0; i < length; i++) values[at[0] - begin + i] = at[1] + i * stride;
       });
+      for (int64_t i = 0; i < n; i++) f(data[i], values[i]);
     }
-    const Walk<2> walk(call.index_sizes, {order, call.value_index_strides}, WalkOrder::AsGiven);
-    walk.all([&](const Walk<2>::Offsets& at, int64_t n) {
-      for (int64_t i = 0; i < n; i++) values[size_t(at[0] + i)] = at[1] + i * walk.stride(1);
+  }
+
+ private:
+  void add_offsets(size_t k, int64_t begin, int64_t end, int64_t* data) const {
+    const IndexOperand& index = call_.indices[k];
+    const Walk<2>& walk = indices_[k];
+    walk.range(begin, end, [&](const Walk<2>::Offsets& at, int64_t n) {
+      const int64_t* const p = index.data + at[1];
+      const int64_t stride = walk.stride(1), wrap = wraps(call_.rule) ? index.size : 0;
+      for (int64_t i = 0; i < n; i++) {
+        const int64_t x = p[i * stride];
+        data[at[0] - begin + i] += (x < 0 ? x + wrap : x) * index.stride;
+      }
     });
   }
+
+  const IndexCall& call_;
+  int64_t count_;
+  std::vector<Walk<2>> indices_;
+  std::optional<Walk<2>> values_;
 };
 
 // Calls f(data, its stride, values, their stride, count) for row after row. A piece covers a range of kept elements and
@@ -119,31 +208,30 @@ void for_blocks(const IndexCall& call, bool ordered, F&& f) {
   const Positions positions(call);
   const Walk<2> kept(call.kept_sizes, {call.data_kept_strides, call.value_kept_strides});
   const int64_t block = kept.numel();
-  if (positions.count == 0 || block == 0) return;
+  if (positions.count() == 0 || block == 0) return;
   T* const data = static_cast<T*>(call.data);
   T* const values = static_cast<T*>(call.values);
   const auto piece = [&](int64_t from, int64_t to, int64_t first, int64_t last) {
     const int64_t sd = kept.stride(0), sv = kept.stride(1);
     if (block == 1) {
-      for (int64_t m = from; m < to; m++)
-        f(data + positions.data[size_t(m)], 1, values + positions.values[size_t(m)], 1, 1);
+      positions.each(from, to, [&](int64_t d, int64_t v) { f(data + d, 1, values + v, 1, 1); });
       return;
     }
-    for (int64_t m = from; m < to; m++) {
-      T* const d = data + positions.data[size_t(m)];
-      T* const v = values + positions.values[size_t(m)];
+    positions.each(from, to, [&](int64_t data_at, int64_t values_at) {
+      T* const d = data + data_at;
+      T* const v = values + values_at;
       if (kept.single_row())
         f(d + first * sd, sd, v + first * sv, sv, last - first);
       else
         kept.range(first, last, [&](const Walk<2>::Offsets& at, int64_t n) { f(d + at[0], sd, v + at[1], sv, n); });
-    }
+    });
   };
   if (ordered) {
-    const int64_t grain = std::max<int64_t>(64, kIndexGrain / positions.count);
-    parallel_for(block, grain, [&](int64_t first, int64_t last) { piece(0, positions.count, first, last); });
+    const int64_t grain = std::max<int64_t>(64, kIndexGrain / positions.count());
+    parallel_for(block, grain, [&](int64_t first, int64_t last) { piece(0, positions.count(), first, last); });
   } else {
     const int64_t grain = std::max<int64_t>(1, kIndexGrain / block);
-    parallel_for(positions.count, grain, [&](int64_t from, int64_t to) { piece(from, to, 0, block); });
+    parallel_for(positions.count(), grain, [&](int64_t from, int64_t to) { piece(from, to, 0, block); });
   }
 }
 

@@ -2,6 +2,7 @@
 // into pieces and each piece goes through the indices in order.
 #include <algorithm>
 
+#include "kernels/cpu/block_move.h"
 #include "kernels/cpu/index_scatter.h"
 
 namespace tabula::kernels {
@@ -18,6 +19,19 @@ int64_t lines_of_piece(const ScatterPlan& plan) {
   return (share + together - 1) / together * together;
 }
 
+// The plainest case: no strides, no negative indices.
+template <class T, class F>
+void one_line(T* self, const int64_t* index, const T* src, int64_t n, F&& combine_into) {
+  constexpr int64_t block = 8;
+  int64_t d = 0;
+  for (; d + block <= n; d += block) {
+    __builtin_prefetch(index + d + kPrefetchAhead / 8);
+    __builtin_prefetch(src + d + kPrefetchAhead / int64_t(sizeof(T)));
+    for (int64_t k = 0; k < block; k++) combine_into(self[index[d + k]], src[d + k]);
+  }
+  for (; d < n; d++) combine_into(self[index[d]], src[d]);
+}
+
 // Straight into self, one element after the other.
 template <class T, class F>
 void direct(const ScatterCall& call, const ScatterPlan& plan, F&& combine_into) {
@@ -28,6 +42,10 @@ void direct(const ScatterCall& call, const ScatterPlan& plan, F&& combine_into) 
       const int64_t* const index = call.index + at[1];
       const T* const src = static_cast<const T*>(call.src) + at[2];
       const auto place = [&](int64_t i) { return (i < 0 ? i + plan.wrap : i) * plan.self_dim; };
+      if (n == 1 && plan.wrap == 0 && plan.self_dim == 1 && plan.index_dim == 1 && plan.src_dim == 1) {
+        one_line(self, index, src, plan.length, combine_into);
+        return;
+      }
       // the inner loop runs along the dimension in which memory is closer together
       if (n > 1 && plan.self_dim != 1) {
         for (int64_t d = 0; d < plan.length; d++) {

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
-#include <memory>
 
 #include "core/dtype.h"
 #include "core/parallel.h"
+#include "kernels/cpu/scratch.h"
 
 namespace tabula::kernels {
 
@@ -74,14 +74,18 @@ Item* sort_items(Item* items, Item* spare, int64_t n, int key_bits) {
     std::sort(items, items + n);
     return items;
   }
-  const int digit_bits = key_bits <= 8 ? key_bits : n < 16384 || key_bits == 16 ? 8 : 11;
+  const int widest = key_bits <= 8 || n < 16384 || key_bits == 16 ? 8 : 11;
+  const int passes = (key_bits + widest - 1) / widest;
+  if (passes == 0) return items;
+  const int digit_bits = (key_bits + passes - 1) / passes;
   const int64_t buckets = int64_t(1) << digit_bits;
   const uint64_t mask = uint64_t(buckets - 1);
   const int64_t piece = std::max<int64_t>(65536, (n + 63) / 64), pieces = (n + piece - 1) / piece;
-  const auto counts = std::make_unique_for_overwrite<int64_t[]>(size_t(pieces * buckets));
+  const Scratch memory(size_t(pieces * buckets) * sizeof(int64_t));
+  int64_t* const counts = memory.as<int64_t>();
   for (int shift = 0; shift < key_bits; shift += digit_bits) {
     parallel_for(n, piece, [&](int64_t begin, int64_t end) {
-      int64_t* const count = counts.get() + begin / piece * buckets;
+      int64_t* const count = counts + begin / piece * buckets;
       std::fill(count, count + buckets, 0);
       for (int64_t i = begin; i < end; i++) count[items[i].key() >> shift & mask]++;
     });
@@ -90,15 +94,15 @@ Item* sort_items(Item* items, Item* spare, int64_t n, int key_bits) {
     for (int64_t b = 0; b < buckets; b++) {
       const int64_t before = sum;
       for (int64_t p = 0; p < pieces; p++) {
-        const int64_t count = counts[size_t(p * buckets + b)];
-        counts[size_t(p * buckets + b)] = sum;
+        const int64_t count = counts[p * buckets + b];
+        counts[p * buckets + b] = sum;
         sum += count;
       }
       trivial |= sum - before == n;
     }
     if (trivial) continue;
     parallel_for(n, piece, [&](int64_t begin, int64_t end) {
-      int64_t* const place = counts.get() + begin / piece * buckets;
+      int64_t* const place = counts + begin / piece * buckets;
       for (int64_t i = begin; i < end; i++) spare[place[items[i].key() >> shift & mask]++] = items[i];
     });
     std::swap(items, spare);
@@ -106,17 +110,70 @@ Item* sort_items(Item* items, Item* spare, int64_t n, int key_bits) {
   return items;
 }
 
-// The items of a line in order. Scratch has room for 2 n.
-template <class Item, class T>
-const Item* sort_line(const T* in, int64_t stride, int64_t n, bool descending, Item* scratch) {
+// The keys of a line, to be sorted upwards: those of a descending order are turned over. They are counted from the
+// least one, so that there are no more digits than differ; long integers of a small range then fit the narrow items.
+template <class T>
+class LineKeys {
+ public:
   using Key = SortKey<T>;
   using Unsigned = typename Key::Unsigned;
-  const Unsigned flip = descending ? Unsigned(-1) : Unsigned(0);
-  parallel_for(n, 65536, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++)
-      scratch[i] = Item::make(uint64_t(Unsigned(Key::of(in[i * stride]) ^ flip)), i);
-  });
-  return sort_items(scratch, scratch + n, n, int(sizeof(T)) * 8);
-}
+
+  LineKeys(const T* in, int64_t stride, int64_t n, bool descending)
+      : in_(in), stride_(stride), n_(n), flip_(descending ? Unsigned(-1) : Unsigned(0)), bits_(int(sizeof(T)) * 8) {
+    if (n < kRadixFrom || sizeof(T) < 4) return;
+    Unsigned high = 0;
+    low_ = Unsigned(-1);
+    for (int64_t i = 0; i < n; i++) {
+      const Unsigned key = at(i);
+      low_ = std::min(low_, key);
+      high = std::max(high, key);
+    }
+    bits_ = int(std::bit_width(Unsigned(high - low_)));
+    span_ = uint64_t(Unsigned(high - low_)) + 1;
+  }
+
+  int bits() const { return bits_; }
+  // Where element i is counted among all keys between the least and the greatest.
+  uint64_t rank(int64_t i) const { return uint64_t(Unsigned(at(i) - low_)); }
+  // How many keys there are between them; 0: not known, or as many as the type has.
+  uint64_t span() const { return span_; }
+  bool narrow() const { return bits_ <= 32 && n_ <= int64_t(UINT32_MAX); }
+  template <class Item>
+  void fill(Item* items) const {
+    parallel_for(n_, 65536, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++) items[i] = Item::make(rank(i), i);
+    });
+  }
+  // The element that an item stands for, and the one of a rank among integers.
+  template <class Item>
+  T value(const Item& item) const {
+    const Unsigned key = key_of(item.key());
+    return Key::reversible(key) ? Key::back(key) : in_[item.index() * stride_];
+  }
+  T value_at(uint64_t rank) const { return Key::back(key_of(rank)); }
+  // Calls f with room for 2 n items of the kind that the keys fit.
+  template <class F>
+  void with_items(F&& f) const {
+    if (narrow())
+      room<NarrowItem>(f);
+    else
+      room<WideItem>(f);
+  }
+
+ private:
+  Unsigned at(int64_t i) const { return Unsigned(Key::of(in_[i * stride_]) ^ flip_); }
+  Unsigned key_of(uint64_t rank) const { return Unsigned(Unsigned(Unsigned(rank) + low_) ^ flip_); }
+  template <class Item, class F>
+  void room(F& f) const {
+    const Scratch memory(size_t(2 * n_) * sizeof(Item));
+    f(memory.as<Item>());
+  }
+
+  const T* in_;
+  int64_t stride_, n_;
+  Unsigned flip_, low_ = 0;
+  int bits_;
+  uint64_t span_ = 0;
+};
 
 }  // namespace tabula::kernels

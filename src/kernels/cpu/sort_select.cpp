@@ -10,40 +10,70 @@ namespace tabula::kernels {
 
 namespace {
 
-template <class T, class Better>
-void topk_lines(const SortCall& call, int64_t k, bool sorted, Better better) {
+// Puts the k best of a line into q[0 .. k), in order, by way of a heap with the worst of them on top; q has room for
+// one more. Among equal elements it is the same ones as with std::partial_sort. Most elements are no better than the
+// top: they are passed over a block at a time by a comparison that may err, but not in that.
+template <class T, class Item, class Better, class Passed, class Order>
+void best_of_line(const T* in, int64_t stride, int64_t n, int64_t k, Item* q, Better better, Passed passed,
+                  Order order) {
+  constexpr int64_t block = 32;
+  for (int64_t i = 0; i < k; i++) q[i] = {in[i * stride], i};
+  std::make_heap(q, q + k, order);
+  const auto look = [&](int64_t i) {
+    if (!better(in[i * stride], q[0].first)) return;
+    q[k] = {in[i * stride], i};
+    std::pop_heap(q, q + k + 1, order);
+  };
+  int64_t i = k;
+  for (; i + block <= n; i += block) {
+    if (stride == 1) {
+      const T top = q[0].first;
+      int32_t kept = 0;
+      for (int64_t j = 0; j < block; j++) kept |= !passed(in[i + j], top);
+      if (!kept) continue;
+    }
+    for (int64_t j = 0; j < block; j++) look(i + j);
+  }
+  for (; i < n; i++) look(i);
+  std::sort_heap(q, q + k, order);
+}
+
+template <class T, class Better, class Passed>
+void topk_lines(const SortCall& call, int64_t k, bool sorted, Better better, Passed passed) {
   const Lines lines(call);
   const int64_t n = lines.length();
   if (k == 0 || lines.count() == 0) return;
   const int64_t grain = std::max<int64_t>(1, 16384 / n);
+  const bool few = k * 64 <= n;
   using Item = std::pair<T, int64_t>;
   const auto first_is_better = [&](const Item& a, const Item& b) { return better(a.first, b.first); };
   parallel_for(lines.count(), grain, [&](int64_t begin, int64_t end) {
-    const auto queue = std::make_unique_for_overwrite<Item[]>(size_t(n));
+    const auto queue = std::make_unique_for_overwrite<Item[]>(size_t(few ? k + 1 : n));
     Item* const q = queue.get();
-    lines.range<T>(call, begin, end, [&](const T* in, int64_t in_stride, T* values, int64_t value_stride,
-                                         int64_t* indices, int64_t index_stride) {
-      for (int64_t i = 0; i < n; i++) q[i] = {in[i * in_stride], i};
-      if (k * 64 <= n) {
-        std::partial_sort(q, q + k, q + n, first_is_better);
-      } else {
-        std::nth_element(q, q + k - 1, q + n, first_is_better);
-        if (sorted) std::sort(q, q + k - 1, first_is_better);
-      }
-      for (int64_t i = 0; i < k; i++) {
-        if (values) values[i * value_stride] = q[i].first;
-        if (indices) indices[i * index_stride] = q[i].second;
-      }
-    });
+    lines.range<T>(
+        call, begin, end,
+        [&](const T* in, int64_t in_stride, T* values, int64_t value_stride, int64_t* indices, int64_t index_stride) {
+          if (few) {
+            best_of_line(in, in_stride, n, k, q, better, passed, first_is_better);
+          } else {
+            for (int64_t i = 0; i < n; i++) q[i] = {in[i * in_stride], i};
+            std::nth_element(q, q + k - 1, q + n, first_is_better);
+            if (sorted) std::sort(q, q + k - 1, first_is_better);
+          }
+          for (int64_t i = 0; i < k; i++) {
+            if (values) values[i * value_stride] = q[i].first;
+            if (indices) indices[i * index_stride] = q[i].second;
+          }
+        });
   });
 }
 
 void topk_cpu(const SortCall& call, int64_t k, bool largest, bool sorted) {
   visit_ordered(call.dtype, "topk", [&]<class T>() {
     if (largest)
-      topk_lines<T>(call, k, sorted, [](T a, T b) { return greater(a, b); });
+      topk_lines<T>(call, k, sorted, [](T a, T b) { return greater(a, b); }, [](T a, T top) { return a <= top; });
     else
-      topk_lines<T>(call, k, sorted, [](T a, T b) { return less(a, b); });
+      topk_lines<T>(call, k, sorted, [](T a, T b) { return less(a, b); }, [](T a, T top) { return a >= top; });
   });
 }
 

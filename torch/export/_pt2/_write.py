@@ -317,16 +317,19 @@ class _Writer:
         key, field = _MUTATIONS[spec.kind]
         return {key: {"arg": arg, field: spec.target}} if field else {key: {"arg": arg}}
 
-    @staticmethod
-    def call(entry: Any) -> dict[str, Any]:
+    def _either(self, arg: Any) -> dict[str, Any]:
+        constant = isinstance(arg, ConstantArgument)
+        return self.argument(arg.value) if constant else _signature_argument(arg)
+
+    def call(self, entry: Any) -> dict[str, Any]:
         s = entry.signature
         if s is None:
             return {"fqn": entry.fqn, "signature": None}
         return {
             "fqn": entry.fqn,
             "signature": {
-                "inputs": [_signature_argument(a) for a in s.inputs],
-                "outputs": [_signature_argument(a) for a in s.outputs],
+                "inputs": [self._either(a) for a in s.inputs],
+                "outputs": [self._either(a) for a in s.outputs],
                 "in_spec": pytree.treespec_dumps(s.in_spec),
                 "out_spec": pytree.treespec_dumps(s.out_spec),
                 "forward_arg_names": s.forward_arg_names,

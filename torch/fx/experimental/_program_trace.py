@@ -232,12 +232,13 @@ class ProgramTracer(FunctionOperations, UnbackedOperations):
     @contextlib.contextmanager
     def running(self) -> Any:
         """Inside, torch functions become nodes."""
-        before, self.env.recorder = self.env.recorder, self._note_size
+        before = self.env.recorder, self.env.compared
+        self.env.recorder, self.env.compared = self._note_size, self.note_comparison
         try:
             with self.fake_mode, _FunctionMode(self):
                 yield
         finally:
-            self.env.recorder = before
+            self.env.recorder, self.env.compared = before
 
     def _note_size(self, function: Any, args: tuple[Any, ...], result: Any) -> Any:
         """Make the node of an arithmetic operation on sizes, so that the graph does it as the program does."""
@@ -303,6 +304,10 @@ class ProgramTracer(FunctionOperations, UnbackedOperations):
                 return func(*args, **kwargs)
         if name in ("item", "tolist") and isinstance(args[0], FakeTensor):
             return self.element(func, args[0]) if name == "item" else self.elements(func, args[0])
+        kind = {"__bool__": bool, "__int__": int, "__index__": int, "__float__": float}.get(name)
+        if self.env.observed is not None and kind is not None:
+            value = self.element(func, args[0])
+            return bool(value != 0) if kind is bool and not isinstance(value, torch.SymBool) else kind(value)
         raise GuardOnDataDependentSymNode(name, _needs_value(name))
 
     def _points(self, values: Any) -> list[dict[Symbol, int]]:

@@ -12,7 +12,7 @@ from ..node import Node, has_side_effect
 from ._expressions import Expr, Symbol
 from .symbolic_shapes import int_oo
 
-__all__ = ["DYNAMIC", "UnbackedOperations"]
+__all__ = ["DYNAMIC", "UnbackedOperations", "only_mask"]
 
 # Functions that may give results whose size depends on elements.
 DYNAMIC = {
@@ -53,6 +53,7 @@ class UnbackedOperations:
         else:
             value = self.env.create_unbacked(-int_oo, int_oo)
         (symbol,) = value.node.expr.symbols
+        self.env.observe(value)
         self.sizes[Expr.of(symbol)] = node
         node.meta["val"] = value
         if tensor.dtype == torch.bool:
@@ -138,7 +139,7 @@ class UnbackedOperations:
 
     def _dynamic_getitem(self, func: Any, input: Any, index: Any) -> Any:
         """``x[mask]``: the mask becomes as many indices as it has true elements."""
-        found = _only_mask(input, index)
+        found = only_mask(input, index)
         if found is None:
             return NotImplemented
         mask, at = found
@@ -149,7 +150,7 @@ class UnbackedOperations:
 
     def _dynamic_setitem(self, func: Any, input: Any, index: Any, value: Any) -> Any:
         """``x[mask] = value``."""
-        found = _only_mask(input, index)
+        found = only_mask(input, index)
         if found is None:
             return NotImplemented
         mask, at = found
@@ -166,7 +167,7 @@ class UnbackedOperations:
 
     def _size_up_to(self, most: Any) -> Any:
         upper = int(most) if isinstance(most, int) else int_oo
-        return self.env.create_unbacked(0, upper)
+        return self.env.observe(self.env.create_unbacked(0, upper))
 
     def _record(self, func: Any, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Node:
         node = self.graph.call_function(
@@ -195,6 +196,10 @@ class UnbackedOperations:
         self.bind(made, node)
         return made
 
+    def note_comparison(self, sign: str) -> None:
+        """Take the name that a comparison would have as a node: PyTorch makes one and drops it."""
+        self.graph._graph_namespace.create_name(_COMPARISONS[sign].__name__, None)
+
     def condition_node(self, value: Any) -> Node:
         """The node of a comparison of sizes."""
         relation = value.node
@@ -214,7 +219,10 @@ class UnbackedOperations:
         """Add what has to hold of the numbers that depend on elements, where they are made."""
         stated: set[str] = set()
         for symbol, known in list(self.env.var_to_range.items()):
-            if symbol not in self.env.unbacked or symbol in self.env.replacements or symbol in self.env.floating:
+            if symbol not in self.env.unbacked or symbol in self.env.floating:
+                continue
+            if symbol in self.env.replacements:
+                self._equality(symbol)
                 continue
             value = self._node_of_symbol(symbol)
             if value is None:
@@ -230,6 +238,13 @@ class UnbackedOperations:
                 if symbol in symbols and max(symbols, key=self._age) == symbol and str(relation) not in stated:
                     stated.add(str(relation))
                     after = self._expected(after, relation)
+
+    def _equality(self, symbol: Symbol) -> None:
+        """The check that a number is what it was said to equal."""
+        node, other = self.sizes.get(Expr.of(symbol)), self.env.simplify(Expr.of(symbol))
+        known = other.constant if other.constant is not None else self.sizes.get(other)
+        if isinstance(node, Node) and known is not None and known is not node:
+            self._assertion(node, operator.eq, (node, known), f"Eq({symbol}, {other!r})")
 
     def _age(self, symbol: Symbol) -> int:
         return list(self.env.var_to_range).index(symbol)
@@ -269,7 +284,7 @@ class UnbackedOperations:
 
         with self.graph.inserting_after(after):
             made = self.graph.call_function(function, args)
-        sides = [self._expr_of(a) for a in args]
+        sides = [a.meta["val"].node._expr if isinstance(a, Node) else Expr.of(a) for a in args]
         sign = next(s for s, f in _COMPARISONS.items() if f is function)
         made.meta["val"] = SymBool(RelationNode(sign, *sides, self.env))
         message = f"Runtime assertion failed for expression {text} on node '{made.name}'"
@@ -283,17 +298,13 @@ class UnbackedOperations:
                     node.meta[key] = after.meta[key]
         return check  # type: ignore[no-any-return]
 
-    @staticmethod
-    def _expr_of(value: Any) -> Expr:
-        return value.meta["val"].node.expr if isinstance(value, Node) else Expr.of(value)
 
-
-def _only_mask(input: Any, index: Any) -> tuple[Any, int] | None:
+def only_mask(input: Any, index: Any) -> tuple[Any, int] | None:
     """The mask of an index that is nothing but a mask behind whole dimensions, and the dimension that it is for."""
     indices = list(index) if isinstance(index, tuple) else [index]
     places = [i for i, v in enumerate(indices) if isinstance(v, torch.Tensor) and v.dtype in (torch.bool, torch.uint8)]
     whole = all(i in places or (isinstance(v, slice) and v == slice(None)) for i, v in enumerate(indices))
-    if len(places) != 1 or not whole or not isinstance(input, FakeTensor):
+    if len(places) != 1 or not whole:
         return None
     return indices[places[0]], places[0]
 

@@ -158,7 +158,12 @@ class ShapeEnv:
         self.floating: set[Symbol] = set()
         # What the program states about them with torch._check.
         self.expected: list[RelationNode] = []
+        # Their values in a run of the program, in order, where decisions may be made by these; and the decisions made.
+        self.observed: list[Any] | None = None
+        self.decisions: list[str] = []
         self.recorder: Any = None
+        # Told of comparisons of numbers that depend on elements.
+        self.compared: Any = None
 
     # ---- symbols
 
@@ -198,6 +203,22 @@ class ShapeEnv:
             self.assume(relation)
             self._settle_values()
         return known is not False
+
+    def observe(self, value: Any) -> Any:
+        """Give a number that depends on elements the value that it had in the run that was watched."""
+        if self.observed and isinstance(value, (SymInt, SymFloat)):
+            (symbol,) = value.node.expr.symbols
+            self.var_to_val[symbol] = self.observed.pop(0)
+        return value
+
+    def _decide(self, relation: RelationNode) -> bool:
+        """Decide as the run that was watched did; the program checks it when it runs."""
+        holds = relation.value(self.var_to_val)
+        chosen = relation if holds else relation.negated().node
+        self.decisions.append(f"{chosen} was assumed, as in the example")
+        self.expected.append(chosen)
+        self.assume(chosen)
+        return holds
 
     def _settle_values(self) -> None:
         """Give symbols without a value for the example one that is possible."""
@@ -290,6 +311,8 @@ class ShapeEnv:
 
     def relation(self, sign: str, left: Expr, right: Expr) -> Any:
         """A comparison: a plain truth value where it is known, else a symbolic one."""
+        if self.compared is not None and self.depends_on_elements(left, right):
+            self.compared(sign)
         known = self.statically(sign, left, right)
         return known if known is not None else SymBool(RelationNode(sign, left, right, self))
 
@@ -301,7 +324,9 @@ class ShapeEnv:
         if known is not None:
             return known
         if self.depends_on_elements(relation.left, relation.right):
-            raise GuardOnDataDependentSymNode(relation, _undecided("guard on", relation))
+            if self.observed is None:
+                raise GuardOnDataDependentSymNode(relation, _undecided("guard on", relation))
+            return self._decide(relation)
         holds = relation.value(self.var_to_val)
         self.assume(relation if holds else relation.negated().node)
         return holds
@@ -365,6 +390,9 @@ class ShapeEnv:
     def specialise(self, expr: Expr) -> Any:
         """The value for the example. The program relies on it from now on."""
         value = self.hint(expr)
+        if self.depends_on_elements(expr) and self.observed is not None:
+            self._decide(RelationNode("==", expr, Expr.of(value), self))
+            return value
         if self.depends_on_elements(expr):
             raise GuardOnDataDependentSymNode(expr, _undecided("extract specialized integer from", self.simplify(expr)))
         if self.simplify(expr).constant is None:

@@ -65,6 +65,10 @@ class _WrappedHook:
             self.module = None
 
 
+# The name that PyTorch's files have for it.
+_WrappedHook.__module__ = "torch.nn.modules.module"
+
+
 def _has_extra_state(module, method: str) -> bool:
     return getattr(type(module), method, None) is not getattr(ModuleState, method)
 

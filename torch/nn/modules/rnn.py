@@ -274,6 +274,10 @@ class RNNBase(Module):
             parts.append(f"bidirectional={self.bidirectional}")
         return ", ".join(parts)
 
+    def __getstate__(self):
+        # PyTorch keeps the list, and does not make it anew when it loads a module.
+        return {**super().__getstate__(), "_flat_weights": self._flat_weights}
+
     def __setstate__(self, state) -> None:
         state = dict(state)
         # Other writers store the weights a second time; here they are looked up by name.

@@ -16,37 +16,44 @@ def _result(b: Builder) -> tuple[torch.dtype, Any]:
     return b.result.dtype, tuple(b.result.shape)
 
 
-def _resized(b: Builder, x: Value) -> Value:
-    """The elements of a value in the sizes of the result, one of which may be open."""
-    sizes = [s if isinstance(s, int) else -1 for s in b.result.shape]
-    if sizes.count(-1) > 1:
-        raise RuntimeError(f"the sizes {tuple(b.result.shape)} are not known")
-    return b.reshape(x, sizes, tuple(b.result.shape))
+def _resized(b: Builder, x: Value, given: Any = None) -> Value:
+    """The elements of a value in the sizes of the result.
 
-
-@form("view.default", "reshape.default", "_unsafe_view.default", "_reshape_copy.default", "unflatten.int",
-      "view_copy.default")  # fmt: skip
-def view(b: Builder, x: Value, *size: Any) -> Value:
+    Open sizes are those that ``given`` holds as values of the model, or those of the same name of ``x``; one of them
+    may be what is left.
+    """
     shape = tuple(b.result.shape)
     if sum(not isinstance(s, int) for s in shape) <= 1:
-        return _resized(b, x)
-    sizes = list(size[-1])
-    if len(sizes) != len(shape):
-        raise RuntimeError(f"the sizes {shape} are not known")
-    known = [s if isinstance(s, int) else given for s, given in zip(shape, sizes, strict=True)]
-    return b.reshape(x, known, shape)
+        return b.reshape(x, [s if isinstance(s, int) else -1 for s in shape], shape)
+    known = {str(s): d for d, s in reversed(list(enumerate(x.shape or ()))) if not isinstance(s, (int, type(None)))}
+    sizes: list[Any] = []
+    for i, size in enumerate(shape):
+        told = given[i] if given is not None and len(given) == len(shape) else None
+        if isinstance(size, int):
+            sizes.append(size)
+        elif isinstance(told, Value):
+            sizes.append(told)
+        else:
+            sizes.append(b.size_of(x, known[str(size)]) if str(size) in known else -1)
+    if sum(isinstance(s, int) and s == -1 for s in sizes) > 1:
+        raise NotImplementedError(f"several of the sizes {shape} are not known")
+    return b.reshape(x, sizes, shape)
+
+
+@form("view.default", "reshape.default", "_unsafe_view.default", "_reshape_copy.default", "view_copy.default")
+def view(b: Builder, x: Value, size: Any) -> Value:
+    return _resized(b, x, list(size))
+
+
+@form("unflatten.int")
+def unflatten(b: Builder, x: Value, dim: int, sizes: Any) -> Value:
+    dim = dim % x.rank
+    return _resized(b, x, [None] * dim + list(sizes) + [None] * (x.rank - dim - 1))
 
 
 @form("flatten.using_ints")
 def flatten(b: Builder, x: Value, start_dim: int = 0, end_dim: int = -1) -> Value:
-    shape = tuple(b.result.shape)
-    if sum(not isinstance(s, int) for s in shape) <= 1:
-        return _resized(b, x)
-    start, end = start_dim % max(x.rank, 1), end_dim % max(x.rank, 1)
-    whole = b.shape_of(x)
-    parts = [b.op("Slice", whole, b.ints([0]), b.ints([start])), b.ints([-1])]
-    parts.append(b.op("Slice", whole, b.ints([end + 1]), b.ints([_END])))
-    return b.op("Reshape", x, b.op("Concat", *parts, axis=0), like=_result(b))  # type: ignore[no-any-return]
+    return _resized(b, x)
 
 
 @form("squeeze.default", "squeeze.dim", "squeeze.dims")

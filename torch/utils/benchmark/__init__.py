@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch._missing import missing_class, missing_function
-
 from ._compare import Colorize, Compare
 from ._measurement import (
     Measurement,
@@ -18,11 +14,27 @@ from ._measurement import (
 )
 from ._timer import Language, Timer, timer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._callgrind import CallgrindStats, CopyIfCallgrind, FunctionCount, FunctionCounts
+    from ._fuzzer import FuzzedParameter, FuzzedSparseTensor, FuzzedTensor, Fuzzer, ParameterAlias
+
 __all__ = [
+    "CallgrindStats",
     "Colorize",
     "Compare",
+    "CopyIfCallgrind",
+    "FunctionCount",
+    "FunctionCounts",
+    "FuzzedParameter",
+    "FuzzedSparseTensor",
+    "FuzzedTensor",
+    "Fuzzer",
     "Language",
     "Measurement",
+    "ParameterAlias",
     "TaskSpec",
     "Timer",
     "ordered_unique",
@@ -32,18 +44,18 @@ __all__ = [
     "trim_sigfig",
     "unit_to_english",
 ]
-
-_COUNTS = "instructions are not counted; run the program under valgrind itself"
-_FUZZ = "use hypothesis, or torch.testing.make_tensor with random sizes"
-_MISSING = {
-    **dict.fromkeys(("CallgrindStats", "FunctionCount", "FunctionCounts"), _COUNTS),
-    **dict.fromkeys(("FuzzedParameter", "FuzzedSparseTensor", "FuzzedTensor", "Fuzzer", "ParameterAlias"), _FUZZ),
+# These load when they are first named.
+_LATER = {
+    **dict.fromkeys(("CallgrindStats", "CopyIfCallgrind", "FunctionCount", "FunctionCounts"), "_callgrind"),
+    **dict.fromkeys(("FuzzedParameter", "FuzzedSparseTensor", "FuzzedTensor", "Fuzzer", "ParameterAlias"), "_fuzzer"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MISSING:
-        return missing_class(f"torch.utils.benchmark.{name}", _MISSING[name])
-    if name == "CopyIfCallgrind":
-        return missing_function(f"torch.utils.benchmark.{name}", _COUNTS)
+    from importlib import import_module
+
+    if name == "utils":
+        return import_module(f"{__name__}.utils")
+    if name in _LATER:
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

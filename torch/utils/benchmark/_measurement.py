@@ -6,12 +6,16 @@ import contextlib
 import dataclasses
 import math
 import statistics
+import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 
-_UNITS = (("s", "second", 1.0), ("ms", "millisecond", 1e-3), ("us", "microsecond", 1e-6), ("ns", "nanosecond", 1e-9))
+_WORDS = {"s": "second", "ms": "millisecond", "us": "microsecond", "ns": "nanosecond"}
+_MOST_FIGURES = 4
+_QUANTILE = 1.645  # of the normal distribution: both tails have a twentieth
+_LEAST_INTERVAL = 25e-9  # seconds: the clock itself
 
 
 @dataclasses.dataclass(init=True, repr=False, eq=True, frozen=True)
@@ -30,19 +34,20 @@ class TaskSpec:
     @property
     def title(self) -> str:
         """The label, or the statement, with the sub-label."""
-        head = self.label if self.label is not None else self.stmt
-        if self.sub_label:
-            return f"{head}: {self.sub_label}"
-        return head if "\n" not in head else head + ":"
+        if self.label is not None:
+            return self.label + (f": {self.sub_label}" if self.sub_label else "")
+        return self.stmt if "\n" not in self.stmt else "stmt:\n" + textwrap.indent(self.stmt, "  ")
 
     def setup_str(self) -> str:
         """The setup, if it does anything."""
-        return "" if self.setup == "pass" or not self.setup else f"setup: {self.setup}"
+        if self.setup == "pass" or not self.setup:
+            return ""
+        return f"setup: {self.setup}" if "\n" not in self.setup else "setup:\n" + textwrap.indent(self.setup, "  ")
 
     def summarize(self) -> str:
-        """Title, description and setup, a line each."""
-        lines = [self.title, self.description or "", self.setup_str()]
-        return "\n".join(line for line in lines if line)
+        """Title, description and setup; parts of several lines have an empty one after them."""
+        parts = [self.title, self.description or "", self.setup_str()]
+        return "\n".join(part + "\n" if "\n" in part else part for part in parts if part)
 
 
 def select_unit(t: float) -> tuple[str, float]:
@@ -52,10 +57,8 @@ def select_unit(t: float) -> tuple[str, float]:
     >>> select_unit(3e-5)
     ('us', 1e-06)
     """
-    for name, _, size in reversed(_UNITS):
-        if t < 1000 * size:
-            return name, size
-    return "s", 1.0
+    power = math.floor(math.log10(t)) // 3 if t > 0 else 0
+    return {-1: ("ms", 1e-3), -2: ("us", 1e-6), -3: ("ns", 1e-9)}.get(power, ("s", 1))
 
 
 def unit_to_english(u: str) -> str:
@@ -65,7 +68,7 @@ def unit_to_english(u: str) -> str:
     >>> unit_to_english("us")
     'microsecond'
     """
-    return {name: word for name, word, _ in _UNITS}[u]
+    return _WORDS[u]
 
 
 def trim_sigfig(x: float, n: int) -> float:
@@ -137,7 +140,7 @@ class Measurement:
     @property
     def mean(self) -> float:
         """The mean of the seconds per run."""
-        return statistics.fmean(self.times)
+        return sum(self.times) / len(self.raw_times)
 
     @property
     def iqr(self) -> float:
@@ -147,13 +150,11 @@ class Measurement:
 
     @property
     def significant_figures(self) -> int:
-        """How many figures of the median the spread of the times leaves significant, at most five."""
+        """How many figures of the median the spread of the times in the middle leaves significant: from 1 to 4."""
         count = len(self.raw_times)
-        # an interval of two standard errors of a median of normally distributed times
-        interval = max(1.645 * 1.253 * self.iqr / 1.349 / math.sqrt(count), self.median / 10**4)
-        if self.median <= 0 or interval <= 0:
-            return 1
-        return max(1, min(math.ceil(math.log10(self.median / (2 * interval))), 5))
+        middle = sorted(self.times)[count // 4 : count - count // 4]
+        interval = max(_QUANTILE * statistics.pstdev(middle) / math.sqrt(len(middle)), _LEAST_INTERVAL)
+        return max(1, min(math.floor(-math.log10(interval / self.median)), _MOST_FIGURES))
 
     @property
     def has_warnings(self) -> bool:
@@ -190,9 +191,13 @@ class Measurement:
         threads = self.task_spec.num_threads
         lines.append(f"  {runs}{'per measurement' if count > 1 else ''}, {threads} thread{'s' if threads > 1 else ''}")
         if self.has_warnings:
+            share = self.iqr / self.median
+            strong = "could indicate system fluctuation"
+            if share > 0.25:
+                strong = "suggests significant environmental influence"
             lines += [
-                f"  WARNING: Interquartile range is {self.iqr / self.median * 100:.1f}% of the median measurement.",
-                "           This could indicate system fluctuation.",
+                f"  WARNING: Interquartile range is {share * 100:.1f}% of the median measurement.",
+                f"           This {strong}.",
             ]
         return "\n".join(lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 import time
 import timeit
 from collections.abc import Callable
@@ -53,17 +54,20 @@ class Timer:
         language: Language | str = Language.PYTHON,
     ) -> None:  # fmt: skip
         if language not in (Language.PYTHON, "py", "python"):
+            if language not in (Language.CPP, "cpp", "c++"):
+                raise ValueError(f"Invalid language `{language}`.")
             raise not_available(
-                "torch.utils.benchmark.Timer(language='c++')", "there is no compiler for C++ statements"
+                "torch.utils.benchmark.Timer(language='c++')", "there is no C++ API for statements to call"
             )
         if global_setup:
             raise ValueError(
-                f"global_setup is C++ only, got `{global_setup}`. Most likely this was supposed to be `setup`."
+                f"global_setup is C++ only, got `{global_setup}`. Most likely this code can simply be moved to `setup`."
             )
         import torch
 
         stmt, setup = (_dedent(text) for text in (stmt, setup))
-        names = {"torch": torch, **(globals or {})}
+        self._globals = dict(globals or {})
+        names = {"torch": torch, **unmarked(self._globals)}
         self._timer = timeit.Timer(stmt=stmt, setup=setup, timer=timer, globals=names)
         self._task_spec = TaskSpec(stmt, setup, "", label, sub_label, description, env, num_threads)
 
@@ -130,8 +134,30 @@ class Timer:
         collect_baseline: bool = True,
         retain_out_file: bool = False,
     ) -> Any:
-        """Raise NotImplementedError: instructions are not counted."""
-        raise not_available("torch.utils.benchmark.Timer.collect_callgrind", "run the program under valgrind itself")
+        """Count the instructions of ``number`` runs, by Valgrind's Callgrind in a process of its own.
+
+        Args:
+            number: of runs.
+            repeats: measure so often, and return a tuple.
+            collect_baseline: has no effect: the same number of runs of ``pass`` is always counted, and taken away.
+            retain_out_file: keep the text of Callgrind's file in ``stmt_callgrind_out``.
+
+        The statement is run once before. Raises OSError without Valgrind, ValueError for globals other than numbers,
+        texts and tensors that are not marked by ``CopyIfCallgrind``.
+        """
+        from ._callgrind import collect
+
+        found = collect(self._task_spec, self._globals, number, repeats or 1, retain_out_file)
+        return found[0] if repeats is None else tuple(found)
+
+
+def unmarked(names: dict[str, Any]) -> dict[str, Any]:
+    """The names without the marks that only counting instructions needs."""
+    if "torch.utils.benchmark._callgrind" not in sys.modules:
+        return names  # nobody can have made a mark
+    from ._callgrind import CopyIfCallgrind
+
+    return CopyIfCallgrind.unwrap_all(names)
 
 
 def _dedent(text: str) -> str:

@@ -245,7 +245,7 @@ class SummaryWriter:
         self, model: Any, input_to_model: Any = None, verbose: bool = False, use_strict_trace: bool = True
     ) -> None:
         """The operations that a model calls for these inputs, by module. ``verbose`` prints them."""
-        from ._graph import graph
+        from ._pytorch_graph import graph
 
         self._get_file_writer().add_graph(graph(model, input_to_model, verbose, use_strict_trace))
 

@@ -1,0 +1,1 @@
+"""Counting instructions: see ``timer_interface``."""
