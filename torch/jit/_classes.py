@@ -7,6 +7,7 @@ import enum
 
 import torch
 
+from . import _dataclasses
 from ._ir import type_of_constant
 from ._python import (
     PythonResolver,
@@ -171,6 +172,10 @@ def _fill(cls: type, kind: ClassType, resolver: PythonResolver) -> None:
                 setter = f"__{name}_setter"
                 kind.methods[setter] = _method(kind, setter, thing.fset, resolver)
             kind.properties[name] = (f"__{name}_getter", setter)
+        elif hasattr(thing, "__code__") and _dataclasses.is_generated(cls, name, thing):
+            function = _dataclasses.written(cls, name, tree)
+            if function is not None:
+                kind.methods[name] = _method(kind, name, function, resolver)
         elif hasattr(thing, "__code__") and getattr(thing, "_torchscript_modifier", "") not in ("ignore", "unused"):
             kind.methods[name] = _method(kind, name, thing, resolver)
     first = kind.methods.get("__init__")
