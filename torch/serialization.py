@@ -249,7 +249,7 @@ def load(
     if mmap is None:
         from .utils.serialization import config
 
-        mmap = config.load.mmap and is_path
+        mmap = config.load.mmap
     if mmap and not is_path:
         raise ValueError("f must be a file path in order to use the mmap argument")
     pickle_load_args.setdefault("encoding", "utf-8")

@@ -73,6 +73,7 @@ int set_attribute(PyObject* self, PyObject* value, void* closure) {
 // The descriptors read this table, so the type need not be made anew.
 void intercept_attributes(PyGetSetDef* table) {
   for (PyGetSetDef* row = table; row->name; row++) {
+    if (!std::strcmp(row->name, "__dict__")) continue;  // no attribute of the tensor, and nobody's to answer
     row->closure = new Attribute{*row};  // for the life of the process, like the type
     row->get = get_attribute;
     if (row->set) row->set = set_attribute;

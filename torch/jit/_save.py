@@ -232,7 +232,7 @@ class _Pickler:
         module, _, name = kind.qualified_name.rpartition(".")
         self.name(module, name)
         self.out += b")\x81"
-        getter = kind.find_method("__getstate__")
+        getter = kind.methods.get("__getstate__")  # compiled if it is exported
         if getter is not None:
             self.value(getter.run(value), getter.schema.returns)
         else:
