@@ -119,5 +119,3 @@ def test_settings_of_loading_and_saving(tmp_path):
     assert torch.serialization.get_crc32_options() and config.load.mmap is False
     with pytest.raises(AttributeError, match="config.load.nothing does not exist"):
         config.load.nothing
-    with pytest.raises(NotImplementedError, match="storage_alignment is always 64"):
-        config.save.storage_alignment = 4096

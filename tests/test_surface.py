@@ -239,3 +239,8 @@ def test_modules_that_are_missing_are_missing_attributes():
     assert torch.utils.backcompat.broadcast_warning.enabled is False
     with pytest.raises(NotImplementedError, match="TorchScript"):
         torch.utils.mobile_optimizer.optimize_for_mobile(None)
+
+
+def test_errors_of_devices_have_their_old_place():
+    assert torch.cuda.OutOfMemoryError is torch.OutOfMemoryError
+    assert torch.cuda.AcceleratorError is torch.AcceleratorError

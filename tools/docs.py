@@ -20,10 +20,12 @@ import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = """
-    torch torch.amp torch.autograd torch.autograd.functional torch.compiler torch.cuda torch.distributions torch.fft
-    torch.func torch.futures torch.linalg torch.masked torch.nn torch.nn.functional torch.nn.init torch.nn.utils
-    torch.nn.utils.rnn torch.optim torch.optim.lr_scheduler torch.overrides torch.random torch.serialization
-    torch.signal.windows torch.special torch.testing torch.utils torch.utils.checkpoint torch.utils.data
+    torch torch.amp torch.autograd torch.autograd.functional torch.autograd.profiler torch.autograd.profiler_util
+    torch.compiler torch.cuda torch.distributions torch.fft torch.func torch.futures torch.hub torch.linalg torch.masked
+    torch.monitor torch.nn torch.nn.functional torch.nn.init torch.nn.utils torch.nn.utils.rnn torch.optim
+    torch.optim.lr_scheduler torch.overrides torch.profiler torch.random torch.serialization torch.signal.windows
+    torch.special torch.testing torch.utils torch.utils.benchmark torch.utils.checkpoint torch.utils.cpp_extension
+    torch.utils.data torch.utils.flop_counter torch.utils.module_tracker torch.utils.tensorboard.writer
 """.split()
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }

@@ -106,4 +106,8 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         return import_module("torch.cuda.amp")
+    if name in ("AcceleratorError", "OutOfMemoryError", "classproperty"):  # names of torch too
+        import torch
+
+        return getattr(torch, name)
     raise AttributeError(f"module 'torch.cuda' has no attribute '{name}'")
