@@ -76,9 +76,10 @@ class _Server:
                 f"code: -{error.errno}, name: {name}, message: {(error.strerror or str(error)).split(' (')[0].lower()}"
             ) from None
         self.port = self.listener.getsockname()[1]
-        # The thread must not keep the server: its end is what closes the socket.
+        # The threads must not keep the server: its end is what closes the sockets.
+        self.clients: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         threading.Thread(
-            target=_accept, args=(self.listener, self.store), name="torch-store-accept", daemon=True
+            target=_accept, args=(self.listener, self.store, self.clients), name="torch-store-accept", daemon=True
         ).start()
 
     def __del__(self) -> None:
@@ -90,14 +91,25 @@ class _Server:
                 return  # it is closed already
             finally:
                 listener.close()
+                for client in list(getattr(self, "clients", ())):
+                    _hang_up(client)
 
 
-def _accept(listener: socket.socket, store: HashStore) -> None:
+def _hang_up(client: socket.socket) -> None:
+    """End a connection, so that the other side learns of it."""
+    try:
+        client.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # it has ended already
+
+
+def _accept(listener: socket.socket, store: HashStore, clients: weakref.WeakSet[socket.socket]) -> None:
     while True:
         try:
             client, _ = listener.accept()
         except OSError:
             return
+        clients.add(client)
         threading.Thread(target=_serve, args=(client, store), name="torch-store-client", daemon=True).start()
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["register_rendezvous_handler", "rendezvous"]
 
 _handlers: dict[str, Callable[..., Iterator[Meeting]]] = {}
+# Servers stay as long as the process: others may be in a later group already when this one leaves an earlier one.
+_kept: dict[int, object] = {}
 
 
 def register_rendezvous_handler(scheme: str, handler: Callable[..., Iterator[Meeting]]) -> None:
@@ -93,7 +95,10 @@ def _served_by_first(host: str, port: int, rank: int, size: int, timeout: timede
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         return PrefixStore(f"/worker/attempt_{attempt}", TCPStore(host, port, size, False, timeout))
-    return TCPStore(host, port, size, rank == 0, timeout, multi_tenant=True)
+    store = TCPStore(host, port, size, rank == 0, timeout, multi_tenant=True)
+    if store._server is not None:
+        _kept[store.port] = store._server
+    return store
 
 
 def _env(url: str, timeout: timedelta = default_pg_timeout, **kwargs: Any) -> Iterator[Meeting]:
