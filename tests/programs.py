@@ -14,11 +14,13 @@ import torch
 
 HERE = Path(__file__).resolve().parent
 FOLDERS = ("data_programs", "nn_programs")
+# Programs that use other people's packages; their warnings are those packages' affair, and come once in a process.
+ECOSYSTEM = ("ecosystem_programs",)
 
 
-def names():
+def names(folders=FOLDERS):
     """The names of all programs."""
-    return sorted(f"{folder}/{path.stem}" for folder in FOLDERS for path in (HERE / folder).glob("*.py"))
+    return sorted(f"{folder}/{path.stem}" for folder in folders for path in (HERE / folder).glob("*.py"))
 
 
 def render(value):
@@ -80,7 +82,7 @@ def run(name):
     def warned(message, category, filename, lineno, file=None, line=None):
         if str(message).startswith(
             ("Sparse invariant checks", "LSTM with projections is not", "The PyTorch API of nested")
-        ):
+        ) or name.startswith(ECOSYSTEM):
             return  # once in a process, so by the order of programs; or about parts that PyTorch alone has
         _shown.append(f"  {category.__name__}: {plain(str(message))}")
 
