@@ -295,3 +295,24 @@ def test_fake_tensors_where_elements_do_not_matter():
     assert chosen.shape == (3, 3) and classes.shape == (2, 3) and classes.dtype == torch.int64
     assert all(isinstance(t, FakeTensor) for t in (chosen, classes, again.weight))
     assert isinstance(again.weight, torch.nn.Parameter) and again.weight.requires_grad
+
+
+def test_a_program_moves_to_another_device():
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(3, 3)
+
+        def forward(self, x):
+            return self.layer(x) + torch.zeros(3, device="cpu") + torch.arange(3, device=x.device).to("cpu")
+
+    program = torch.export.export(Module(), (torch.ones(2, 3),))
+    moved = torch.export.passes.move_to_device_pass(program, "meta")
+    assert moved is program
+    assert {t.device.type for t in moved.state_dict.values()} == {"meta"}
+    values = [n.meta["val"] for n in moved.graph.nodes if isinstance(n.meta.get("val"), torch.Tensor)]
+    assert {v.device.type for v in values} == {"meta"}
+    result = moved.module()(torch.ones(2, 3, device="meta"))
+    assert result.device.type == "meta" and result.shape == (2, 3)
+    with pytest.raises(RuntimeError, match="Invalid device string: '3'"):
+        torch.export.passes.move_to_device_pass(program, 3)

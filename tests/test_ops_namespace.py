@@ -260,3 +260,13 @@ def test_own_formulas():
     with FlopCounterMode(display=False, custom_mapping=mapping) as counter:
         torch.cumsum(torch.ones(5), 0)
     assert counter.get_total_flops() == 5
+
+
+def test_conversions_with_a_layout_or_a_memory_format_by_position():
+    x, to = torch.ones(1, 2, 3, 3), torch.ops.aten.to
+    assert to.dtype_layout(x, dtype=torch.int64, layout=torch.strided, device="cpu").dtype == torch.int64
+    assert to.dtype(x, torch.float64, False, False, torch.channels_last).stride() == (18, 1, 6, 2)
+    assert to.device(x, torch.device("cpu"), torch.float16).dtype == torch.float16
+    assert to.dtype(x, torch.float32) is x and to.dtype(x, torch.float32, False, True) is not x
+    with pytest.raises(NotImplementedError, match="layout"):
+        to.dtype_layout(x, layout=torch.sparse_coo)

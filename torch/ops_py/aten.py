@@ -33,8 +33,7 @@ __all__ = [
     "_reshape_alias", "_stack", "_to_copy", "_unsafe_index", "_unsafe_index_put", "_unsafe_view", "copy",
     "is_non_overlapping_and_dense", "lift", "lift_fresh_copy", "log_sigmoid_forward", "native_dropout",
     "nll_loss_forward", "nonzero_numpy", "im2col", "col2im", "sym_is_contiguous", "sym_numel", "sym_size",
-    "sym_storage_offset", "sym_stride", "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa",
-    "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d",
+    "sym_storage_offset", "sym_stride", "to", "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa",
     "upsample_bicubic2d", "upsample_bilinear2d", "upsample_linear1d", "upsample_nearest1d", "upsample_nearest2d",
     "upsample_nearest3d", "upsample_trilinear3d", "zero",
 ]  # fmt: skip
@@ -329,6 +328,19 @@ def _embedding_bag_forward_only(
         weight, indices, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset,
         None if padding_idx < 0 else padding_idx,
     )  # fmt: skip
+
+
+def to(self: Tensor, *args: Any, layout: Any = None, pin_memory: Any = None, **options: Any) -> Tensor:
+    """All overloads of ``aten::to``, whose memory format may stand by position."""
+    if layout not in (None, self.layout):
+        raise NotImplementedError(f"aten::to from layout {self.layout} to {layout}; use to_sparse or to_dense")
+    if pin_memory:
+        raise RuntimeError("aten::to: memory is pinned by Tensor.pin_memory")
+    if args and isinstance(args[-1], torch.memory_format):
+        options["memory_format"] = args[-1]
+        args = args[:-1]
+    given = {name: value for name, value in options.items() if value is not None}
+    return self.to(*args, **given) if args or given else self
 
 
 def _fft_c2c(self: Tensor, dim: Sequence[int], normalization: int, forward: bool) -> Tensor:
