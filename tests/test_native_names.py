@@ -46,8 +46,7 @@ def test_sets_of_dispatch_keys():
 
 
 def test_tensors_below_vmap():
-    from torch._C._functorch import is_batchedtensor
-
+    is_batchedtensor = torch._C._functorch.is_batchedtensor
     seen = []
     torch.vmap(lambda x: seen.append((is_batchedtensor(x), torch._C._are_functorch_transforms_active())) or x)(
         torch.ones(2)
