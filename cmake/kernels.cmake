@@ -19,6 +19,6 @@ set_source_files_properties(
 set_source_files_properties(src/kernels/cpu/pointwise_integer.cpp PROPERTIES COMPILE_OPTIONS "-O3;-fwrapv")
 # Complex products by the plain formula, quotients scaled.
 set_source_files_properties(src/kernels/cpu/pointwise_complex.cpp PROPERTIES COMPILE_OPTIONS -fcx-fortran-rules)
-# Gathers along lines, and sums of windows: plain loops too.
+# Gathers along lines, sums of windows, looks for infinities: plain loops too.
 set_source_files_properties(
-    src/kernels/cpu/fold.cpp src/kernels/cpu/pad.cpp src/kernels/cpu/resample.cpp PROPERTIES COMPILE_OPTIONS -O3)
+    src/kernels/cpu/finite.cpp src/kernels/cpu/fold.cpp src/kernels/cpu/pad.cpp src/kernels/cpu/resample.cpp PROPERTIES COMPILE_OPTIONS -O3)

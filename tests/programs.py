@@ -14,6 +14,8 @@ import torch
 
 HERE = Path(__file__).resolve().parent
 FOLDERS = ("data_programs", "nn_programs")
+# Programs that use other people's packages; their warnings are those packages' affair, and come once in a process.
+ECOSYSTEM = ("ecosystem_programs",)
 
 
 def names(folders=FOLDERS):
@@ -80,7 +82,7 @@ def run(name):
     def warned(message, category, filename, lineno, file=None, line=None):
         if str(message).startswith(
             ("Sparse invariant checks", "LSTM with projections is not", "The PyTorch API of nested")
-        ):
+        ) or name.startswith(ECOSYSTEM):
             return  # once in a process, so by the order of programs; or about parts that PyTorch alone has
         _shown.append(f"  {category.__name__}: {plain(str(message))}")
 

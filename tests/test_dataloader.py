@@ -229,6 +229,29 @@ def test_no_worker_survives_the_loader():
     assert all(map(gone, workers))
 
 
+class Slow(Dataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, i):
+        time.sleep(0 if i < 2 else 60)
+        return i
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_a_killed_worker_is_noticed_at_once(context):
+    batches = iter(DataLoader(Slow(), num_workers=2, multiprocessing_context=context))
+    assert [int(next(batches)), int(next(batches))] == [0, 1]
+    pids = [worker.pid for worker in batches._workers]
+    start = time.monotonic()
+    threading.Timer(0.1, os.kill, (pids[0], signal.SIGKILL)).start()
+    with pytest.raises(RuntimeError, match=rf"DataLoader worker \(pid\(s\) {pids[0]}\) exited unexpectedly"):
+        next(batches)
+    assert time.monotonic() - start < 5
+    del batches
+    assert all(map(gone, pids))
+
+
 def test_workers_start_after_threads_have_computed():
     threads = torch.get_num_threads()
     torch.set_num_threads(2)

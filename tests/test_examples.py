@@ -73,3 +73,12 @@ def test_the_exit_status_says_whether_the_metric_is_within_its_limits(frame, val
         run.check("metric", value, at_least=0.5, at_most=0.7)
 
     assert frame.launch(main, []) == status
+
+
+def test_the_tools_beyond_pytorch(tmp_path, capsys):
+    assert load("beyond_pytorch").main(["--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    for part in ("parameters: 2,730 (2,730 trainable)", "log made Inf", "in careless_loss", "Live tensors of 1 MiB"):
+        assert part in printed
+    pictures = sorted(path.name for path in tmp_path.iterdir())
+    assert pictures == ["backward.svg", "modules.svg"] or "pip install fast-sugiyama" in printed

@@ -23,7 +23,7 @@ MODULES = """
     torch torch.amp torch.autograd torch.autograd.functional torch.compiler torch.cuda torch.distributions torch.fft
     torch.func torch.futures torch.linalg torch.masked torch.nn torch.nn.functional torch.nn.init torch.nn.utils
     torch.nn.utils.rnn torch.optim torch.optim.lr_scheduler torch.overrides torch.random torch.serialization
-    torch.signal.windows torch.special torch.testing torch.utils.checkpoint torch.utils.data
+    torch.signal.windows torch.special torch.testing torch.utils torch.utils.checkpoint torch.utils.data
 """.split()
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }

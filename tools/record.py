@@ -5,7 +5,8 @@
 
 Writes tests/data/NAME.json for each tests/data/NAME.txt (see tests/support.py), seed.json from
 examples/seed_programs.py, and programs.json from the folders of tests/programs.py. Without names everything
-is recorded anew.
+is recorded anew, but for ecosystem.json: that one needs the packages of tests/test_ecosystem.py on PYTHONPATH, in a
+folder that holds no other torch, and is made when it is named.
 """
 
 import json
@@ -55,7 +56,7 @@ def record_seed(name: str) -> dict:
 
 def record_programs(name: str) -> dict:
     """Return {program: the lines that it shows}; none may end with an exception of its own."""
-    folders = programs.FOLDERS if name == "programs" else (name,)
+    folders = {"programs": programs.FOLDERS, "ecosystem": programs.ECOSYSTEM}.get(name, (name,))
     cases = {program: programs.run(program) for program in programs.names(folders)}
     for program, lines in cases.items():
         if lines[-1].startswith("ends with"):
@@ -69,21 +70,23 @@ def record_printed(name: str) -> dict:
 
 
 RECORDERS = {
-    **dict.fromkeys(("fx", "fx_passes", "export", "control_flow"), record_printed),
+    **dict.fromkeys(("fx", "fx_passes", "export", "control_flow", "profiler"), record_printed),
+    **dict.fromkeys(("flop_counter", "checkpoint", "benchmark", "hub"), record_printed),  # flop_counter needs tabulate
     "bad_input": record_errors,
     "amp_errors": record_errors,
     **dict.fromkeys(("sparse_errors", "linalg_errors", "fft_errors"), record_first_lines),
     "quantization_errors": record_first_lines,
     "distribution_errors": record_errors,
     "seed": record_seed,
-    **dict.fromkeys(("programs", "script_programs"), record_programs),
+    **dict.fromkeys(("programs", "ecosystem", "script_programs"), record_programs),
 }
 
 
 def main() -> None:
     if hasattr(torch.version, "tabula"):
         sys.exit("this is Tabula, not the reference: expected values would prove nothing")
-    names = sys.argv[1:] or sorted({path.stem for path in support.DATA.glob("*.txt")} | RECORDERS.keys())
+    usual = {path.stem for path in support.DATA.glob("*.txt")} | RECORDERS.keys() - {"ecosystem"}
+    names = sys.argv[1:] or sorted(usual)
     torch.set_num_threads(1)
     for name in names:
         cases = RECORDERS.get(name, record_values)(name)

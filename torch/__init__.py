@@ -43,6 +43,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_C._set_package_path(f"{__path__[0]}/")
+
 __version__ = "2.13.0+tabula.0.1"
 
 inf, nan, pi, e, newaxis = _math.inf, _math.nan, _math.pi, _math.e, None
@@ -59,6 +61,21 @@ from . import _tensor, _utils, storage  # noqa: E402
 from .ops_py import _methods  # noqa: E402
 from .storage import TypedStorage  # noqa: E402
 
+
+def _native_attribute(module: Any, path: str) -> Any:
+    def find_attribute(name: str) -> Any:
+        from ._native_names import find
+
+        value = find(path, name)
+        setattr(module, name, value)
+        return value
+
+    return find_attribute
+
+
+_C.__path__ = [f"{__path__[0]}/_native"]
+_C.__getattr__ = _native_attribute(_C, "torch._C")
+_C._nn.__getattr__ = _native_attribute(_C._nn, "torch._C._nn")
 storage.install(UntypedStorage)
 _tensor.install(Tensor)
 _methods.install(Tensor)

@@ -2,11 +2,47 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import sys
 import tempfile
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 import torch
+
+from . import _checkpoint_devices
+from ._checkpoint_devices import validate_hpu_device
+from .types import Storage
+
+__all__ = [
+    "INT_SIZE",
+    "IS_WINDOWS",
+    "LONG_SIZE",
+    "MAP_LOCATION",
+    "SHORT_SIZE",
+    "STORAGE_KEY_SEPARATOR",
+    "Storage",
+    "StorageType",
+    "T",
+    "check_module_version_greater_or_equal",
+    "get_source_lines_and_file",
+    "mkdtemp",
+    "normalize_storage_type",
+    "storage_to_tensor_type",
+    "validate_cuda_device",
+    "validate_hpu_device",
+]
+
+# The sizes that the formats before PyTorch 1.6 note for C's types.
+SHORT_SIZE = 2
+INT_SIZE = 4
+LONG_SIZE = 4
+STORAGE_KEY_SEPARATOR = ","
+# What ``torch.load`` takes as ``map_location``.
+MAP_LOCATION: TypeAlias = Callable[[Storage, str], Storage] | torch.device | str | dict[str, str] | None
+IS_WINDOWS = sys.platform == "win32"
+T = TypeVar("T")
 
 
 class StorageType:
@@ -82,14 +118,19 @@ def storage_to_tensor_type(storage: Any) -> Any:
 
 def validate_cuda_device(location: str) -> int:
     """The number of the CUDA device that a location such as ``"cuda:0"`` names; RuntimeError if there is none."""
-    from .serialization import _validate_cuda_device
-
-    return _validate_cuda_device(location).index
+    return _checkpoint_devices.validate_cuda_device(location).index
 
 
-def validate_hpu_device(location: str) -> int:
-    """Raise RuntimeError: there are no HPU devices."""
-    raise RuntimeError(
-        "The HPU device module is not registered. If you are running on a CPU-only machine, please use torch.load with "
-        "map_location=torch.device('cpu') to map your storages to the CPU."
-    )
+def get_source_lines_and_file(obj: Any, error_msg: str | None = None) -> tuple[list[str], int, str | None]:
+    """The source of a function or class: its lines, the number of the first, and the file.
+
+    Raises OSError, with ``error_msg`` in its text, if there is no source.
+    """
+    try:
+        filename = inspect.getsourcefile(obj)
+        lines, number = inspect.getsourcelines(obj)
+    except OSError as error:
+        message = f"Can't get source for {obj}. TorchScript requires source access in order to carry out compilation, "
+        message += "make sure original .py files are available."
+        raise OSError(message + (f"\n{error_msg}" if error_msg else "")) from error
+    return lines, number, filename

@@ -187,3 +187,8 @@ def resolve(text: str, form: int, surface: int, into: int, kinds: str) -> tuple[
             if not dropped:
                 kept = len(positional)
     return op, tuple(positional[:kept]), tuple(keyword), names
+
+
+def operation_name(text: str, form: int, surface: int) -> str:
+    """What PyTorch calls the operation of a row, whatever its arguments are."""
+    return _aten_name(_Row(text, "?-" * text.count(",") + "?-?-"), form, surface).partition(".")[0]

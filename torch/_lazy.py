@@ -46,6 +46,9 @@ def find(name: str) -> Any:
 
 
 def _find(name: str) -> Any:
+    if name == "torch":
+        # Packages have `from torch import torch`.
+        return sys.modules["torch"]
     if name in LAZY_MODULES:
         path = LAZY_MODULES[name] or f"torch.{name}"
         try:
@@ -67,6 +70,10 @@ def _find(name: str) -> Any:
             # A submodule that loaded on the way may have the same name as a function; the function is meant.
             sys.modules["torch"].__dict__[name] = value
         return value
+    if name.startswith("_foreach_"):
+        function = import_module("torch.ops_py._foreach").find(name)
+        if function is not None:
+            return function
     native = sys.modules["torch"]._C
     for place in (native, native._nn):
         value = None if name.startswith("_") and place is native._nn else getattr(place, name, None)

@@ -10,7 +10,7 @@ LAZY_MODULES = dict.fromkeys(
     accelerator amp ao autograd backends compiler cpu cuda distributed distributions export fft func functional futures
     fx hub jit library linalg masked monitor mps mtia multiprocessing nested nn onnx optim overrides package profiler
     quantization quasirandom random return_types serialization signal sparse special testing torch_version types utils
-    version xpu _higher_order_ops _library _ops _subclasses
+    version xpu __config__ _higher_order_ops _library _ops _subclasses
     """.split(),
     "",
 ) | {"windows": "torch.signal.windows"}
@@ -31,6 +31,7 @@ NAMES = {
     ),
     **_at("random", "get_rng_state initial_seed manual_seed seed set_rng_state thread_safe_generator"),
     **_at("serialization", "load save"),
+    **_at("utils._summary", "summary"),
     **_at("_tensor_str", "get_printoptions set_printoptions"),
     **_at(
         "_settings",
@@ -56,6 +57,13 @@ NAMES = {
         """
         classproperty get_device is_anomaly_check_nan_enabled is_anomaly_enabled is_distributed
         is_inference_mode_enabled is_storage is_tensor numel set_anomaly_enabled to_dlpack typename _assert
+        """,
+    ),
+    **_at(
+        "_checks",
+        """
+        _check _check_index _check_is_size _check_not_implemented _check_tensor_all _check_tensor_all_with _check_type
+        _check_value _check_with
         """,
     ),
     **_at(

@@ -7,6 +7,7 @@ namespaces come from ``torch.library``. An overload calls the native rows of its
 from __future__ import annotations
 
 import types
+from importlib import import_module
 
 import torch
 
@@ -70,7 +71,15 @@ class OpOverload(OperatorBase):
             return self._op(*args, **kwargs)
         except TypeError:
             self._check_arguments(args, kwargs)
-            raise
+            missing = self._defaults(args, kwargs)
+            if not missing:
+                raise
+        return self._op(*args, **kwargs, **missing)
+
+    def _defaults(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The schema's values for the arguments that a call leaves out: kernels may know no defaults."""
+        rest = [a for a in self._schema.arguments[len(args) :] if not a.is_out and a.name not in kwargs]
+        return {a.name: a.default_value for a in rest if a.default_value is not None}
 
     def _check_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raise the dispatcher's error for a call that has too many, unknown or missing arguments."""
@@ -350,6 +359,10 @@ def reversed_overload(base: str) -> OpOverload:
     return result
 
 
+# Operations that packages bring as a library, and which are Python here: namespace to module.
+_PROVIDED = {"torchvision": "torch._vision_operators"}
+
+
 class _Ops(types.ModuleType):
     """Namespaces of operations."""
 
@@ -366,13 +379,20 @@ class _Ops(types.ModuleType):
         namespace = _OpNamespace(name)
         setattr(self, name, namespace)
         self._dir.append(name)
+        if name in _PROVIDED:
+            import_module(_PROVIDED[name])
         return namespace
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._dir)
 
     def load_library(self, path: str) -> None:
-        raise torch._missing.not_available("torch.ops.load_library", "extensions for PyTorch's ABI cannot be loaded")
+        """Load a library of operations, which Tabula cannot: it has no C++ interface.
+
+        Raises:
+            OSError: always, as it is for a library of another PyTorch. Packages that can do without go on.
+        """
+        raise OSError(f"{path}: libraries for PyTorch's C++ interface cannot be loaded into Tabula, which has none")
 
 
 ops = _Ops()

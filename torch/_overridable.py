@@ -31,11 +31,16 @@ def relevant_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[An
 def overridable(function: F) -> F:
     """The function, behind a look for overriding arguments and modes."""
 
+    # How PyTorch's function passes its arguments on, where that is not how it got them.
+    form = getattr(function, "form", None)
+
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         needed = _override_needed(args, kwargs)
         if not needed:
             return function(*args, **kwargs)
+        if form is not None:
+            args = form(*args)
         if needed is not True:
             from .amp._functions import call_under_autocast
 

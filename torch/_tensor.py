@@ -145,7 +145,7 @@ def _copy_data(self: Any, memo: dict[Any, Any]) -> Any:
     if base.is_conj():
         result = result.conj()
     if base.is_neg():
-        result = result._neg_view()
+        result = torch._neg_view(result)
     return result
 
 

@@ -20,18 +20,29 @@ def _set_flags(tensor: Any, metadata: dict[str, bool] | None) -> Any:
         if metadata.get("conj"):
             tensor = tensor.conj()
         if metadata.get("neg"):
-            tensor = tensor._neg_view() if hasattr(tensor, "_neg_view") else tensor.neg()
+            tensor = torch._neg_view(tensor)
     return tensor
+
+
+_LARGEST = (1 << 63) - 1
+_MOST_DIMENSIONS = 64
 
 
 def _over_storage(untyped: Any, dtype: Any, offset: int, size: Any, stride: Any) -> Any:
     """A tensor over existing memory. The geometry may come from a damaged file, so it must fit."""
-    last = offset
+    if not isinstance(untyped, torch.UntypedStorage) or not isinstance(dtype, torch.dtype):
+        raise TypeError(f"a pickled tensor needs a storage and a dtype, but got {type(untyped)} and {dtype!r}")
+    if len(size) != len(stride) or len(size) > _MOST_DIMENSIONS:
+        raise RuntimeError(f"{len(size)} sizes and {len(stride)} strides in a pickled tensor")
+    last, count = offset, 1
     for extent, step in zip(size, stride, strict=True):
-        if extent < 0 or step < 0:
+        if extent < 0 or step < 0 or max(extent, step) > _LARGEST:
             raise RuntimeError(f"invalid size {tuple(size)} or stride {tuple(stride)} in a pickled tensor")
         last += (extent - 1) * step
+        count *= extent
     empty = 0 in size
+    if max(count, offset) > _LARGEST // dtype.itemsize:
+        raise RuntimeError(f"invalid size {tuple(size)} or offset {offset} in a pickled tensor: too many elements")
     if offset < 0 or (not empty and untyped.device.type != "meta" and (last + 1) * dtype.itemsize > untyped.nbytes()):
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize "
@@ -109,13 +120,24 @@ def _rebuild_qtensor(
     return rebuilt(integers, quantizer_params, dtype)
 
 
-def _rebuild_sparse_tensor(layout: Any, data: Any) -> Any:
+def _rebuild_sparse_tensor(layout: Any, data: Any, check_invariants: bool = False) -> Any:
     if layout is torch.sparse_coo:
         indices, values, size, *coalesced = data
         flag = {"is_coalesced": coalesced[0]} if coalesced else {}
-        return torch.sparse_coo_tensor(indices, values, size, check_invariants=False, **flag)
+        return torch.sparse_coo_tensor(indices, values, size, check_invariants=check_invariants, **flag)
     compressed, plain, values, size = data
-    return torch.sparse_compressed_tensor(compressed, plain, values, size, layout=layout, check_invariants=False)
+    return torch.sparse_compressed_tensor(
+        compressed, plain, values, size, layout=layout, check_invariants=check_invariants
+    )
+
+
+def _rebuild_nested_tensor(buffer: Any, sizes: Any, strides: Any, offsets: Any) -> Any:
+    """A nested tensor of the strided layout: one row of ``sizes`` and of ``strides``, and one offset, per entry."""
+    from .nested._strided import gathered
+
+    storage, start, dtype = buffer.untyped_storage(), buffer.storage_offset(), buffer.dtype
+    rows = zip(offsets.tolist(), sizes.tolist(), strides.tolist(), strict=True)
+    return gathered([_over_storage(storage, dtype, start + at, size, stride) for at, size, stride in rows], dtype)
 
 
 def _rebuild_device_tensor_from_cpu_tensor(data: Any, dtype: Any, device: Any, requires_grad: bool) -> Any:
@@ -155,6 +177,10 @@ def _rebuild_from_type_v2(func: Any, kind: Any, args: Any, state: Any) -> Any:
     return result
 
 
+# The name that PyTorch's files have for it.
+_rebuild_from_type_v2.__module__ = "torch._tensor"
+
+
 def _get_obj_state(obj: Any) -> Any:
     """What pickle must carry besides the tensor itself: its ``__dict__``, and its slots when it has some."""
     getstate = type(obj).__dict__.get("__getstate__")
@@ -166,7 +192,9 @@ def _get_obj_state(obj: Any) -> Any:
         for name in (names,) if isinstance(names, str) else names:
             if name not in ("__dict__", "__weakref__") and hasattr(obj, name):
                 slots[name] = getattr(obj, name)
-    attributes = getattr(obj, "__dict__", None)
+    # Of a subclass with __torch_function__ the attributes are asked for below it.
+    with torch._C.DisableTorchFunctionSubclass():
+        attributes = getattr(obj, "__dict__", None)
     return (attributes, slots) if slots else attributes
 
 

@@ -2,158 +2,41 @@
 
 It is an interpreter of its own and not a subclass of ``pickle.Unpickler``: each instruction that calls or changes
 something (REDUCE, NEWOBJ, BUILD) checks the object it works on, so that a file cannot reach a function or modify a
-class through an object that it was allowed to name.
+class through an object that it was allowed to name. What a damaged or hostile file can cost is bounded as well: time
+and memory grow no faster than the file, and what would overflow Python's own stack is refused.
 """
 
 from __future__ import annotations
 
 import struct
-import sys
 
 import torch
+
+from . import _checkpoint_inert, _utils
+from ._checkpoint_globals import (
+    BLOCKED_MODULES,
+    PARAMETER,
+    PY2_MODULES,
+    PY2_NAMES,
+    default_allowed,
+    fail,
+    parameter_class,
+    user_allowed,
+)
+from ._checkpoint_inert import InertGlobal, InertRecord
+from ._unpickler_guards import check_attributes, check_call, check_keys, inert_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_BLOCKED_MODULES = frozenset({"sys", "os", "posix", "nt"})
-_PY2_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
-_PY2_NAMES = {("builtins", "unicode"): "str", ("builtins", "xrange"): "range", ("builtins", "long"): "int"}
-
-_QSCHEMES = (
-    "per_channel_affine", "per_channel_affine_float_qparams", "per_channel_symmetric", "per_tensor_affine",
-    "per_tensor_symmetric",
+# Errors that a wrong sequence of instructions leads to in the reader itself.
+_DAMAGE = (
+    IndexError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, struct.error
 )  # fmt: skip
 
-_user_globals: list[Any] = []
-_allowed: dict[str, Any] = {}
-
-
-class _Missing:
-    """Stands for nothing: the marker of an absent value."""
-
-
-_MISSING = _Missing()
-
-
-def _fail(message: str) -> Any:
-    # The C module has the same class as `pickle` and none of its imports.
-    from _pickle import UnpicklingError
-
-    return UnpicklingError(message)
-
-
-def add_safe_globals(objects: list[Any]) -> None:
-    _user_globals.extend(obj for obj in objects if not any(obj is old for old in _user_globals))
-
-
-def get_safe_globals() -> list[Any]:
-    return list(_user_globals)
-
-
-def clear_safe_globals() -> None:
-    _user_globals.clear()
-
-
-def _remove_safe_globals(objects: list[Any]) -> None:
-    _user_globals[:] = [old for old in _user_globals if not any(old is obj for obj in objects)]
-
-
-class safe_globals:  # noqa: N801
-    """Allow additional globals inside a ``with`` block."""
-
-    def __init__(self, objects: list[Any]) -> None:
-        self._objects = objects
-
-    def __enter__(self) -> None:
-        self._before = list(_user_globals)
-        add_safe_globals(self._objects)
-
-    def __exit__(self, *exc: Any) -> None:
-        _user_globals[:] = self._before
-
-
-def _full_name(obj: Any) -> str:
-    return f"{obj.__module__}.{getattr(obj, '__qualname__', obj.__name__)}"
-
-
-def _get_user_allowed_globals() -> dict[str, Any]:
-    result = {}
-    for entry in _user_globals:
-        if isinstance(entry, tuple):
-            if len(entry) != 2:
-                raise ValueError(f"Expected tuple of length 2 (callable, str), got tuple of length: {len(entry)}")
-            if not callable(entry[0]):
-                raise TypeError(f"Expected first item in tuple to be callable, got: {type(entry[0])}")
-            if not isinstance(entry[1], str):
-                raise TypeError(f"Expected second item in tuple to be str, got: {type(entry[1])}")
-            result[entry[1]] = entry[0]
-        else:
-            result[_full_name(entry)] = entry
-    return result
-
-
-def _encode(text: Any, encoding: Any = "latin1") -> bytes:
-    # Python writes bytes this way in old protocols. The codec registry must not be reachable for any other codec.
-    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise _fail("_codecs.encode is only allowed for text in latin1")
-    return text.encode("latin1")
-
-
-def _bytearray(*args: Any) -> bytearray:
-    if len(args) == 2 and isinstance(args[0], str) and args[1] in ("latin1", "latin-1"):
-        return bytearray(args[0], "latin1")
-    if not args:
-        return bytearray()
-    if len(args) == 1 and isinstance(args[0], (bytes, bytearray)):
-        return bytearray(args[0])
-    raise _fail("bytearray is only allowed for bytes or latin1 text")
-
-
-def _get_allowed_globals() -> dict[str, Any]:
-    """Names that any checkpoint may use. Values are the objects that stand for them, not always the named ones."""
-    if _allowed:
-        return _allowed
-    from collections import Counter, OrderedDict
-
-    from . import _tensor, _utils, serialization, storage
-
-    names: dict[str, Any] = {
-        "collections.OrderedDict": OrderedDict,
-        "collections.Counter": Counter,
-        "torch.nn.parameter.Parameter": torch.nn.Parameter,
-        "torch.serialization._get_layout": serialization._get_layout,
-        "torch.Size": torch.Size,
-        "torch.Tensor": torch.Tensor,
-        "torch.device": torch.device,
-        "_codecs.encode": _encode,
-        "builtins.bytearray": _bytearray,
-        "builtins.set": set,
-        "builtins.complex": complex,
-        "torch.storage.TypedStorage": storage.TypedStorage,
-        "torch.storage.UntypedStorage": storage.UntypedStorage,
-        "torch._tensor._rebuild_from_type_v2": _tensor._rebuild_from_type_v2,
-    }
-    for name, value in vars(torch).items():
-        if isinstance(value, (torch.dtype, torch.memory_format)):
-            names[f"torch.{name}"] = value
-    for name in _QSCHEMES:
-        names[f"torch.{name}"] = getattr(torch, name)
-    for name, value in storage._LEGACY_CLASSES.items():
-        names[f"torch.{name}"] = value
-        names[f"torch.cuda.{name}"] = value
-    for name, value in vars(_utils).items():
-        if name.startswith("_rebuild_") and name != "_rebuild_from_type_v2":
-            names[f"torch._utils.{name}"] = value
-    _allowed.update(names)
-    return _allowed
-
-
-def _contains(values: Any, obj: Any) -> bool:
-    return any(value is obj for value in values)
-
-
+_U8 = struct.Struct("<B")
 _U16 = struct.Struct("<H")
 _I32 = struct.Struct("<i")
 _U32 = struct.Struct("<I")
@@ -162,7 +45,12 @@ _F64 = struct.Struct(">d")
 
 
 class Unpickler:
-    """Interprets one or more pickles that follow one another in ``data``."""
+    """Interprets one or more pickles that follow one another in ``data``.
+
+    Raises:
+        UnpicklingError: for what is damaged, and for what may not be built.
+        EOFError: if the data ends before the pickle does.
+    """
 
     def __init__(self, data: bytes, *, encoding: str = "bytes") -> None:
         self.data = data
@@ -170,47 +58,101 @@ class Unpickler:
         self.encoding = encoding
         self.proto = 2
         self.persistent_load: Callable[[Any], Any] | None = None
+        # None: what the ids look like is the business of persistent_load.
+        self.persistent_kinds: frozenset[str] | None = frozenset({"storage"})
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self._user: dict[str, Any] = _get_user_allowed_globals()
-        self._default = _get_allowed_globals()
+        self.handlers = HANDLERS
+        self.inert = _checkpoint_inert.wanted()
+        self.sparse: list[Any] = []
+        # Whether something was built from the values of tensors, which some formats hold behind the pickle.
+        self.reads_contents = False
+        # How much work is left that instructions may cost beyond their own size, in elements.
+        self.budget = 10_000_000 + 32 * len(data)
+        self.hashes: dict[int, int] = {}
+        self._user = user_allowed()
+        self._default = default_allowed()
+        self.user_ids = {id(obj) for obj in self._user.values()}
+        self.default_ids = {id(obj) for obj in self._default.values()}
+        self._foreign = False
 
     def load(self) -> Any:
+        """The object of the next pickle."""
+        self.sparse = []
         self.stack = []
         self.marks = []
         self.memo = {}
-        handlers = _HANDLERS
-        while True:
-            if self.position >= len(self.data):
-                raise EOFError
-            opcode = self.data[self.position]
+        try:
+            return self._run()
+        except _DAMAGE as error:
+            # What a user's own function raises is not the file's damage.
+            if self._foreign:
+                raise
+            text = f"{type(error).__name__}: {error}".rstrip(": ")
+            raise fail(f"the pickle is damaged at byte {self.position} ({text})") from error
+
+    def _run(self) -> Any:
+        handlers = self.handlers
+        data = self.data
+        size = len(data)
+        while self.position < size:
+            opcode = data[self.position]
             self.position += 1
             handler = handlers.get(opcode)
             if handler is None:
                 if opcode == _STOP:
                     return self.stack.pop()
-                raise _fail(f"Unsupported operand {opcode}")
+                raise fail(f"Unsupported operand {opcode}")
             handler(self)
+        raise EOFError("Ran out of input")
+
+    def charge(self, amount: int) -> None:
+        """Count work that grows faster than the file."""
+        self.budget -= amount
+        if self.budget < 0:
+            raise fail("the pickle asks for far more work than its size explains; refused")
+
+    def check_sparse(self) -> None:
+        """Raise RuntimeError for a sparse tensor whose indices are not within its sizes."""
+        # Only now have the indices of every format been read.
+        for tensor in self.sparse:
+            func, args = tensor.__reduce_ex__(2)
+            if func is not _utils._rebuild_sparse_tensor:
+                func, args = args[0], args[2]
+            _utils._rebuild_sparse_tensor(*args, check_invariants=True)
+
+    # ---- reading
 
     def take(self, size: int) -> bytes:
+        """The next ``size`` bytes."""
         end = self.position + size
         if size < 0 or end > len(self.data):
-            raise _fail("pickle data was truncated")
+            raise fail("pickle data was truncated")
         piece = self.data[self.position : end]
         self.position = end
         return piece
 
     def number(self, layout: struct.Struct) -> Any:
-        return layout.unpack(self.take(layout.size))[0]
+        at = self.position
+        end = self.position = at + layout.size
+        if end > len(self.data):
+            raise fail("pickle data was truncated")
+        return layout.unpack_from(self.data, at)[0]
 
     def line(self) -> str:
         end = self.data.find(b"\n", self.position)
         if end < 0:
-            raise _fail("pickle data was truncated")
+            raise fail("pickle data was truncated")
         text = self.data[self.position : end].decode("utf-8")
         self.position = end + 1
         return text
+
+    def quoted(self) -> Any:
+        text = self.line()
+        if len(text) < 2 or text[0] != text[-1] or text[0] not in "'\"":
+            raise fail("the STRING opcode argument must be quoted")
+        return self._text(text[1:-1].encode().decode("unicode_escape").encode("latin1"))
 
     def since_mark(self) -> list[Any]:
         items = self.stack
@@ -220,20 +162,32 @@ class Unpickler:
     def _text(self, data: bytes) -> Any:
         return data if self.encoding == "bytes" else data.decode(self.encoding)
 
+    # ---- what has a name
+
+    def renamed(self, module: str, name: str) -> tuple[str, str]:
+        """The name in Python 3 of what an old protocol names."""
+        if self.proto >= 3:
+            return module, name
+        module = PY2_MODULES.get(module, module)
+        return module, PY2_NAMES.get((module, name), name)
+
     def find_global(self, module: str, name: str) -> Any:
-        if self.proto < 3:
-            module = _PY2_MODULES.get(module, module)
-            name = _PY2_NAMES.get((module, name), name)
+        """The object of this name, if a checkpoint may use it."""
+        module, name = self.renamed(module, name)
         full = f"{module}.{name}"
-        if module.partition(".")[0] in _BLOCKED_MODULES:
-            raise _fail(f"Trying to load unsupported GLOBAL {full} whose module {module} is blocked.")
-        for table in (self._default, self._user):
-            if full in table:
-                return table[full]
-        if full in ("torch.nested._internal.nested_tensor.NestedTensor", "torch.nested._internal.nested_tensor"):
-            raise _fail("Nested tensors are not supported in checkpoints yet.")
+        blocked = module.partition(".")[0] in BLOCKED_MODULES
+        if not blocked:
+            for table in (self._default, self._user):
+                if full in table:
+                    return table[full]
+            if full == PARAMETER:
+                return torch.nn.Parameter
+        if self.inert:
+            return InertGlobal(full)
+        if blocked:
+            raise fail(f"Trying to load unsupported GLOBAL {full} whose module {module} is blocked.")
         shown = name if module == "builtins" else full
-        raise _fail(
+        raise fail(
             f"Unsupported global: GLOBAL {shown} was not an allowed global by default. Please use "
             f"`torch.serialization.add_safe_globals([{shown}])` or the `torch.serialization.safe_globals([{shown}])` "
             "context manager to allowlist this global if you trust this class/function."
@@ -247,28 +201,57 @@ class Unpickler:
         name = self.stack.pop()
         module = self.stack.pop()
         if type(name) is not str or type(module) is not str:
-            raise _fail("STACK_GLOBAL requires str")
+            raise fail("STACK_GLOBAL requires str")
         self.stack.append(self.find_global(module, name))
+
+    def foreign(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call what a user gave us; its errors stay as they are."""
+        self._foreign = True
+        result = func(*args, **kwargs)
+        self._foreign = False
+        return result
+
+    # ---- instructions that call or change something
 
     def reduce(self) -> None:
         args = self.stack.pop()
-        func = self.stack[-1]
-        if not _contains(self._default.values(), func) and not _contains(self._user.values(), func):
-            raise _fail(f"Trying to call reduce for unrecognized function {func}")
+        self.stack[-1] = self.call(self.stack[-1], args)
+
+    def call(self, func: Any, args: Any) -> Any:
+        """What an allowed function gives."""
+        if type(func) in (InertGlobal, InertRecord):
+            return _record(func.name, args)
         if type(args) is not tuple:
-            raise _fail("the arguments of a reconstruction must be a tuple")
-        if func is torch.Tensor or isinstance(func, torch.dtype):
-            raise _fail(f"Trying to call reduce for unrecognized function {func}")
-        self.stack[-1] = func(*args)
+            raise fail("the arguments of a reconstruction must be a tuple")
+        if id(func) in self.default_ids or func is parameter_class():
+            if func is _utils._rebuild_from_type_v2 and (kind := inert_class(args)):
+                record = InertRecord(kind.name, (self.call(args[0], args[2]),))
+                record.state = args[3]
+                return record
+            check_call(self, func, args)
+            self.reads_contents |= func is _utils._rebuild_nested_tensor
+            result = func(*args)
+            if isinstance(result, torch.Tensor) and result.layout is not torch.strided:
+                self.sparse.append(result)
+            return result
+        if id(func) in self.user_ids:
+            return self.foreign(func, *args)
+        raise fail(f"Trying to call reduce for unrecognized function {func}")
 
     def _new(self, cls: Any, args: Any, kwargs: Any) -> Any:
-        if cls is torch.nn.Parameter:
-            return torch.nn.Parameter(*args)
+        if type(cls) is InertGlobal:
+            return _record(cls.name, args, kwargs)
+        if type(args) is not tuple or type(kwargs) is not dict:
+            raise fail("the arguments of a new object must be a tuple and a dict")
+        if cls is parameter_class():
+            return cls(*args)
         if not isinstance(cls, type):
-            raise _fail(f"Trying to create new object for {cls}, which is not a class")
-        if cls.__name__ in ("OrderedDict", "Counter") or _contains(self._user.values(), cls):
-            return cls.__new__(cls, *args, **kwargs)
-        raise _fail(f"Trying to create new object for unsupported class {cls}")
+            raise fail(f"Trying to create new object for {cls}, which is not a class")
+        if id(cls) in self.user_ids:
+            return self.foreign(cls.__new__, cls, *args, **kwargs)
+        if cls in (self._default["collections.OrderedDict"], self._default["collections.Counter"]):
+            return cls()
+        raise fail(f"Trying to create new object for unsupported class {cls}")
 
     def newobj(self) -> None:
         args = self.stack.pop()
@@ -283,80 +266,116 @@ class Unpickler:
         state = self.stack.pop()
         obj = self.stack[-1]
         kind = type(obj)
-        if isinstance(obj, torch.Tensor) and kind in (torch.Tensor, torch.nn.Parameter):
-            if isinstance(state, tuple):
-                _restore_old_state(obj, state)
+        if kind is InertRecord:
+            obj.state = state
+        elif kind is torch.Tensor or kind is parameter_class():
+            if isinstance(state, tuple) and len(state) != 2:
+                if len(state) == 4:
+                    storage, *geometry = state
+                    _utils._rebuild_tensor(storage, *geometry)
+                obj.__setstate__(state)
             else:
+                check_attributes(state)
                 _set_attributes(obj, state)
         elif kind in (self._default["collections.OrderedDict"], self._default["collections.Counter"]):
+            check_attributes(state)
+            self.charge(len(state))
             obj.__dict__.update(state)
-        elif _contains(self._user.values(), kind):
+        elif id(kind) in self.user_ids:
             setstate = getattr(obj, "__setstate__", None)
             if setstate is not None:
-                setstate(state)
+                self.foreign(setstate, state)
             else:
-                _set_attributes(obj, state)
+                check_attributes(state)
+                self.foreign(_set_attributes, obj, state)
         else:
-            raise _fail(
+            raise fail(
                 "Can only build Tensor, Parameter, OrderedDict or types allowlisted via `add_safe_globals`, "
                 f"but got {kind}"
             )
 
     def persistent(self, pid: Any) -> None:
-        if type(pid) is tuple and pid and pid[0] not in ("storage", b"storage"):
-            raise _fail(f"Only persistent_load of storage is allowed, but got {pid[0]}")
+        if self.persistent_kinds is not None:
+            if type(pid) is not tuple or not pid:
+                raise fail(f"persistent_load id must be tuple, but got {type(pid)}")
+            kind = pid[0].decode("latin1") if type(pid[0]) is bytes else pid[0]
+            if type(kind) is not str or kind not in self.persistent_kinds:
+                raise fail(f"Only persistent_load of storage is allowed, but got {pid[0]}")
         if self.persistent_load is None:
-            raise _fail("A load persistent id instruction was encountered, but no persistent_load function was given.")
-        self.stack.append(self.persistent_load(pid))
+            raise fail("A load persistent id instruction was encountered, but no persistent_load function was given.")
+        self.stack.append(self.foreign(self.persistent_load, pid))
+
+    # ---- containers
+
+    def _extend(self, target: Any, items: list[Any]) -> None:
+        if type(target) is list:
+            target.extend(items)
+        elif type(target) is InertRecord:
+            target.items.extend(items)
+        elif id(type(target)) in self.user_ids:
+            for item in items:
+                self.foreign(target.append, item)
+        else:
+            raise fail(f"Can only append to lists, but got {type(target)}")
 
     def append_items(self) -> None:
         items = self.since_mark()
-        target = self.stack[-1]
-        if type(target) is list:
-            target.extend(items)
-        elif _contains(self._user.values(), type(target)):
-            for item in items:
-                target.append(item)
-        else:
-            raise _fail(f"Can only append to lists, but got {type(target)}")
+        self._extend(self.stack[-1], items)
 
     def append(self) -> None:
         item = self.stack.pop()
-        target = self.stack[-1]
-        if type(target) is not list and not _contains(self._user.values(), type(target)):
-            raise _fail(f"Can only append to lists, but got {type(target)}")
-        target.append(item)
+        self._extend(self.stack[-1], [item])
+
+    def _set(self, target: Any, keys: list[Any], values: list[Any]) -> None:
+        if len(keys) != len(values):
+            raise fail("odd number of items for a dict")
+        if isinstance(target, dict):
+            check_keys(self, keys)
+            for key, value in zip(keys, values, strict=True):
+                target[key] = value
+        elif type(target) is InertRecord:
+            target.entries.extend(zip(keys, values, strict=True))
+        else:
+            raise fail(f"Can only set items of dicts, but got {type(target)}")
 
     def set_items(self) -> None:
         items = self.since_mark()
-        target = self.stack[-1]
-        if not isinstance(target, dict):
-            raise _fail(f"Can only set items of dicts, but got {type(target)}")
-        for i in range(0, len(items), 2):
-            target[items[i]] = items[i + 1]
+        self._set(self.stack[-1], items[::2], items[1::2])
 
     def set_item(self) -> None:
         value = self.stack.pop()
         key = self.stack.pop()
-        if not isinstance(self.stack[-1], dict):
-            raise _fail(f"Can only set items of dicts, but got {type(self.stack[-1])}")
-        self.stack[-1][key] = value
+        self._set(self.stack[-1], [key], [value])
 
     def add_items(self) -> None:
         items = self.since_mark()
-        if type(self.stack[-1]) is not set:
-            raise _fail(f"Can only add items to sets, but got {type(self.stack[-1])}")
-        self.stack[-1].update(items)
+        target = self.stack[-1]
+        if type(target) is InertRecord:
+            target.items.extend(items)
+        elif type(target) is set:
+            check_keys(self, items)
+            target.update(items)
+        else:
+            raise fail(f"Can only add items to sets, but got {type(target)}")
 
     def collect(self, kind: Any) -> None:
         items = self.since_mark()
         self.stack.append(kind(items))
 
+    def collect_frozenset(self) -> None:
+        items = self.since_mark()
+        check_keys(self, items)
+        self.stack.append(frozenset(items))
+
     def collect_dict(self) -> None:
         items = self.since_mark()
-        self.stack.append(dict(zip(items[::2], items[1::2], strict=True)))
+        target: dict[Any, Any] = {}
+        self._set(target, items[::2], items[1::2])
+        self.stack.append(target)
 
     def tuple_of(self, count: int) -> None:
+        if len(self.stack) < count:
+            raise fail("the pickle's stack is too short for a tuple")
         self.stack[-count:] = [tuple(self.stack[-count:])]
 
     def mark(self) -> None:
@@ -369,30 +388,36 @@ class Unpickler:
         else:
             self.since_mark()
 
+    # ---- numbers
+
     def long(self, size: int) -> None:
         self.stack.append(int.from_bytes(self.take(size), "little", signed=True))
 
     def text_int(self) -> None:
         text = self.line()
-        self.stack.append({"00": False, "01": True}.get(text, _MISSING))
-        if self.stack[-1] is _MISSING:
-            self.stack[-1] = int(text.rstrip("L"))
+        self.stack.append({"00": False, "01": True}[text] if text in ("00", "01") else int(text.rstrip("L")))
 
     def set_proto(self) -> None:
         self.proto = self.take(1)[0]
         if self.proto > 5:
-            raise _fail(f"unsupported pickle protocol: {self.proto}")
+            raise fail(f"unsupported pickle protocol: {self.proto}")
+
+
+def _record(name: str, args: Any, kwargs: Any = None) -> InertRecord:
+    args = args if type(args) is tuple else (args,)
+    if name == "copyreg._reconstructor" and args and type(args[0]) is InertGlobal:
+        # How protocols 0 and 1 write an object whose class does nothing special.
+        return InertRecord(args[0].name)
+    return InertRecord(name, args, kwargs)
 
 
 def _set_attributes(obj: Any, state: Any) -> None:
-    attributes, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
+    import sys
+
+    attributes, slots = state if isinstance(state, tuple) else (state, None)
     for values in (attributes, slots):
         for name, value in (values or {}).items():
-            setattr(obj, sys.intern(name) if type(name) is str else name, value)
-
-
-def _restore_old_state(tensor: Any, state: tuple[Any, ...]) -> None:
-    tensor.__setstate__(state)
+            setattr(obj, sys.intern(name), value)
 
 
 def _push(make: Callable[[Unpickler], Any]) -> Callable[[Unpickler], None]:
@@ -404,7 +429,10 @@ def _push(make: Callable[[Unpickler], Any]) -> Callable[[Unpickler], None]:
 
 def _get(index: Callable[[Unpickler], int]) -> Callable[[Unpickler], None]:
     def handler(reader: Unpickler) -> None:
-        reader.stack.append(reader.memo[index(reader)])
+        at = index(reader)
+        if at not in reader.memo:
+            raise fail(f"Memo value not found at index {at}")
+        reader.stack.append(reader.memo[at])
 
     return handler
 
@@ -420,7 +448,7 @@ def _byte(reader: Unpickler) -> int:
     data = reader.data
     at = reader.position
     if at >= len(data):
-        raise _fail("pickle data was truncated")
+        raise fail("pickle data was truncated")
     reader.position = at + 1
     return data[at]
 
@@ -429,7 +457,6 @@ def _sized(layout: struct.Struct) -> Callable[[Unpickler], bytes]:
     return lambda r: r.take(r.number(layout))
 
 
-_U8 = struct.Struct("<B")
 _STOP = ord(".")
 
 
@@ -437,7 +464,7 @@ def _unicode(layout: struct.Struct) -> Callable[[Unpickler], str]:
     return lambda r: str(r.take(r.number(layout)), "utf-8", "surrogatepass")
 
 
-_HANDLERS: dict[int, Callable[[Unpickler], Any]] = {
+HANDLERS: dict[int, Callable[[Unpickler], Any]] = {
     ord("("): Unpickler.mark,
     ord("0"): Unpickler.pop,
     ord("1"): Unpickler.since_mark,
@@ -454,6 +481,7 @@ _HANDLERS: dict[int, Callable[[Unpickler], Any]] = {
     ord("\x89"): _push(lambda r: False),
     ord("\x8a"): lambda r: r.long(_byte(r)),
     ord("\x8b"): lambda r: r.long(r.number(_I32)),
+    ord("S"): _push(Unpickler.quoted),
     ord("T"): _push(lambda r: r._text(r.take(r.number(_I32)))),
     ord("U"): _push(lambda r: r._text(r.take(_byte(r)))),
     ord("B"): _push(_sized(_U32)),
@@ -471,7 +499,7 @@ _HANDLERS: dict[int, Callable[[Unpickler], Any]] = {
     ord("t"): lambda r: r.collect(tuple),
     ord("l"): lambda r: r.collect(list),
     ord("d"): Unpickler.collect_dict,
-    ord("\x91"): lambda r: r.collect(frozenset),
+    ord("\x91"): Unpickler.collect_frozenset,
     ord("\x85"): lambda r: r.tuple_of(1),
     ord("\x86"): lambda r: r.tuple_of(2),
     ord("\x87"): lambda r: r.tuple_of(3),
@@ -486,7 +514,6 @@ _HANDLERS: dict[int, Callable[[Unpickler], Any]] = {
     ord("b"): Unpickler.build,
     ord("\x81"): Unpickler.newobj,
     ord("\x92"): Unpickler.newobj_ex,
-    ord("P"): lambda r: r.persistent(r.line()),
     ord("Q"): lambda r: r.persistent(r.stack.pop()),
     ord("g"): _get(lambda r: int(r.line())),
     ord("h"): _get(_byte),
@@ -496,27 +523,5 @@ _HANDLERS: dict[int, Callable[[Unpickler], Any]] = {
     ord("r"): _put(lambda r: r.number(_U32)),
     ord("\x94"): _put(lambda r: len(r.memo)),
     ord("\x80"): Unpickler.set_proto,
-    ord("\x95"): lambda r: r.take(8),
+    ord("\x95"): lambda r: r.take(8) and None,
 }
-
-
-def get_globals_in_pickle(data: bytes) -> set[str]:
-    """All globals that a pickle names, found without building anything."""
-    import pickletools
-
-    found = set()
-    texts: list[str] = []
-    memo: dict[int, str] = {}
-    for opcode, arg, _ in pickletools.genops(data):
-        if opcode.name == "GLOBAL":
-            module, _, name = str(arg).partition(" ")
-            found.add(f"{_PY2_MODULES.get(module, module)}.{name}")
-        elif opcode.name == "STACK_GLOBAL":
-            found.add(".".join(texts[-2:]))
-        elif opcode.name in ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"):
-            texts.append(str(arg))
-        elif opcode.name == "MEMOIZE":
-            memo[len(memo)] = texts[-1] if texts else ""
-        elif opcode.name in ("BINGET", "LONG_BINGET") and arg in memo:
-            texts.append(memo[int(arg)])
-    return found

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from typing import Any
+from urllib.parse import urlparse  # noqa: F401  packages take it from here
 
 import torch
 
@@ -21,16 +22,19 @@ __all__ = [
     "set_dir",
 ]
 
-_HASH = re.compile(r"-([a-f0-9]*)\.")  # resnet18-bf5a0b89.pth
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")  # resnet18-bf5a0b89.pth
 _folder: str | None = None
 
 
 def get_dir() -> str:
     """The folder of downloads: what ``set_dir`` said, else ``$TORCH_HOME/hub``, else ``~/.cache/torch/hub``."""
-    if _folder is not None:
-        return _folder
+    return os.path.join(_get_torch_home(), "hub") if _folder is None else _folder
+
+
+def _get_torch_home() -> str:
+    """The folder of everything that is downloaded: ``$TORCH_HOME``, else ``~/.cache/torch``."""
     cache = os.path.join(os.getenv("XDG_CACHE_HOME", "~/.cache"), "torch")
-    return os.path.join(os.path.expanduser(os.getenv("TORCH_HOME", cache)), "hub")
+    return os.path.expanduser(os.getenv("TORCH_HOME", cache))
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:
@@ -126,11 +130,13 @@ def load(
 def download_url_to_file(url: str, dst: str, hash_prefix: str | None = None, progress: bool = True) -> None:
     """Save what an address holds, if the SHA-256 of it begins with ``hash_prefix``.
 
-    Raises RuntimeError if it does not; the file is then not there. ``progress`` has no effect.
+    Raises RuntimeError if it does not; the file is then not there. With ``progress`` a terminal shows how far it is.
     """
     import shutil
     import tempfile
     import urllib.request
+
+    from .utils._progress import Progress
 
     target = os.path.expanduser(dst)
     digest = hashlib.sha256()
@@ -138,9 +144,13 @@ def download_url_to_file(url: str, dst: str, hash_prefix: str | None = None, pro
         try:
             request = urllib.request.Request(url, headers={"User-Agent": "torch.hub"})
             with urllib.request.urlopen(request) as source:
-                while chunk := source.read(1 << 20):
-                    part.write(chunk)
-                    digest.update(chunk)
+                size = source.headers.get("Content-Length")
+                total = int(size) if size else None
+                with Progress(total, f"Downloading {os.path.basename(target)}", least=0, enabled=progress) as bar:
+                    while chunk := source.read(1 << 20):
+                        part.write(chunk)
+                        digest.update(chunk)
+                        bar.update(len(chunk))
             part.close()
             found = digest.hexdigest()[: len(hash_prefix)] if hash_prefix else hash_prefix
             if found != hash_prefix:
@@ -161,20 +171,54 @@ def load_state_dict_from_url(
         url: the address.
         model_dir: the folder of copies.
         map_location: as in ``torch.load``.
-        progress: has no effect.
+        progress: whether a terminal shows how far the download is.
         check_hash: whether the SHA-256 must begin with the digits in the name, as in ``resnet18-bf5a0b89.pth``.
         file_name: of the copy; that of the address by default.
         weights_only: as in ``torch.load``.
 
     Raises RuntimeError for a wrong hash, and what ``torch.load`` raises.
     """
-    from urllib.parse import urlparse
-
     folder = os.path.join(get_dir(), "checkpoints") if model_dir is None else model_dir
     os.makedirs(folder, exist_ok=True)
     name = file_name or os.path.basename(urlparse(url).path)
     path = os.path.join(folder, name)
     if not os.path.exists(path):
-        digits = _HASH.search(name) if check_hash else None
+        digits = HASH_REGEX.search(name) if check_hash else None
         download_url_to_file(url, path, digits.group(1) if digits else None, progress)
     return torch.load(path, map_location=map_location, weights_only=weights_only)
+
+
+class _SilentBar:
+    """Stands in for ``tqdm.tqdm`` where that is not installed, for packages that take it from here."""
+
+    def __init__(self, iterable: Any = None, total: int | None = None, **options: Any) -> None:
+        self._iterable = iterable
+        self.total = total
+        self.n = 0
+
+    def __iter__(self) -> Any:
+        for item in self._iterable:
+            yield item
+            self.update()
+
+    def update(self, n: int = 1) -> None:
+        self.n += n
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> _SilentBar:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.close()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "tqdm":
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return _SilentBar
+        return tqdm
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ from ._library.fake_impl import get_ctx
 from ._library.infer_schema import infer_schema
 from ._library.opcheck import opcheck
 from ._missing import missing_function
-from ._ops import OpOverload, OpOverloadPacket, packet
+from ._ops import OpOverload, OpOverloadPacket, ops, packet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _operation_of(op: Any, function: str) -> _operation.Operation:
     if isinstance(op, OpOverload):
         name = op.name()
     elif isinstance(op, str):
-        parse_namespace(op)
+        getattr(ops, parse_namespace(op)[0])  # loads what is provided
         name = op.removesuffix(".default")
     else:
         raise ValueError(f"{function}({op}): got unexpected type for op: {type(op)}")

@@ -1,26 +1,48 @@
-"""``torch.save`` and ``torch.load``."""
+"""``torch.save`` and ``torch.load``.
+
+What is saved is a pickle and the bytes of its storages; ARCHITECTURE.md, "Files", describes the formats, what the
+reader builds and what it refuses.
+"""
 
 from __future__ import annotations
 
-import io
 import os
-import sys
 
 import torch
 
-from . import _checkpoint_archive, _weights_only_unpickler
-from . import storage as _storage
-from ._weights_only_unpickler import safe_globals
+from . import _checkpoint_globals
+from ._checkpoint_devices import default_restore_location, location_tag, register_package
+from ._checkpoint_globals import safe_globals
+from ._checkpoint_inert import InertGlobal, InertRecord, inert_unknown
+from ._checkpoint_options import (
+    MAP_PRIVATE,
+    MAP_SHARED,
+    LoadEndianness,
+    get_crc32_options,
+    get_default_load_endianness,
+    get_default_mmap_options,
+    set_crc32_options,
+    set_default_load_endianness,
+    set_default_mmap_options,
+    skip_data,
+)
+from ._checkpoint_writing import MAGIC_NUMBER, PROTOCOL_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import IO, Any, TypeAlias
 
     FileLike: TypeAlias = str | os.PathLike[str] | IO[bytes]
     MapLocation: TypeAlias = Callable[[Any, str], Any] | torch.device | str | dict[str, str] | None
 
 __all__ = [
+    "MAGIC_NUMBER",
+    "MAP_PRIVATE",
+    "MAP_SHARED",
+    "PROTOCOL_VERSION",
+    "InertGlobal",
+    "InertRecord",
     "LoadEndianness",
     "SourceChangeWarning",
     "add_safe_globals",
@@ -31,6 +53,8 @@ __all__ = [
     "get_default_mmap_options",
     "get_safe_globals",
     "get_unsafe_globals_in_checkpoint",
+    "inert_unknown",
+    "inspect",
     "load",
     "location_tag",
     "register_package",
@@ -42,10 +66,12 @@ __all__ = [
     "skip_data",
 ]
 
+# Small helpers of programs that write checkpoints of their own; they load when they are named.
 _NAMES = frozenset(
     """
-    StorageType check_module_version_greater_or_equal mkdtemp normalize_storage_type storage_to_tensor_type
-    validate_cuda_device validate_hpu_device
+    INT_SIZE IS_WINDOWS LONG_SIZE MAP_LOCATION SHORT_SIZE STORAGE_KEY_SEPARATOR Storage StorageType T
+    check_module_version_greater_or_equal get_source_lines_and_file mkdtemp normalize_storage_type
+    storage_to_tensor_type validate_cuda_device validate_hpu_device
     """.split()
 )
 
@@ -59,16 +85,14 @@ def __getattr__(name: str) -> Any:
 
 
 DEFAULT_PROTOCOL = 2
-MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
-PROTOCOL_VERSION = 1001
-_DOCS = (
-    "\n\nCheck the documentation of torch.load to learn more about types accepted by default with weights_only "
-    "https://pytorch.org/docs/stable/generated/torch.load.html."
-)
-_DEFAULT_CHANGED = (
+UNSAFE_MESSAGE = (
     "In PyTorch 2.6, we changed the default value of the `weights_only` argument in `torch.load` from `False` to "
     "`True`. Re-running `torch.load` with `weights_only` set to `False` will likely succeed, but it can result in "
     "arbitrary code execution. Do it only if you got the file from a trusted source."
+)
+_DOCS = (
+    "\n\nCheck the documentation of torch.load to learn more about types accepted by default with weights_only "
+    "https://pytorch.org/docs/stable/generated/torch.load.html."
 )
 
 
@@ -76,124 +100,22 @@ class SourceChangeWarning(Warning):
     """Kept for programs that filter it: checkpoints have carried no source code for a long time."""
 
 
-class _EndiannessMeta(type):
-    """Gives ``LoadEndianness`` the parts of an enum that callers use, without importing enum."""
-
-    def __iter__(cls) -> Iterator[Any]:
-        return iter(cls._members.values())  # type: ignore[attr-defined]
-
-    def __getitem__(cls, name: str) -> Any:
-        return cls._members[name]  # type: ignore[attr-defined]
-
-
-class LoadEndianness(metaclass=_EndiannessMeta):
-    """Byte order to assume for checkpoints that do not record theirs."""
-
-    _members: dict[str, LoadEndianness] = {}
-    NATIVE: LoadEndianness
-    LITTLE: LoadEndianness
-    BIG: LoadEndianness
-
-    def __init__(self, name: str, value: int) -> None:
-        self.name = name
-        self.value = value
-        LoadEndianness._members[name] = self
-        setattr(LoadEndianness, name, self)
-
-    def __repr__(self) -> str:
-        return f"<LoadEndianness.{self.name}: {self.value}>"
-
-
-LoadEndianness("NATIVE", 1)
-LoadEndianness("LITTLE", 2)
-LoadEndianness("BIG", 3)
-
-
-class _Options:
-    __slots__ = ("compute_crc32", "endianness", "mmap_flags", "skip_materialize")
-
-    def __init__(self) -> None:
-        self.compute_crc32 = True
-        self.endianness: Any = None
-        # MAP_PRIVATE: writes to a mapped storage stay in this process.
-        self.mmap_flags = 2
-        self.skip_materialize: bool | None = None
-
-
-_options = _Options()
-
-
-def get_crc32_options() -> bool:
-    """Whether ``torch.save`` computes a checksum of every record."""
-    return _options.compute_crc32
-
-
-def set_crc32_options(compute_crc32: bool) -> None:
-    """Choose whether ``torch.save`` computes checksums; other zip tools complain about files without them."""
-    _options.compute_crc32 = compute_crc32
-
-
-def get_default_load_endianness() -> Any:
-    return _options.endianness
-
-
-def set_default_load_endianness(endianness: Any) -> None:
-    if not isinstance(endianness, LoadEndianness) and endianness is not None:
-        raise TypeError("Invalid argument type in function set_default_load_endianness")
-    _options.endianness = endianness
-
-
-def get_default_mmap_options() -> int:
-    """The flags that ``torch.load(mmap=True)`` maps files with: ``MAP_PRIVATE`` or ``MAP_SHARED``."""
-    return _options.mmap_flags
-
-
-class set_default_mmap_options:  # noqa: N801
-    """Set the flags for ``torch.load(mmap=True)``: at once, and until the end of a ``with`` block if used as one."""
-
-    def __init__(self, flags: int) -> None:
-        if flags not in (1, 2):
-            raise ValueError(
-                f"Invalid argument in function set_default_mmap_options, expected mmap.MAP_PRIVATE or "
-                f"mmap.MAP_SHARED, but got {flags}"
-            )
-        self._before = _options.mmap_flags
-        _options.mmap_flags = flags
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exc: Any) -> None:
-        _options.mmap_flags = self._before
-
-
-class skip_data:  # noqa: N801
-    """Inside the block ``torch.save`` leaves the bytes of storages unwritten and ``torch.load`` leaves them unread."""
-
-    def __init__(self, materialize_fake_tensors: bool = False) -> None:
-        self._materialize = materialize_fake_tensors
-
-    def __enter__(self) -> None:
-        self._before = _options.skip_materialize
-        _options.skip_materialize = self._materialize
-
-    def __exit__(self, *exc: Any) -> None:
-        _options.skip_materialize = self._before
-
-
 def add_safe_globals(safe_globals: list[Any]) -> None:
-    """Allow ``torch.load(weights_only=True)`` to use these classes and functions from now on."""
-    _weights_only_unpickler.add_safe_globals(safe_globals)
+    """Allow ``torch.load(weights_only=True)`` to use these classes and functions from now on.
+
+    An entry is a class or function, or a pair of it and the name that checkpoints have for it.
+    """
+    _checkpoint_globals.add_safe_globals(safe_globals)
 
 
 def get_safe_globals() -> list[Any]:
     """Classes and functions that users have allowed."""
-    return _weights_only_unpickler.get_safe_globals()
+    return _checkpoint_globals.get_safe_globals()
 
 
 def clear_safe_globals() -> None:
     """Forget all classes and functions that users have allowed."""
-    _weights_only_unpickler.clear_safe_globals()
+    _checkpoint_globals.clear_safe_globals()
 
 
 def _get_layout(name: str) -> Any:
@@ -202,117 +124,7 @@ def _get_layout(name: str) -> Any:
     return _utils._get_layout(name)
 
 
-_registry: list[tuple[int, Callable[[Any], str | None], Callable[[Any, str], Any]]] = []
-
-
-def register_package(
-    priority: int, tagger: Callable[[Any], str | None], deserializer: Callable[[Any, str], Any]
-) -> None:
-    """Register how storages of a device are tagged when saved and restored when loaded; low priorities go first."""
-    _registry.append((priority, tagger, deserializer))
-    _registry.sort(key=lambda entry: entry[0])
-
-
-def location_tag(storage: Any) -> str:
-    """The name under which a checkpoint remembers the device of ``storage``."""
-    for _, tagger, _ in _registry:
-        location = tagger(storage)
-        if location:
-            return location
-    return str(storage.device)
-
-
-def _validate_cuda_device(location: str) -> Any:
-    cuda = getattr(torch, "cuda", None)
-    if cuda is None or not cuda.is_available():
-        raise RuntimeError(
-            "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If you are "
-            "running on a CPU-only machine, please use torch.load with map_location=torch.device('cpu') to map your "
-            "storages to the CPU."
-        )
-    index = torch.device(location).index
-    index = cuda.current_device() if index is None else index
-    count = cuda.device_count()
-    if index >= count:
-        raise RuntimeError(
-            f"Attempting to deserialize object on CUDA device {index} but torch.cuda.device_count() is {count}. "
-            "Please use torch.load with map_location to map your storages to an existing device."
-        )
-    return torch.device("cuda", index)
-
-
-def default_restore_location(storage: Any, location: str) -> Any:
-    """Bring a freshly read CPU ``storage`` to the device that ``location`` names."""
-    for _, _, deserializer in _registry:
-        result = deserializer(storage, location)
-        if result is not None:
-            return result
-    if location == "cpu":
-        return storage
-    if location == "meta":
-        return torch.UntypedStorage(storage.nbytes(), device="meta")
-    if location.startswith("cuda"):
-        device = _validate_cuda_device(location)
-        whole = torch._C._tensor_from_storage(storage, torch.uint8, 0, (storage.nbytes(),), (1,))
-        return whole.to(device).untyped_storage()
-    raise RuntimeError(
-        f"don't know how to restore data location of torch.storage.UntypedStorage (tagged with {location})"
-    )
-
-
-def _restorer(map_location: Any) -> Callable[[Any, str], Any]:
-    if map_location is None:
-        return default_restore_location
-    if isinstance(map_location, dict):
-        table = map_location
-        return lambda storage, location: default_restore_location(storage, table.get(location, location))
-    if isinstance(map_location, (str, bytes)):
-        target = map_location if isinstance(map_location, str) else map_location.decode()
-        return lambda storage, location: default_restore_location(storage, target)
-    if isinstance(map_location, torch.device):
-        name = str(map_location)
-        return lambda storage, location: default_restore_location(storage, name)
-
-    def restore(storage: Any, location: str) -> Any:
-        result = map_location(storage, location)
-        return default_restore_location(storage, location) if result is None else result
-
-    return restore
-
-
 # ---- saving
-
-
-class _AtomicFile:
-    """A file that appears under its name only when it is complete."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._target = os.path.realpath(os.fspath(path))
-        parent = os.path.dirname(self._target)
-        if not os.path.isdir(parent):
-            raise RuntimeError(f"Parent directory {os.path.dirname(os.fspath(path))} does not exist.")
-        self._part: str | None = None
-        # Pipes and devices cannot be replaced, only written to.
-        if os.path.exists(self._target) and not os.path.isfile(self._target):
-            self._file = open(self._target, "wb")
-            return
-        part = f"{self._target}.{os.getpid()}.{id(self):x}.part"
-        self._file = open(part, "xb")
-        self._part = part
-
-    def __enter__(self) -> Any:
-        return self._file
-
-    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
-        self._file.close()
-        if self._part is None:
-            return
-        if kind is None:
-            if os.path.exists(self._target):
-                os.chmod(self._part, os.stat(self._target).st_mode & 0o7777)
-            os.replace(self._part, self._target)
-        else:
-            os.unlink(self._part)
 
 
 def save(
@@ -326,27 +138,43 @@ def save(
     """Write ``obj`` to a path or to a file-like object with a ``write`` method.
 
     Tensors that share memory share it again after loading. A file at a path is replaced only once the new one is
-    complete.
+    complete: whoever reads it sees the old one or the new one, also if this process is killed. Links are followed, and
+    the file keeps its mode. A terminal shows how far it is when much is written.
+
+    Args:
+        obj: what is saved: anything that pickles.
+        f: the path, or what is written to, from its current position.
+        pickle_module: whose ``Pickler`` is used; ``pickle`` by default.
+        pickle_protocol: of the pickle inside. PyTorch reads 2 with ``weights_only=True``.
+        _use_new_zipfile_serialization: False writes the format before PyTorch 1.6.
+        _disable_byteorder_record: leave out the record that names the byte order.
+
+    Raises:
+        AttributeError: for an ``f`` that is neither.
+        RuntimeError: for a folder that does not exist, and for tensors that view the same memory as different dtypes.
+        OSError: if it cannot be written.
     """
     if pickle_module is None:
         import pickle as pickle_module
+    from . import _checkpoint_writing as writing
+    from ._checkpoint_options import skips_data
+
     is_path = isinstance(f, (str, os.PathLike))
     if not is_path and not hasattr(f, "write"):
         raise AttributeError("expected 'f' to be string, path, or a file-like object with a 'write' attribute")
-    write: Callable[[Any, str], None]
-    if _use_new_zipfile_serialization:
+    if not _use_new_zipfile_serialization and skips_data():
+        raise RuntimeError("Cannot use skip_data=True with _use_new_zipfile_serialization=False")
 
-        def write(file: Any, name: str) -> None:
-            _save_zip(obj, file, name, pickle_module, pickle_protocol, _disable_byteorder_record)
-
-    else:
-
-        def write(file: Any, name: str) -> None:
-            _save_legacy(obj, file, pickle_module, pickle_protocol)
+    def write(file: Any, name: str) -> None:
+        if _use_new_zipfile_serialization:
+            byteorder = not _disable_byteorder_record
+            writing.save_zip(obj, file, name, pickle_module, pickle_protocol, byteorder, skips_data())
+        else:
+            writing.save_legacy(obj, file, name, pickle_module, pickle_protocol)
 
     if is_path:
         name = os.path.splitext(os.path.basename(os.fspath(f)))[0]  # type: ignore[arg-type]
-        with _AtomicFile(f) as file:  # type: ignore[arg-type]
+        with writing.AtomicFile(f) as file:  # type: ignore[arg-type]
             write(file, name)
     else:
         write(f, "archive")
@@ -354,92 +182,11 @@ def save(
             f.flush()  # type: ignore[union-attr]
 
 
-class _StorageTable:
-    """Gives every distinct piece of memory met while pickling one key, and remembers it for writing."""
-
-    def __init__(self) -> None:
-        self.storages: dict[str, Any] = {}
-        self._keys: dict[Any, str] = {}
-        self._dtypes: dict[int, Any] = {}
-
-    def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
-        if isinstance(obj, _storage.TypedStorage):
-            untyped, dtype = obj.untyped(), obj.dtype
-            kind = getattr(torch, obj._pickle_storage_type())
-            numel = obj.size()
-        elif isinstance(obj, torch.UntypedStorage):
-            untyped, dtype, kind, numel = obj, torch.uint8, torch.UntypedStorage, obj.nbytes()
-        else:
-            return None
-        pointer = untyped.data_ptr()
-        if pointer and self._dtypes.setdefault(pointer, dtype) is not dtype:
-            raise RuntimeError(
-                "Cannot save multiple tensors or storages that view the same data as different types"
-            )
-        # Wrappers of one storage may differ, but its memory does not. Empty ones share nothing.
-        identity = (pointer, untyped.nbytes()) if pointer else id(untyped)
-        key = self._keys.setdefault(identity, str(len(self._keys)))
-        self.storages.setdefault(key, untyped)
-        return ("storage", kind, key, location_tag(untyped), numel)
-
-
-def _cpu_bytes(storage: Any) -> Any:
-    if not storage.nbytes():
-        return b""
-    return _storage._bytes_view(storage if storage.device.type == "cpu" else storage.cpu())
-
-
-def _save_zip(
-    obj: object, file: Any, name: str, pickle_module: Any, protocol: int, disable_byteorder: bool
-) -> None:
-    table = _StorageTable()
-    buffer = io.BytesIO()
-
-    class Pickler(pickle_module.Pickler):  # type: ignore[misc, name-defined]
-        def persistent_id(self, obj: Any) -> Any:
-            return table.persistent_id(obj)
-
-    Pickler(buffer, protocol=protocol).dump(obj)
-    archive = _checkpoint_archive.ArchiveWriter(file, name, _options.compute_crc32)
-    archive.write_record("data.pkl", buffer.getbuffer())
-    archive.write_record(".format_version", b"1")
-    archive.write_record(".storage_alignment", str(_checkpoint_archive.ALIGNMENT).encode())
-    if not disable_byteorder:
-        archive.write_record("byteorder", sys.byteorder.encode())
-    skip = _options.skip_materialize is not None
-    for key, storage in table.storages.items():
-        archive.write_record(f"data/{key}", bytes(storage.nbytes()) if skip else _cpu_bytes(storage))
-    archive.write_record("version", b"3\n")
-    archive.close()
-
-
-def _save_legacy(obj: object, file: Any, pickle_module: Any, protocol: int) -> None:
-    table = _StorageTable()
-
-    class Pickler(pickle_module.Pickler):  # type: ignore[misc, name-defined]
-        def persistent_id(self, obj: Any) -> Any:
-            found = table.persistent_id(obj)
-            # The sixth field described views of storages, which no longer exist.
-            return None if found is None else (*found, None)
-
-    system = {
-        "protocol_version": PROTOCOL_VERSION,
-        "little_endian": sys.byteorder == "little",
-        "type_sizes": {"short": 2, "int": 4, "long": 4},
-    }
-    for header in (MAGIC_NUMBER, PROTOCOL_VERSION, system):
-        pickle_module.dump(header, file, protocol=protocol)
-    Pickler(file, protocol=protocol).dump(obj)
-    pickle_module.dump(sorted(table.storages), file, protocol=protocol)
-    for key in sorted(table.storages):
-        storage = table.storages[key]
-        pointer = storage.data_ptr()
-        itemsize = table._dtypes[pointer].itemsize if pointer else 1
-        file.write((storage.nbytes() // itemsize).to_bytes(8, "little"))
-        file.write(_cpu_bytes(storage))
-
-
 # ---- loading
+
+
+def _environment(name: str) -> bool:
+    return os.getenv(name, "0").lower() in ("1", "y", "yes", "true")
 
 
 def load(
@@ -451,37 +198,72 @@ def load(
     mmap: bool | None = None,
     **pickle_load_args: Any,
 ) -> Any:
-    """Read an object that ``torch.save`` wrote.
+    """Read an object that ``torch.save`` wrote, here or in any release of PyTorch.
 
     With ``weights_only`` (the default, unless a pickle module is given) only tensors, plain containers and classes
-    allowed by :func:`add_safe_globals` can be built: nothing in the file is executed. With ``mmap`` the storages of
-    a file at a path stay on disk until they are used.
+    allowed by :func:`add_safe_globals` can be built: nothing in the file is executed. Inside a block of
+    :class:`inert_unknown` other classes become records. With ``weights_only=False`` the file is unpickled by Python,
+    which imports the modules that it names and calls what it says: only for files that you trust.
+
+    Args:
+        f: the path, or a file-like object that can be read and sought, at the position where the checkpoint starts.
+        map_location: where storages go: a device or its name, a dict from the names in the file to others, or a
+            function of a storage in CPU memory and a name that gives the storage to use, or None for the default.
+        pickle_module: whose ``Unpickler`` is used with ``weights_only=False``.
+        weights_only: see above. The environment's ``TORCH_FORCE_WEIGHTS_ONLY_LOAD=1`` sets it to True everywhere,
+            ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1`` to False where a call does not say.
+        mmap: whether the storages of a file at a path stay on disk until they are used;
+            ``torch.utils.serialization.config.load.mmap`` by default.
+        pickle_load_args: for the unpickler: ``encoding``.
+
+    Raises:
+        UnpicklingError: for a pickle that is damaged or names what is not allowed.
+        RuntimeError: for a damaged container, storages that are too small for their tensors, and devices that are
+            not there.
+        EOFError: for a file that ends early.
+        ValueError: for ``mmap`` without a path.
     """
-    default_weights_only = weights_only is None
-    if os.getenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "0").lower() in ("1", "y", "yes", "true"):
+    force, force_not = (_environment(f"TORCH_FORCE_{name}WEIGHTS_ONLY_LOAD") for name in ("", "NO_"))
+    if force and force_not:
+        raise RuntimeError(
+            "Only one of `TORCH_FORCE_WEIGHTS_ONLY_LOAD` or `TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD` should be set, but both "
+            "were set."
+        )
+    if force:
         weights_only = True
-    elif default_weights_only and os.getenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "0").lower() in (
-        "1", "y", "yes", "true",
-    ):  # fmt: skip
-        weights_only = False
-    if weights_only is None:
-        weights_only = pickle_module is None
+    elif weights_only is None:
+        weights_only = pickle_module is None and not force_not
     if weights_only and pickle_module is not None:
         raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
     if not weights_only and pickle_module is None:
         import pickle as pickle_module
     is_path = isinstance(f, (str, os.PathLike))
+    if mmap is None:
+        from .utils.serialization import config
+
+        mmap = config.load.mmap and is_path
     if mmap and not is_path:
         raise ValueError("f must be a file path in order to use the mmap argument")
     pickle_load_args.setdefault("encoding", "utf-8")
-    if not is_path:
-        _check_seekable(f)
-        return _load_open(f, map_location, pickle_module, bool(weights_only), None, default_weights_only,
-                          pickle_load_args)  # fmt: skip
-    with open(f, "rb") as file:  # type: ignore[arg-type]
-        mapped = os.fspath(f) if mmap else None  # type: ignore[arg-type]
-        return _load_open(file, map_location, pickle_module, bool(weights_only), mapped, default_weights_only,
-                          pickle_load_args)  # fmt: skip
+
+    def read(file: Any) -> Any:
+        from ._checkpoint_sources import open_source
+
+        source = open_source(file, f, map_location, bool(mmap))
+        if not weights_only:
+            return source.load_pickle(pickle_module, pickle_load_args)
+        from _pickle import UnpicklingError
+
+        try:
+            return source.load_restricted(pickle_load_args)
+        except UnpicklingError as error:
+            raise UnpicklingError(_weights_only_message(error)) from error.__cause__
+
+    if is_path:
+        with open(f, "rb") as file:  # type: ignore[arg-type]
+            return read(file)
+    _check_seekable(f)
+    return read(f)
 
 
 def _check_seekable(f: Any) -> None:
@@ -493,16 +275,16 @@ def _check_seekable(f: Any) -> None:
             )
 
 
-def _weights_only_message(error: BaseException, default: bool) -> str:
+def _weights_only_message(error: BaseException) -> str:
     text = str(error)
     if "was not an allowed global by default" in text or "allowlisted via `add_safe_globals`" in text:
         return (
             "Weights only load failed. This file can still be loaded, to do so you have two options, "
             "\033[1mdo those steps only if you trust the source of the checkpoint\033[0m. \n\t(1) "
-            f"{_DEFAULT_CHANGED}\n\t(2) Alternatively, to load with `weights_only=True` please check the recommended "
+            f"{UNSAFE_MESSAGE}\n\t(2) Alternatively, to load with `weights_only=True` please check the recommended "
             f"steps in the following error message.\n\tWeightsUnpickler error: {text}{_DOCS}"
         )
-    lead = f"Weights only load failed. {_DEFAULT_CHANGED}\n"
+    lead = f"Weights only load failed. {UNSAFE_MESSAGE}\n"
     if "is blocked" in text:
         return f"{lead}\n\n{text}{_DOCS}"
     return (
@@ -511,83 +293,54 @@ def _weights_only_message(error: BaseException, default: bool) -> str:
     )
 
 
-def _load_open(
-    file: Any, map_location: Any, pickle_module: Any, weights_only: bool, mapped: str | None, default: bool,
-    load_args: dict[str, Any],
-) -> Any:  # fmt: skip
-    start = file.tell()
-    head = file.read(4)
-    if not head:
-        raise EOFError("Ran out of input")
-    file.seek(start)
-    from ._checkpoint_sources import LegacySource, ZipSource
-
-    source: ZipSource | LegacySource
-    if head == b"PK\3\4":
-        archive = _checkpoint_archive.ArchiveReader(_Shifted(file, start) if start else file)
-        if "constants.pkl" in archive:
-            if not weights_only:
-                return _load_script(file, start, map_location)
-            changed = f" {_DEFAULT_CHANGED}" if default else " TorchScript archives are not supported."
-            raise RuntimeError(
-                "Cannot use ``weights_only=True`` with TorchScript archives passed to ``torch.load``." + changed
-            )
-        source = ZipSource(archive, _restorer(map_location), mapped)
-    else:
-        if mapped is not None:
-            raise RuntimeError(
-                "mmap can only be used with files saved with `torch.save(_use_new_zipfile_serialization=True), "
-                "please torch.save your checkpoint with this option in order to use mmap."
-            )
-        source = LegacySource(file, _restorer(map_location))
-    if not weights_only:
-        return source.load_pickle(pickle_module, load_args)
-    from _pickle import UnpicklingError
-
-    try:
-        return source.load_restricted(load_args)
-    except UnpicklingError as error:
-        raise UnpicklingError(_weights_only_message(error, default)) from None
-
-
-def _load_script(file: Any, start: int, map_location: Any) -> Any:
-    import warnings
-
-    warnings.warn(
-        "'torch.load' received a zip file that looks like a TorchScript archive dispatching to 'torch.jit.load' (call "
-        "'torch.jit.load' directly to silence this warning)",
-        UserWarning,
-        stacklevel=4,
-    )
-    file.seek(start)
-    return torch.jit.load(file, map_location)
-
-
-class _Shifted:
-    """The rest of a file as a file of its own: a checkpoint may follow other data."""
-
-    def __init__(self, file: Any, start: int) -> None:
-        self._file = file
-        self._start = start
-        self.read = file.read
-        if hasattr(file, "readinto"):
-            self.readinto = file.readinto
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        position = self._file.seek(offset + self._start if whence == 0 else offset, whence)
-        return int(position) - self._start
-
-    def tell(self) -> int:
-        return int(self._file.tell()) - self._start
-
-
 def get_unsafe_globals_in_checkpoint(f: FileLike) -> list[str]:
-    """Names of the globals in a checkpoint that ``torch.load(weights_only=True)`` would refuse."""
+    """Names of the globals in a checkpoint that ``torch.load(weights_only=True)`` would refuse; nothing is loaded.
+
+    Raises ValueError for a file that is no zip checkpoint.
+    """
     if isinstance(f, (str, os.PathLike)):
         with open(f, "rb") as file:
             return get_unsafe_globals_in_checkpoint(file)
+    from . import _checkpoint_archive, _checkpoint_inspect
+
     if f.read(4) != b"PK\3\4":
         raise ValueError("Expected input to be a checkpoint returned by torch.save")
     data = _checkpoint_archive.ArchiveReader(f).read("data.pkl")
-    allowed = {**_weights_only_unpickler._get_allowed_globals(), **_weights_only_unpickler._get_user_allowed_globals()}
-    return sorted(_weights_only_unpickler.get_globals_in_pickle(data) - set(allowed))
+    names = _checkpoint_inspect.named_globals(data)
+    return sorted(name for name in names if not _checkpoint_globals.is_allowed(name))
+
+
+def inspect(f: FileLike, *, checksums: bool = False) -> Any:
+    """List what a checkpoint holds without loading it: its globals, its tensors and its storages.
+
+    Nothing of the file is executed, no class is imported and no storage is read, so that it is safe for files of any
+    origin. Damage in the container raises; damage in the pickle ends the list, and the result says so.
+
+    Args:
+        f: the path, or a file-like object that can be read and sought.
+        checksums: read every record of a zip checkpoint and compare its checksum.
+
+    Returns:
+        A ``CheckpointSummary``; printed, it is a table.
+
+    Raises:
+        RuntimeError: for a damaged container.
+        EOFError: for an empty file.
+
+    >>> import io
+    >>> buffer = io.BytesIO()
+    >>> torch.save({"weight": torch.ones(2, 3), "steps": 7}, buffer)
+    >>> _ = buffer.seek(0)
+    >>> summary = torch.serialization.inspect(buffer)
+    >>> summary.tensors[0].path, summary.tensors[0].dtype, summary.tensors[0].shape, summary.tensors[0].nbytes
+    ('weight', torch.float32, (2, 3), 24)
+    >>> [(entry.name, entry.allowed) for entry in summary.globals][:1]
+    [('torch._utils._rebuild_tensor_v2', True)]
+    """
+    from . import _checkpoint_inspect
+
+    if isinstance(f, (str, os.PathLike)):
+        with open(f, "rb") as file:
+            return _checkpoint_inspect.summarize(file, os.fspath(f), checksums)
+    _check_seekable(f)
+    return _checkpoint_inspect.summarize(f, None, checksums)

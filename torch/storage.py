@@ -93,7 +93,9 @@ class TypedStorage:
     dtype: Any
     is_sparse = False
 
-    def __init__(self, *args: Any, wrap_storage: Any = None, dtype: Any = None, device: Any = None) -> None:
+    def __init__(
+        self, *args: Any, wrap_storage: Any = None, dtype: Any = None, device: Any = None, _internal: bool = False
+    ) -> None:
         fixed = getattr(type(self), "dtype", None)
         if fixed is not None:
             if dtype is not None and dtype is not fixed:
@@ -156,6 +158,9 @@ class TypedStorage:
 
     def untyped(self) -> Any:
         return self._untyped_storage
+
+    def __sizeof__(self) -> int:
+        return super().__sizeof__() + self.nbytes()
 
     def size(self) -> int:
         return self._size()
@@ -500,6 +505,8 @@ def _untyped_cast(dtype_name: str) -> Any:
 _UNTYPED_METHODS: dict[str, Any] = {
     "__repr__": _untyped_repr,
     "__len__": lambda self: self.nbytes(),
+    # sys.getsizeof(storage) is how programs ask for a tensor's memory.
+    "__sizeof__": lambda self: object.__sizeof__(self) + self.nbytes(),
     "__iter__": lambda self: iter(self.tolist()),
     "__copy__": _untyped_clone,
     "__deepcopy__": _untyped_deepcopy,

@@ -7,19 +7,40 @@
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
-#include "ops/copy.h"
 #include "ops/compare.h"
+#include "ops/copy.h"
+#include "ops/number_watch.h"
 #include "ops/reduce.h"
 
 namespace tabula::autograd {
+
+NodeWatch node_watch;
+
 namespace {
 
 struct Task {
   Ref<Node> node;
   int dependencies = 0;
   bool needed = true;
+  bool summed = false;  // a gradient among the inputs is a sum of several
   std::vector<Tensor> inputs;
   SmallVec<int32_t, 2> captures;  // indices into the request's captures
+};
+
+class Timed {
+ public:
+  Timed(const Node& node, bool whole) {
+    if (thread_state.interpreters & kProfiling) [[unlikely]]
+      which_ = node_watch.begin(node, whole);
+  }
+  ~Timed() {
+    if (which_ >= 0) [[unlikely]]
+      node_watch.end(which_);
+  }
+  Timed(const Timed&) = delete;
+
+ private:
+  int64_t which_ = -1;
 };
 
 std::atomic<uint64_t> run_counter{0};
@@ -36,6 +57,7 @@ class Run {
 
   std::vector<Tensor> execute();
   int64_t number() const { return int64_t(id_) - 1; }
+  bool for_inputs() const { return !request_.captures.empty(); }
   bool will_execute(const Node& node) const {
     if (!known(&node)) return false;
     const Task& task = tasks_[find(&node)];
@@ -67,11 +89,16 @@ class Run {
   void discover();
   void mark_needed();
   void run_task(uint32_t index);
+  bool is_root(const Node& node) const {
+    return std::any_of(request_.roots.begin(), request_.roots.end(),
+                       [&](const Edge& root) { return root.node.get() == &node; });
+  }
   void deliver(const Edge& edge, Tensor grad, const Node& from, size_t position);
 
   BackwardRequest& request_;
   const uint64_t id_;
   const bool owns_scratch_;
+  bool watching_ = false;  // for numbers that are not finite
   std::vector<Task> tasks_;
   std::unordered_map<const Node*, uint32_t> map_;
   std::vector<Tensor> captured_;
@@ -179,13 +206,42 @@ void Run::deliver(const Edge& edge, Tensor grad, const Node& from, size_t positi
     if (task.inputs.empty()) task.inputs.resize(std::max<size_t>(edge.node->results.size(), size_t(edge.slot) + 1));
     if (grad.defined()) {
       if (edge.slot < edge.node->results.size()) grad = fitted(std::move(grad), edge.node->results[edge.slot], from, position);
+      task.summed |= task.inputs[edge.slot].defined();
       accumulate(task.inputs[edge.slot], std::move(grad));
     }
   }
 }
 
+bool any_not_finite(TensorList tensors) {
+  return !std::all_of(tensors.begin(), tensors.end(), [](const Tensor& t) { return all_finite(t); });
+}
+
+// As `apply`, with a look at what it makes. Operations inside are not looked at: an infinity in a formula need not
+// reach the result.
+void apply_watched(Node& node, std::vector<Tensor>& grads, std::vector<Tensor>& out, bool summed, bool root) {
+  Restore place(inherited_place, node.place);
+  if (!number_watch.backward) return node.apply(grads, out);
+  using Kind = GradientFinding::Kind;
+  if (summed && any_not_finite(grads)) gradient_watch.found({Kind::Sum, node, {}, grads});
+  if (auto* leaf = dynamic_cast<AccumulateGrad*>(&node)) {
+    // no copy of the gradient: the leaf keeps one that nobody else holds
+    const bool adds = meta(leaf->variable).grad.defined() && !any_not_finite(grads);
+    node.apply(grads, out);
+    const Tensor& grad = meta(leaf->variable).grad;
+    if (adds && !all_finite(grad)) gradient_watch.found({Kind::Accumulated, node, {}, TensorList(&grad, 1)});
+    return;
+  }
+  const std::vector<Tensor> came_in = grads;
+  node.apply(grads, out);
+  for (const Tensor& t : out) {
+    if (std::any_of(came_in.begin(), came_in.end(), [&](const Tensor& c) { return t.is(c); }) && !root) continue;
+    if (!all_finite(t)) return gradient_watch.found({Kind::Derivative, node, came_in, out, root});
+  }
+}
+
 void Run::run_task(uint32_t index) {
   Ref<Node> node = tasks_[index].node;
+  const Timed whole(*node, true);
   std::vector<Tensor> grads = std::move(tasks_[index].inputs);
   const bool needed = tasks_[index].needed;
   if (grads.empty()) grads.resize(std::max<size_t>(node->results.size(), 1));
@@ -232,7 +288,11 @@ void Run::run_task(uint32_t index) {
     std::vector<Tensor> grads_for_hooks;
     if (hooks && !hooks->post.empty()) grads_for_hooks = grads;
     try {
-      node->apply(grads, out);
+      const Timed derivative(*node, false);
+      if (watching_) [[unlikely]]
+        apply_watched(*node, grads, out, tasks_[index].summed, is_root(*node));
+      else
+        node->apply(grads, out);
     } catch (...) {
       if (anomaly.enabled && anomaly.report) anomaly.report(*node, node->traceback);
       throw;
@@ -262,6 +322,8 @@ void Run::run_task(uint32_t index) {
 }
 
 std::vector<Tensor> Run::execute() {
+  watching_ = gradient_watch.found && ((thread_state.interpreters & kWatching) || (innermost && innermost->watching_));
+  Restore watch(thread_state.interpreters, uint8_t(thread_state.interpreters & ~kWatching));
   tasks_.reserve(32);  // small graphs then never move their tasks
   discover();
   captured_.resize(request_.captures.size());
@@ -273,6 +335,7 @@ std::vector<Tensor> Run::execute() {
     Tensor grad = request_.root_grads[i];
     if (!grad.defined()) continue;
     if (root.slot < root.node->results.size()) grad = fitted(std::move(grad), root.node->results[root.slot], *root.node, i);
+    task.summed |= task.inputs[root.slot].defined();
     accumulate(task.inputs[root.slot], std::move(grad));
   }
   for (uint32_t i = 0; i < tasks_.size(); i++)
@@ -291,6 +354,8 @@ std::vector<Tensor> Run::execute() {
 }  // namespace
 
 int64_t current_run() { return innermost ? innermost->number() : -1; }
+
+bool runs_for_inputs() { return innermost && innermost->for_inputs(); }
 
 bool will_execute(const Node& node) {
   check(innermost, "_get_should_execute_nodes should only be called during the backward pass");

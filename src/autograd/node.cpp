@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autograd/engine.h"
+#include "core/source_place.h"
 #include "core/state.h"
 #include "ops/arith.h"
 #include "ops/backward.h"
@@ -75,10 +76,13 @@ std::string type_text(const Tensor& t) {
 }  // namespace
 
 Anomaly anomaly;
+GradientWatch gradient_watch;
+thread_local constinit uint32_t inherited_place = 0;
 
 uint64_t next_sequence() { return sequence_counter; }
 
 Node::Node() : sequence(sequence_counter++) {
+  place = thread_state.interpreters & kWatching ? current_place() : inherited_place;
   if (anomaly.enabled && anomaly.traceback) traceback = anomaly.traceback();
 }
 

@@ -95,6 +95,8 @@ class Node : public RefCounted {
   uint64_t run_id = 0;
   uint32_t run_index = 0;
 
+  uint32_t place = 0;  // the program's line of the forward call (core/source_place.h), under torch.utils.nan_guard
+
  protected:
   virtual ~Node() = default;
   // The one reference that a new owner then adopts.

@@ -126,7 +126,7 @@ bool plain_backward(const Tensor& t, PyObject* gradient, PyObject* inputs, Tenso
     grad = unwrap(gradient);
     return same(grad.sizes(), t.sizes()) && is_complex(grad.dtype()) == is_complex(t.dtype());
   }
-  if (t.numel() != 1 || !is_floating(t.dtype()) || (t.impl()->special & kDispatch) || thread_state.interpreters) return false;
+  if (t.numel() != 1 || !is_floating(t.dtype()) || (t.impl()->special & kDispatch) || calls_may_be_taken()) return false;
   grad = full_raw(t.sizes(), Scalar(1.0), t.dtype(), t.device());
   return true;
 }
@@ -275,6 +275,7 @@ PyObject* will_execute(PyObject*, PyObject* o) {
   return guarded([&]() -> PyObject* { return PyBool_FromLong(autograd::will_execute(unwrap_node(o))); });
 }
 
+PyObject* is_checkpoint_valid(PyObject*, PyObject*) { return PyBool_FromLong(!autograd::runs_for_inputs()); }
 PyObject* current_task(PyObject*, PyObject*) { return PyLong_FromLongLong(autograd::current_run()); }
 
 // Exchanges everything but identity: each object becomes the Python side of the other's tensor.
@@ -295,6 +296,7 @@ PyMethodDef functions[] = {
     {"_get_grad_accumulator", get_accumulator, METH_O, nullptr},
     {"_increment_version", increment_version, METH_O, nullptr},
     {"_will_engine_execute_node", will_execute, METH_O, nullptr},
+    {"_is_checkpoint_valid", is_checkpoint_valid, METH_NOARGS, "false inside a backward pass that was asked for some gradients only"},
     {"_current_graph_task_id", current_task, METH_NOARGS, nullptr},
     {"_swap_tensors", swap_tensors, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};

@@ -1,11 +1,15 @@
 // torch._C: the one shared object. Each binding file adds its own part.
 #include "bindings/device.h"
 #include "bindings/libraries.h"
+#include "bindings/number_watch.h"
 #include "bindings/operations.h"
+#include "bindings/profile.h"
 #include "bindings/python.h"
+#include "bindings/source_place.h"
 #include "bindings/tensor_type.h"
 #include "bindings/torch_dispatch.h"
 #include "core/allocator.h"
+#include "core/meta_memory.h"
 #include "core/parallel.h"
 #include "core/state.h"
 #include "ops/copy.h"
@@ -107,7 +111,15 @@ PyObject* empty_cache(PyObject*, PyObject*) {
 }
 PyObject* memory_stats(PyObject*, PyObject*) {
   const AllocatorStats s = cpu_allocator_stats();
-  return Py_BuildValue("{s:n,s:n,s:n}", "allocated", Py_ssize_t(s.allocated), "cached", Py_ssize_t(s.cached), "peak", Py_ssize_t(s.peak));
+  const MetaStats meta = meta_stats();
+  return Py_BuildValue("{s:n,s:n,s:n,s:n,s:n}", "allocated", Py_ssize_t(s.allocated), "cached", Py_ssize_t(s.cached),
+                       "peak", Py_ssize_t(s.peak), "meta_allocated", Py_ssize_t(meta.allocated), "meta_peak",
+                       Py_ssize_t(meta.peak));
+}
+PyObject* reset_peak_memory(PyObject*, PyObject*) {
+  cpu_reset_peak();
+  meta_reset_peak();
+  Py_RETURN_NONE;
 }
 
 PyMethodDef functions[] = {
@@ -116,11 +128,14 @@ PyMethodDef functions[] = {
     {"get_default_dtype", get_default_dtype, METH_NOARGS, "the floating dtype that Python floats become"},
     {"_set_default_dtype", set_default_dtype, METH_O, nullptr},
     {"promote_types", promote, METH_VARARGS, "the smallest dtype both fit in"},
-    {"can_cast", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(can_cast_py)), METH_VARARGS | METH_KEYWORDS, "may results of one dtype be written to another?"},
+    {"can_cast", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(can_cast_py)), METH_VARARGS | METH_KEYWORDS,
+     "may results of one dtype be written to another?"},
     {"result_type", result_type, METH_VARARGS, "the dtype that arithmetic on both gives"},
     {"_has_compatible_shallow_copy_type", compatible, METH_VARARGS, nullptr},
     {"_empty_cache", empty_cache, METH_NOARGS, "returns cached memory to the system"},
-    {"_memory_stats", memory_stats, METH_NOARGS, "bytes held by tensors and by the cache"},
+    {"_memory_stats", memory_stats, METH_NOARGS,
+     "bytes held by tensors and by the cache, and what tensors on the meta device would hold"},
+    {"_reset_peak_memory", reset_peak_memory, METH_NOARGS, "peaks are those from now on"},
     {nullptr, nullptr, 0, nullptr}};
 
 void python_warning(const std::string& message) { checked(PyErr_WarnEx(PyExc_UserWarning, message.c_str(), 1)); }
@@ -180,6 +195,9 @@ extern "C" __attribute__((visibility("default"))) PyObject* PyInit__C() {
     add_vmap(m);
     add_autocast(m);
     add_module_base(m);
+    add_profile(m);
+    add_source_places(m);
+    add_number_watch(m);
     warn_hook = python_warning;
     interpreter_lock = {[]() -> void* { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; },
                         [](void* thread) { PyEval_RestoreThread(static_cast<PyThreadState*>(thread)); }};

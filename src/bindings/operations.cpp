@@ -485,6 +485,20 @@ PyObject* binary_operator(const Op& op, PyObject* a, PyObject* b, const char* na
   });
 }
 
+PyObject* divide_number(PyObject* number, PyObject* tensor) {
+  return guarded([&]() -> PyObject* {
+    PyObject* const ordered[2] = {tensor, number};
+    if (torch_function_needed({nullptr, ordered, 2, nullptr})) [[unlikely]] {
+      PyObject* result;
+      PyRef callable = checked(PyObject_GetAttrString(reinterpret_cast<PyObject*>(tensor_type), "__rtruediv__"));
+      if (call_torch_function(callable.get(), {nullptr, ordered, 2, nullptr}, &result)) return result;
+    }
+    Value value;
+    if (!operand(number, value)) return Py_NewRef(Py_NotImplemented);
+    return wrap(mul(reciprocal(unwrap(tensor)), value.scalar()));
+  });
+}
+
 PyObject* in_place_operator(const Op& op, PyObject* a, PyObject* b, const char* name) {
   return guarded([&]() -> PyObject* {
     PyObject* const both[2] = {a, b};

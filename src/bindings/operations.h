@@ -8,6 +8,8 @@ namespace tabula::py {
 extern PyTypeObject* function_type;  // of torch.add and the like
 extern PyTypeObject* method_type;    // of Tensor.add and the like
 
+// number / tensor
+PyObject* divide_number(PyObject* number, PyObject* tensor);
 PyObject* binary_operator(const Op& op, PyObject* a, PyObject* b, const char* name, const char* reversed_name);
 PyObject* in_place_operator(const Op& op, PyObject* a, PyObject* b, const char* name);
 PyObject* return_types_module_dict();

@@ -142,9 +142,13 @@ int tensor_init(PyObject*, PyObject*, PyObject*) { return 0; }
 BINARY(nb_add, add, "add")
 BINARY(nb_sub, sub, "sub")
 BINARY(nb_mul, mul, "mul")
-BINARY(nb_div, div, "truediv")
 BINARY(nb_floordiv, floor_divide, "floordiv")
 BINARY(nb_mod, remainder, "mod")
+// A number over a tensor is the number times the tensor's reciprocal, roundings included.
+PyObject* nb_div(PyObject* a, PyObject* b) {
+  if (is_tensor(a)) return binary_operator(div, a, b, "__truediv__", "__rtruediv__");
+  return divide_number(a, b);
+}
 BINARY(nb_and, bitwise_and, "and")
 BINARY(nb_or, bitwise_or, "or")
 BINARY(nb_xor, bitwise_xor, "xor")

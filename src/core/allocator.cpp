@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/large_blocks.h"
+#include "core/source_place.h"
 
 namespace tabula {
 namespace {
@@ -47,6 +49,47 @@ size_t memory_limit() {
 class Pool {
  public:
   void* allocate(size_t bytes) {
+    void* block = take(bytes);
+    if (bytes >= kLargeBlock) [[unlikely]]
+      large_blocks().add(block, bytes, current_place());
+    return block;
+  }
+
+  void free(void* block, size_t bytes) {
+    if (bytes >= kLargeBlock) [[unlikely]]
+      large_blocks().remove(block);
+    give(block, bytes);
+  }
+
+  void empty() {
+    std::lock_guard guard(lock_);
+    for (auto& list : free_) {
+      for (void* block : list) std::free(block);
+      list.clear();
+    }
+    cached_ = 0;
+  }
+
+  void lock() {
+    lock_.lock();
+    large_blocks().lock();
+  }
+  void unlock() {
+    large_blocks().unlock();
+    lock_.unlock();
+  }
+
+  AllocatorStats stats() {
+    std::lock_guard guard(lock_);
+    return {allocated_, cached_, peak_};
+  }
+  void reset_peak() {
+    std::lock_guard guard(lock_);
+    peak_ = allocated_;
+  }
+
+ private:
+  void* take(size_t bytes) {
     const int index = checked_class(bytes);
     const size_t size = class_bytes(index);
     {
@@ -67,14 +110,16 @@ class Pool {
       block = fresh(kRecycle ? size : bytes);
     }
     if (!block) {
-      std::lock_guard guard(lock_);
-      allocated_ -= size;
+      {
+        std::lock_guard guard(lock_);
+        allocated_ -= size;
+      }
       refuse(bytes);
     }
     return block;
   }
 
-  void free(void* block, size_t bytes) {
+  void give(void* block, size_t bytes) {
     const int index = size_class(bytes);
     const size_t size = class_bytes(index);
     {
@@ -89,32 +134,17 @@ class Pool {
     std::free(block);
   }
 
-  void empty() {
-    std::lock_guard guard(lock_);
-    for (auto& list : free_) {
-      for (void* block : list) std::free(block);
-      list.clear();
-    }
-    cached_ = 0;
-  }
+  static constexpr size_t kListed = 10;  // lines of an error about memory
 
-  void lock() { lock_.lock(); }
-  void unlock() { lock_.unlock(); }
-
-  AllocatorStats stats() {
-    std::lock_guard guard(lock_);
-    return {allocated_, cached_, peak_};
-  }
-
- private:
   // A quarter of the memory this process may use, so that a cache never starves its neighbours.
   static size_t limit() {
     static const size_t value = memory_limit() / 4;
     return value;
   }
   [[noreturn]] static void refuse(size_t bytes) {
-    fail(ErrorKind::Runtime, "[enforce fail at alloc_cpu.cpp] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate ",
-         bytes, " bytes. Error code 12 (Cannot allocate memory)");
+    fail(ErrorKind::Runtime,
+         "[enforce fail at alloc_cpu.cpp] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate ",
+         bytes, " bytes. Error code 12 (Cannot allocate memory)", large_blocks().text(kListed));
   }
   static int checked_class(size_t bytes) {
     if (bytes > (size_t(1) << 62)) refuse(bytes);
@@ -159,5 +189,6 @@ void cpu_discard(char* from, size_t bytes) {
 }
 void cpu_empty_cache() { pool().empty(); }
 AllocatorStats cpu_allocator_stats() { return pool().stats(); }
+void cpu_reset_peak() { pool().reset_peak(); }
 
 }  // namespace tabula

@@ -2,6 +2,7 @@
 // are kept by size class and reused.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -25,10 +26,15 @@ void cpu_discard(char* from, size_t bytes);
 // Returns all cached blocks to the system.
 void cpu_empty_cache();
 
+// While somebody profiles memory: called with each block that a storage takes (bytes above 0) or gives back.
+using StorageWatch = void (*)(const void* block, int64_t bytes);
+extern std::atomic<StorageWatch> storage_watch;
+
 struct AllocatorStats {
   size_t allocated, cached, peak;  // bytes
 };
 AllocatorStats cpu_allocator_stats();
+void cpu_reset_peak();
 
 // Small objects of one type are recycled through this list instead of the general heap. Thread-local storage of a shared
 // object is scarce, so only a pointer lies there.

@@ -9,10 +9,11 @@ namespace tabula {
 
 // What a thread has switched on over the choke point, as bits.
 enum Interpreter : uint8_t {
-  kVmapping = 1,       // inside vmap's function: random operations must know
-  kDispatchMode = 2,   // a TorchDispatchMode
+  kVmapping = 1,      // inside vmap's function: random operations must know
+  kDispatchMode = 2,  // a TorchDispatchMode
   kAutocast = 4,
-  kTracing = 8,
+  kProfiling = 8,      // operations are timed; nothing about them changes
+  kWatching = 16,      // results and gradients are looked at for NaN and Inf: see ops/number_watch.h
 };
 
 struct ThreadState {
@@ -28,6 +29,9 @@ struct ThreadState {
 
 // initial-exec: one instruction instead of a call per access, although this is a shared object
 extern thread_local constinit ThreadState thread_state __attribute__((tls_model("initial-exec")));
+
+// Is anything on that may take a call over?
+inline bool calls_may_be_taken() { return thread_state.interpreters & uint8_t(~(kProfiling | kWatching)); }
 
 extern DType default_dtype;  // torch.set_default_dtype
 

@@ -3,8 +3,20 @@
 #include <cstring>
 
 #include "core/allocator.h"
+#include "core/meta_memory.h"
 
 namespace tabula {
+
+std::atomic<StorageWatch> storage_watch{nullptr};
+
+namespace {
+
+inline void watch(const void* block, int64_t bytes) {
+  if (const StorageWatch seen = storage_watch.load(std::memory_order_relaxed)) [[unlikely]]
+    seen(block, bytes);
+}
+
+}  // namespace
 
 Ref<Storage> Storage::make(size_t bytes, Device device) {
   auto* storage = new (Recycler<Storage>::take()) Storage;
@@ -33,17 +45,22 @@ void Storage::destroy(Storage* storage) {
 void Storage::acquire(size_t bytes) {
   data_ = nullptr;
   bytes_ = capacity_ = bytes;
+  if (device_.is_meta()) meta_allocate(bytes);
   if (!device_.is_cpu()) return;
   const bool fits = kRecycle && bytes <= kInline;
   data_ = fits ? inline_ : static_cast<char*>(cpu_allocate(bytes));
   if (fits) capacity_ = kInline;
+  watch(data_, int64_t(bytes));
 }
 
 void Storage::release_memory() {
+  if (!release_ && data_) watch(data_, -int64_t(bytes_));
   if (release_)
     release_(context_);
   else if (data_ && data_ != inline_)
     cpu_free(data_, capacity_);
+  else if (device_.is_meta())
+    meta_free(bytes_);
   data_ = nullptr;
 }
 
@@ -57,7 +74,11 @@ void Storage::resize(size_t bytes) {
     capacity_ = bytes;
   } else if (device_.is_cpu() && data_ != inline_ && bytes < bytes_) {
     cpu_discard(data_ + bytes, bytes_ - bytes);
+  } else if (device_.is_meta()) {
+    meta_free(bytes_);
+    meta_allocate(bytes);
   }
+  if (device_.is_cpu()) watch(data_, int64_t(bytes) - int64_t(bytes_));
   bytes_ = bytes;
 }
 

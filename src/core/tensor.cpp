@@ -1,6 +1,7 @@
 #include "core/tensor.h"
 
 #include "core/allocator.h"
+#include "core/large_blocks.h"
 #include "core/state.h"
 
 namespace tabula {
@@ -33,6 +34,17 @@ void TensorImpl::refresh() {
   contiguous = is_contiguous(sizes, strides);
 }
 
+namespace {
+
+Ref<Storage> storage_for(size_t bytes, IntList sizes, DType dtype, Device device) {
+  Ref<Storage> storage = Storage::make(bytes, device);
+  if (bytes >= kLargeBlock && device.is_cpu()) [[unlikely]]
+    large_blocks().describe(storage->data(), sizes, dtype);
+  return storage;
+}
+
+}  // namespace
+
 Tensor Tensor::empty(IntList sizes, DType dtype, Device device) {
   int64_t numel = 1, bytes;
   bool overflow = false, negative = false, zero = false;
@@ -49,7 +61,7 @@ Tensor Tensor::empty(IntList sizes, DType dtype, Device device) {
   }
   overflow |= __builtin_mul_overflow(numel, item_size(dtype), &bytes);
   check(!overflow, "Storage size calculation overflowed with sizes=", shape_text(sizes));
-  Ref<TensorImpl> impl = TensorImpl::make(Storage::make(size_t(bytes), device), dtype);
+  Ref<TensorImpl> impl = TensorImpl::make(storage_for(size_t(bytes), sizes, dtype, device), dtype);
   impl->sizes.assign(sizes.data(), int64_t(sizes.size()));
   impl->strides = contiguous_strides(sizes);
   impl->numel = numel;
@@ -64,7 +76,7 @@ Tensor Tensor::empty_strided(IntList sizes, IntList strides, DType dtype, Device
   int64_t bytes;
   check(!__builtin_mul_overflow(span_elements(sizes, strides), item_size(dtype), &bytes),
         "Storage size calculation overflowed with sizes=", shape_text(sizes), " and strides=", shape_text(strides));
-  return over(Storage::make(size_t(bytes), device), dtype, {Dims(sizes), Dims(strides), 0});
+  return over(storage_for(size_t(bytes), sizes, dtype, device), dtype, {Dims(sizes), Dims(strides), 0});
 }
 
 Tensor Tensor::empty_like(const Tensor& like, DType dtype) {

@@ -9,7 +9,7 @@
 namespace tabula::kernels {
 
 // All arrays have `n` elements in the same order. Numbers are rounded to the arrays' dtype where PyTorch's operations
-// would; float16 and bfloat16 are computed in float32 and rounded once, when stored.
+// would; so is every result in float16 and bfloat16, except where `fused` asks for one rounding, of what is stored.
 struct SgdCall {
   int64_t n = 0;
   DType dtype = DType::Float32;
@@ -19,6 +19,7 @@ struct SgdCall {
   double lr = 0, momentum = 0, dampening = 0, weight_decay = 0;
   bool nesterov = false, maximize = false;
   bool fresh = false;  // the buffer is new: it becomes the gradient
+  bool fused = false;
 };
 
 struct AdamCall {
@@ -30,10 +31,10 @@ struct AdamCall {
   char* peak = nullptr;  // the largest squares so far (Reddi et al., 2018), or null
   double lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0;
   double correction1 = 1, correction2_root = 1;  // 1 - beta1^t, sqrt(1 - beta2^t)
-  bool maximize = false, decoupled = false;
+  bool maximize = false, decoupled = false, fused = false;
 };
 
-// The other rules, for float32 and float64, whose numbers are computed once per parameter. What is kept, in order, and the numbers' names:
+// The other rules, whose numbers are computed once per parameter. What is kept, in order, and the numbers' names:
 enum class Rule : uint8_t {
   Adadelta,  // squares, squared changes; rho, eps, rate
   Adagrad,   // sums of squares; eps, rate

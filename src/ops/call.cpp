@@ -2,9 +2,10 @@
 // active interpreters, then autograd, then lazy bits, then the implementation.
 #include <algorithm>
 
-#include "ops/backward.h"
 #include "core/state.h"
+#include "ops/backward.h"
 #include "ops/copy.h"
+#include "ops/number_watch.h"
 #include "ops/pointwise.h"
 
 namespace tabula {
@@ -14,7 +15,7 @@ CallHooks call_hooks;
 
 namespace {
 
-constexpr uint8_t kAboveAutograd = uint8_t(~kDispatchMode);
+constexpr uint8_t kAboveAutograd = uint8_t(~(kDispatchMode | kWatching));
 
 // Did a layer above autograd, or below it, take the call?
 inline bool taken_above(const Call& call, uint8_t bits) {
@@ -23,8 +24,12 @@ inline bool taken_above(const Call& call, uint8_t bits) {
   return call_hooks.above_autograd && call_hooks.above_autograd(call, bits);
 }
 inline bool taken_below(const Call& call, uint8_t bits) {
-  if (!((bits & kDispatch) | (thread_state.interpreters & kDispatchMode))) [[likely]]
+  if (!((bits & kDispatch) | (thread_state.interpreters & (kDispatchMode | kWatching)))) [[likely]]
     return false;
+  if ((thread_state.interpreters & kWatching) && number_watch.forward) {
+    call_watched(call);
+    return true;
+  }
   return call_hooks.below_autograd && call_hooks.below_autograd(call, bits);
 }
 
@@ -134,10 +139,12 @@ void run_resolved(const Op& op, const Value* args, Out& out) {
     if (recorded(bits)) return autograd_hooks.call(op, args, out);
   }
   if (!op.def.composite && taken_below({op, args, out}, bits)) return;
-  if ((bits & (kConj | kNeg)) && !op.def.lazy_bits && !op.def.composite)
-    run_resolved(op, args, out);
-  else
-    op.def.run.run(op, args, out);
+  if ((bits & (kConj | kNeg)) && !op.def.lazy_bits && !op.def.composite) return run_resolved(op, args, out);
+  if ((thread_state.interpreters & kWatching) && !number_watch.outer) {
+    const Restore<const Op*> outer(number_watch.outer, &op);
+    return op.def.run.run(op, args, out);
+  }
+  op.def.run.run(op, args, out);
 }
 
 std::vector<const Op*>& registry() {

@@ -32,7 +32,7 @@ Tensor noise_like(const Tensor& input, bool feature, double keep) {
     noise = Tensor::empty_like(input, input.dtype());
   }
   // vmap decides whether the examples share a draw
-  if (thread_state.interpreters) return bernoulli_p(noise, keep);
+  if (calls_may_be_taken()) return bernoulli_p(noise, keep);
   fill_bernoulli(noise, keep, nullptr);
   return noise;
 }

@@ -24,6 +24,7 @@ Tensor sgd_step(const Tensor& param, const Tensor& grad, const Tensor& buffer, c
   call.nesterov = numbers.nesterov;
   call.maximize = numbers.maximize;
   call.fresh = fresh;
+  call.fused = numbers.fused;
   kernels::sgd_step[param.device().kind](call);
   p.written();
   if (call.buffer && !fresh) m.written();
@@ -56,6 +57,7 @@ void adam_step(const Tensor& param, const Tensor& grad, const AdamState& state, 
   call.correction2_root = numbers.correction2_root;
   call.maximize = numbers.maximize;
   call.decoupled = numbers.decoupled;
+  call.fused = numbers.fused;
   kernels::adam_step[param.device().kind](call);
   p.written();
   m.written();

@@ -1,5 +1,8 @@
 #include "ops/pointwise.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "ops/copy.h"
 #include "ops/kernel_limits.h"
 #include "ops/promote.h"
@@ -127,10 +130,85 @@ DType common_dtype(Pointwise kernel, const Inputs& in) {
   }
 }
 
+// Whether PyTorch computes with a number as it is, in float, beside tensors of a half dtype; else it is rounded to theirs.
+bool takes_exact_number(Pointwise kernel) {
+  switch (kernel) {
+    case Pointwise::mul:
+    case Pointwise::div:
+    case Pointwise::floor_divide:
+    case Pointwise::div_trunc:
+    case Pointwise::lerp:
+    case Pointwise::xlogy: return true;
+    default: return false;
+  }
+}
+bool takes_rounded_params(Pointwise kernel) {
+  switch (kernel) {
+    case Pointwise::add:
+    case Pointwise::sub:
+    case Pointwise::rsub:
+    case Pointwise::hardshrink: return true;
+    default: return false;
+  }
+}
+double rounded_to(DType half, double value) { return half == DType::Float16 ? double(float(Half(float(value)))) : double(float(BFloat16(float(value)))); }
+
+// Operands of other dtypes are rounded to the common half dtype before the kernel widens them.
+class RoundedOperands {
+ public:
+  Inputs in;
+  RoundedOperands(Pointwise kernel, const Inputs& given, DType common) : in(given) {
+    const uint8_t masks = kPointwise[int(kernel)].masks;
+    const bool exact = takes_exact_number(kernel);
+    operands_.reserve(size_t(given.count));
+    for (int k = 0; k < given.count; k++) {
+      const Operand& o = given.operands[k];
+      operands_.push_back(o);
+      if (masks >> k & 1) continue;
+      if (!o.is_tensor()) {
+        if (!exact && !o.scalar().is_complex()) operands_[size_t(k)] = Operand(numbers_[k] = Scalar(rounded_to(common, o.scalar().to_double())));
+      } else if (const Tensor& t = o.tensor(); t.dtype() != common && t.dtype() != DType::Bool && !(exact && t.dim() == 0) && t.device().is_cpu() && !lacks_data(t)) {
+        tensors_[k] = cast_raw(t, common);
+        operands_[size_t(k)] = Operand(tensors_[k]);
+      }
+    }
+    in.operands = operands_.data();
+  }
+
+ private:
+  std::vector<Operand> operands_;
+  Tensor tensors_[4];
+  Scalar numbers_[4];
+};
+
+bool needs_rounding(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, DType common) {
+  const auto changes = [&](const Scalar& s) { return !s.is_complex() && s.to_double() == s.to_double() && rounded_to(common, s.to_double()) != s.to_double(); };
+  if (takes_rounded_params(kernel) && std::any_of(params.begin(), params.end(), changes)) return true;
+  const uint8_t masks = kPointwise[int(kernel)].masks;
+  const bool exact = takes_exact_number(kernel);
+  for (int k = 0; k < in.count; k++) {
+    if (masks >> k & 1) continue;
+    const Operand& o = in.operands[k];
+    if (o.is_tensor()) {
+      const Tensor& t = o.tensor();
+      if (t.dtype() != common && t.dtype() != DType::Bool && !(exact && t.dim() == 0) && t.device().is_cpu() && !lacks_data(t)) return true;
+    } else if (!exact && changes(o.scalar())) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // `into`: null, or the tensor to write to. Returns the result.
 Tensor run(Pointwise kernel, const Inputs& in, std::span<const Scalar> params, const Tensor* into, bool in_place) {
   const kernels::PointwiseInfo& info = kPointwise[int(kernel)];
   const DType common = common_dtype(kernel, in);
+  if (is_reduced_float(common) && needs_rounding(kernel, in, params, common)) [[unlikely]] {
+    const RoundedOperands rounded(kernel, in, common);
+    Scalar numbers[6];
+    for (size_t p = 0; p < params.size(); p++) numbers[p] = takes_rounded_params(kernel) ? Scalar(rounded_to(common, params[p].to_double())) : params[p];
+    return run(kernel, rounded.in, {numbers, params.size()}, into, in_place);
+  }
   const DType compute = compute_dtype(kernel, common);
   const bool unsupported = compute == DType::Count || (in.rule == kPromoteIntegers && !is_integral_or_bool(common));
   if (unsupported && is_complex(common)) [[unlikely]]

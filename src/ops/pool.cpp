@@ -87,7 +87,7 @@ const Op& max_pool_core() {
 template <int n>
 Tensor run_max_pool_values(const Tensor& input, IntList kernel_size, IntList stride, IntList padding, IntList dilation, bool ceil_mode) {
   const PoolShape shape(PoolKind::Max, n, input, kernel_size, stride, padding, dilation, ceil_mode);
-  if (thread_state.interpreters || (input.impl()->special & kDispatch) || (thread_state.grad_enabled && input.needs_grad()) || input.is_dual()) return max_pool_core<n>()(input, kernel_size, stride, padding, dilation, ceil_mode);
+  if (calls_may_be_taken() || (input.impl()->special & kDispatch) || (thread_state.grad_enabled && input.needs_grad()) || input.is_dual()) return max_pool_core<n>()(input, kernel_size, stride, padding, dilation, ceil_mode);
   check_max_dtype(input.dtype(), n);
   return max_pool_raw(shape, input, nullptr);
 }

@@ -135,7 +135,7 @@ std::array<Tensor, 3> differentiable_backward(Backward& b) {
 
 void sequence_vjp(Backward& b) {
   std::array<Tensor, 3> grads;
-  if (thread_state.grad_enabled || thread_state.interpreters) {
+  if (thread_state.grad_enabled || calls_may_be_taken()) {
     grads = differentiable_backward(b);
   } else {
     const auto given = [&](int i) { return b.has_g(i) ? Value(b.g(i)) : Value(); };
@@ -166,7 +166,7 @@ const Op lstm_sequence{OpDef{.schema = "_lstm_sequence(Tensor gates, Tensor hidd
 
 // Whether the kernels do it, and packing the weight for them pays.
 bool suits_kernels(const Tensor& gates, const Tensor& hidden, const Tensor& cell, const Tensor& weight) {
-  if (thread_state.interpreters || (gates.dtype() != DType::Float32 && gates.dtype() != DType::Float64)) return false;
+  if (calls_may_be_taken() || (gates.dtype() != DType::Float32 && gates.dtype() != DType::Float64)) return false;
   for (const Tensor* t : {&gates, &hidden, &cell, &weight})
     if (t->dtype() != gates.dtype() || (t->impl()->special & (kDispatch | kParts)) || t->is_dual() ||
         t->device() != gates.device())

@@ -9,5 +9,14 @@ from .associative_scan import associative_scan
 from .cond import cond, cond_op
 from .scan import scan
 from .while_loop import while_loop, while_loop_op
+from .wrap import wrap_with_set_grad_enabled_op
 
-__all__ = ["associative_scan", "cond", "cond_op", "scan", "while_loop", "while_loop_op"]
+__all__ = [
+    "associative_scan",
+    "cond",
+    "cond_op",
+    "scan",
+    "while_loop",
+    "while_loop_op",
+    "wrap_with_set_grad_enabled_op",
+]

@@ -23,7 +23,7 @@ class CondOp(HigherOrderOperator):
 
     def __call__(self, pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()) -> Any:
         tracer = tracer_of_mode()
-        if tracer is not None and isinstance(pred, torch.Tensor):
+        if tracer is not None and isinstance(pred, (torch.Tensor, torch.SymBool)):
             return tracer.branches(self, pred, true_fn, false_fn, tuple(operands), same_structure)
         return true_fn(*operands) if pred else false_fn(*operands)
 

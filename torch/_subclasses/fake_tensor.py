@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import operator
-import weakref
 
 import torch
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
+from torch.utils.weak import WeakTensorKeyDictionary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class FakeTensorMode(TorchDispatchMode):
         self.allow_fallback_kernels = allow_fallback_kernels
         self.allow_non_fake_inputs = allow_non_fake_inputs
         self.shape_env, self.static_shapes = None, True
-        self._known: weakref.WeakKeyDictionary[_Key, FakeTensor] = weakref.WeakKeyDictionary()
+        self._known = WeakTensorKeyDictionary()
         self._entered: list[bool] = []
 
     def __enter__(self) -> FakeTensorMode:
@@ -214,9 +214,9 @@ class FakeTensorMode(TorchDispatchMode):
             return tensor
         if tensor.layout is not torch.strided:
             raise UnsupportedFakeTensorException(f"fake tensors are strided, got layout {tensor.layout}")
-        known = getattr(tensor, "_fake_key", None)
-        if known is not None and known in self._known:
-            return self._known[known]
+        known = self._known.get(tensor)
+        if known is not None:
+            return known  # type: ignore[no-any-return]
         with unset_fake_temporarily():
             elem = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
             fake = FakeTensor(self, elem, tensor.device)
@@ -224,9 +224,7 @@ class FakeTensorMode(TorchDispatchMode):
                 fake.requires_grad_()
         if isinstance(tensor, torch.nn.Parameter):
             fake._is_param = True  # type: ignore[attr-defined]
-        if known is None:
-            known = tensor._fake_key = _Key()  # type: ignore[attr-defined]
-        self._known[known] = fake
+        self._known[tensor] = fake
         return fake
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -252,6 +250,9 @@ class FakeTensorMode(TorchDispatchMode):
             )
         args, kwargs = pytree.tree_map_only(torch.Tensor, self.from_tensor, (args, kwargs))
         device = self._device(args, kwargs)
+        if func._opname in ("index_put", "index_put_") and _has_mask(args[1]):
+            # How many elements are written depends on the mask; the result's size does not.
+            return args[0] if func._opname == "index_put_" else args[0].clone()
         return self._run(func, args, kwargs, device)
 
     def _run(self, func: Any, args: Any, kwargs: Any, device: torch.device) -> Any:
@@ -290,10 +291,8 @@ class FakeTensorMode(TorchDispatchMode):
         return torch.get_default_device() if found is None else found.fake_device
 
 
-class _Key:
-    """Stands for a real tensor, and goes with it."""
-
-    __slots__ = ("__weakref__",)
+def _has_mask(indices: Any) -> bool:
+    return any(isinstance(i, torch.Tensor) and i.dtype in (torch.bool, torch.uint8) for i in indices)
 
 
 def _describe(leaf: Any) -> str:

@@ -53,7 +53,18 @@ __all__ = [
 ]
 
 # Import time matters: these modules load when they are first named.
-_LAZY_MODULES = ("functional", "graph", "profiler", "profiler_util")
+_LAZY_MODULES = ("functional", "graph", "profiler", "profiler_legacy", "profiler_util")
+# And so do these names.
+_LAZY_NAMES = {
+    **dict.fromkeys(("DeviceType", "ProfilerActivity", "ProfilerConfig", "ProfilerState", "kineto_available"),
+                    "_profiler_kinds"),
+    **dict.fromkeys(("handle_torch_function", "has_torch_function", "is_tensor_like"), "torch.overrides"),
+    "is_view_replay_enabled": "grad_mode",
+}  # fmt: skip
+_MISSING = {
+    "ProfilerEvent": "torch.autograd.profiler.profile().function_events has the events of the profiler",
+    "SavedTensor": "a node's _saved_... attributes are the tensors themselves",
+}
 
 
 class _Package(type(torch)):
@@ -92,7 +103,19 @@ def __getattr__(name: str) -> Any:
             if error.name != f"{__name__}.{name}":
                 raise
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}: not part of Tabula yet") from None
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _LAZY_NAMES:
+        import importlib
+
+        where = _LAZY_NAMES[name]
+        value = getattr(importlib.import_module(where if "." in where else f"{__name__}.{where}"), name)
+    elif name in _MISSING:
+        from torch._missing import missing_class
+
+        value = missing_class(f"torch.autograd.{name}", _MISSING[name])
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from . import forward_ad as fwAD  # noqa: F401 - a name that is here to be found
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -137,3 +137,9 @@ class set_multithreading_enabled:  # noqa: N801
 
 def is_multithreading_enabled() -> bool:
     return _multithreading
+
+
+def is_view_replay_enabled() -> bool:
+    """False: the history of a view whose base was written to is made anew from the two geometries, not by calling the
+    functions again that made the view."""
+    return False

@@ -136,7 +136,7 @@ def save(
     Raises:
         TypeError: ``ep`` is no exported program.
     """
-    from ._archive import write
+    from ._pt2 import write
 
     if not isinstance(ep, ExportedProgram):
         raise TypeError(
@@ -159,7 +159,7 @@ def load(
     Raises:
         RuntimeError: the file is not such an archive.
     """
-    from ._archive import read
+    from ._pt2 import read
 
     return read(f, extra_files)
 

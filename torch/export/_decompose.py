@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import copy
+import operator
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.fx import GraphModule, Interpreter
 from torch.fx.experimental._program_trace import ProgramTracer
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.fx.node import Node
+from torch.utils import _pytree as pytree
 
 from .exported_program import ExportedProgram, output_argument
 from .graph_signature import ExportGraphSignature, InputKind, OutputKind, OutputSpec
 
-__all__ = ["decompose"]
+__all__ = ["decompose", "environment_of"]
 
 
 def decompose(program: ExportedProgram, table: dict[Any, Any]) -> ExportedProgram:
     """The program run again over fake tensors, with the operations of the table taken apart."""
-    env = _environment(program)
+    env = environment_of(program)
     modes = [n.meta["val"].fake_mode for n in program.graph.nodes if isinstance(n.meta.get("val"), FakeTensor)]
     fake_mode = modes[0] if modes else FakeTensorMode(allow_non_fake_inputs=True)
     own = {op: f for op, f in table.items() if not getattr(f, "__name__", "").endswith("_parts")}
     tracer = ProgramTracer(env, fake_mode, whole=True, decompositions=own, constant=_no_constant)
+    tracer.notes_gradients = False
     tracer.keeps = lambda op: op not in table
     tracer.table = table  # type: ignore[attr-defined]
     copied: dict[Node, Node] = {}
@@ -58,20 +61,42 @@ def _no_constant(t: torch.Tensor) -> Node:
     raise RuntimeError(f"a tensor of size {tuple(t.shape)} appeared that is no input of the program")
 
 
-def _environment(program: ExportedProgram) -> ShapeEnv:
+def environment_of(program: ExportedProgram) -> ShapeEnv:
+    """What is known about the open sizes of a program."""
     for node in program.graph.nodes:
         value = node.meta.get("val")
         for size in value.shape if isinstance(value, FakeTensor) else (value,):
-            if isinstance(size, torch.SymInt):
+            if isinstance(size, (torch.SymInt, torch.SymFloat)):
                 return size.node.shape_env  # type: ignore[no-any-return]
     return ShapeEnv()
 
 
 def _fresh(value: FakeTensor, mode: FakeTensorMode) -> FakeTensor:
     """A fake tensor like another one, that writes to it do not reach."""
-    made = FakeTensor(mode, value._meta.clone(), value.fake_device)
+    with unset_fake_temporarily():
+        made = FakeTensor(mode, value._meta.clone(), value.fake_device)
     made._sizes, made._steps = value._sizes, value._steps
     return made
+
+
+def _is_kept(node: Node) -> bool:
+    """Whether a node gives something that depends on elements, or checks it."""
+    value, target = node.meta.get("val"), node.target
+    if target is torch.ops.aten._assert_scalar.default or isinstance(value, torch.SymBool):
+        return True
+    if target is operator.getitem and isinstance(node.args[0], Node):
+        return _is_kept(node.args[0])
+    return bool(_unbacked(value) - {s for n in node.all_input_nodes for s in _unbacked(n.meta.get("val"))})
+
+
+def _unbacked(value: Any) -> set[Any]:
+    """The symbols in a value that depend on elements."""
+    found: set[Any] = set()
+    for leaf in pytree.tree_leaves(value):
+        for size in leaf.shape if isinstance(leaf, torch.Tensor) else (leaf,):
+            if isinstance(size, (torch.SymInt, torch.SymFloat)):
+                found |= size.node.expr.symbols & size.node.shape_env.unbacked
+    return found
 
 
 class _Rerun(Interpreter):
@@ -81,6 +106,7 @@ class _Rerun(Interpreter):
         super().__init__(module)
         self.tracer = tracer
         self.extra_traceback = False
+        self.kept: dict[Node, Node] = {}
 
     def run_node(self, n: Node) -> Any:
         def describe(made: Node) -> None:
@@ -89,7 +115,28 @@ class _Rerun(Interpreter):
                     made.meta[key] = n.meta[key]
 
         self.tracer._describe = describe
+        with torch.overrides._pop_mode_temporarily():
+            if n.op == "call_function" and _is_kept(n):
+                return self._keep(n)
         return super().run_node(n)
+
+    def _keep(self, n: Node) -> Any:
+        """Take a node over as it is: its result depends on elements, or states something of such a number."""
+        tracer = self.tracer
+
+        def place(arg: Node) -> Any:
+            value = self.env[arg]
+            return self.kept[arg] if arg in self.kept else tracer.argument(value)
+
+        made = tracer.graph.node_copy(n, place)
+        self.kept[n] = made
+        value = n.meta.get("val")
+        if isinstance(value, FakeTensor):
+            value = _fresh(value, tracer.fake_mode)
+            tracer.bind(value, made)
+        elif isinstance(value, (torch.SymInt, torch.SymFloat)):
+            tracer.sizes[value.node.expr] = made
+        return value
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if target is torch.ops.aten.sym_size.int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 TYPE_CHECKING = False
@@ -52,10 +54,35 @@ def _mse_loss(input: torch.Tensor, target: torch.Tensor, reduction: int = 1) -> 
     return squares if reduction == 0 else squares.mean() if reduction == 1 else squares.sum()
 
 
+def _attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attn_mask: Any = None, dropout_p: float = 0.0,
+    is_causal: bool = False, *, scale: float | None = None, enable_gqa: bool = False,
+) -> torch.Tensor:  # fmt: skip
+    """Scaled dot-product attention (Vaswani et al., 2017); the causal mask is made of positions."""
+    if enable_gqa:
+        key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
+        value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
+    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = torch.matmul(query, key.transpose(-2, -1)) * factor
+    if is_causal:
+        rows = torch.arange(query.shape[-2], device=query.device)
+        columns = torch.arange(key.shape[-2], device=query.device)
+        scores = torch.where(columns <= rows.unsqueeze(-1), scores, -math.inf)
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        scores = torch.where(attn_mask, scores, -math.inf)
+    elif attn_mask is not None:
+        scores = scores + attn_mask
+    weights = torch.softmax(scores, -1)
+    if dropout_p:
+        weights = torch.dropout(weights, dropout_p, True)
+    return torch.matmul(weights, value)
+
+
 # Overload to function.
 OWN: dict[str, Callable[..., Any]] = {
     "batch_norm.default": _batch_norm,
     "t.default": _t,
     "silu.default": _silu,
     "mse_loss.default": _mse_loss,
+    "scaled_dot_product_attention.default": _attention,
 }

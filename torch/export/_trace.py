@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import hashlib
 import inspect
+import operator
 import re
 from typing import Any
 
@@ -18,7 +20,7 @@ from torch.fx.experimental.symbolic_shapes import ConstraintViolationError, Shap
 from torch.fx.node import Node
 from torch.utils import _pytree as pytree
 
-from . import _guards
+from . import _gradient_regions, _guards
 from ._errors import UserError, UserErrorType
 from .dynamic_shapes import (
     AdditionalInputs,
@@ -86,6 +88,7 @@ class _Export:
         self.tracer = ProgramTracer(
             self.env, self.fake_mode, whole=True, constant=self.constant, describe=self.describe
         )
+        self.tracer.states_metadata = True
         self.combined = combine_args(mod, args, kwargs)
         self.specs = specifications(list(self.combined), self.combined, shapes)
         self.input_specs: list[InputSpec] = []
@@ -108,6 +111,7 @@ class _Export:
             finally:
                 _exporting[0] -= 1
         self._check_constraints()
+        self.tracer.assertions()
         return self._program(result)
 
     # ---- parameters, buffers and constants
@@ -201,7 +205,7 @@ class _Export:
         return fake
 
     def _open_number(self, node: Node, value: int, source: str) -> Any:
-        made = self.env.create_symint(value, f"s{len(self.env.var_to_val)}")
+        made = self.env.create_symint(value, self._symbol_name(f"L[{source!r}]"))
         (symbol,) = made.node.expr.symbols
         self.tracer.sizes[Expr.of(symbol)] = node
         node.meta["val"] = made
@@ -259,8 +263,16 @@ class _Export:
             self.env.specialise(Expr.of(symbol))
         return self.env.symint(Expr.of(symbol) * factor + offset)
 
+    def _symbol_name(self, source: str) -> str:
+        """A symbol's name follows from its place, so that it is the same in every run, and the one of PyTorch."""
+        number = int(hashlib.sha256(source.encode()).hexdigest(), 16) % 100
+        used = {s.name for s in self.env.var_to_val}
+        while f"s{number}" in used:
+            number += 1
+        return f"s{number}"
+
     def _symbol(self, node: Node, dim: int, value: int, lower: Any, upper: Any, source: str) -> Any:
-        made = self.env.create_symint(value, f"s{len(self.env.var_to_val)}", lower, upper)
+        made = self.env.create_symint(value, self._symbol_name(_place_of(source)), lower, upper)
         (symbol,) = made.node.expr.symbols
         number = len(self.tracer.size_sources) + 1
         self.tracer.size_sources[symbol] = (node, dim, number)
@@ -380,6 +392,11 @@ class _Export:
         graph = self.tracer.graph
         graph.output(outputs)
         _drop_unused(graph)
+        root = torch.nn.Module()
+        for name, part in self.tracer.parts.items():
+            root.add_module(name, torch.fx.GraphModule(torch.nn.Module(), part, name))
+        _gradient_regions.separate(graph, root, torch.is_grad_enabled())
+        outputs = graph.output_node().args[0]
         signature = ExportGraphSignature(
             self.input_specs, [OutputSpec(OutputKind.USER_OUTPUT, output_argument(v), None) for v in outputs]
         )
@@ -392,9 +409,6 @@ class _Export:
             if path not in self.transient
         }
         constants = dict(self.constants) | {path: self.real[path] for path in self.real if path in self.transient}
-        root = torch.nn.Module()
-        for name, part in self.tracer.parts.items():
-            root.add_module(name, torch.fx.GraphModule(torch.nn.Module(), part, name))
         program = ExportedProgram(
             root, graph, signature, state, self._ranges(), calls, (self.args, self.kwargs), constants
         )
@@ -403,7 +417,7 @@ class _Export:
         return program
 
     def _output(self, leaf: Any) -> Any:
-        if isinstance(leaf, (torch.Tensor, torch.SymInt, torch.SymFloat)):
+        if isinstance(leaf, (torch.Tensor, torch.SymInt, torch.SymFloat, torch.SymBool)):
             return self.tracer.argument(leaf)
         if leaf is None or isinstance(leaf, (int, float, bool, str)):
             return leaf
@@ -442,10 +456,23 @@ class _Export:
         return found
 
 
-def _drop_unused(graph: Any) -> None:
-    from torch.fx.experimental.proxy_tensor import _drop_unused as drop
+def _place_of(source: str) -> str:
+    """The place of a size as PyTorch writes it: only the parameter's name is quoted by L."""
+    inner, _, rest = source.removeprefix("L['").rpartition("'].size()")
+    head = re.match(r"\w+", inner)
+    name = head[0] if head else inner
+    return f"L['{name}']{inner[len(name) :]}.size(){rest}"
 
-    drop(graph)
+
+def _drop_unused(graph: Any) -> None:
+    """Erase arithmetic of sizes that nobody uses. Operations on tensors stay, as the program does them."""
+    for node in reversed(graph.nodes):
+        if node.op != "call_function" or node.users or node.is_impure() or node.target is operator.getitem:
+            continue
+        # Autograd takes the results that it saves out of their history, which is no part of the program.
+        saved = node.target is torch.ops.aten.detach.default
+        if saved or not any(isinstance(v, torch.Tensor) for v in pytree.tree_leaves(node.meta.get("val"))):
+            graph.erase_node(node)
 
 
 def _plain_tensors(mod: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, I001
 """Graphs: what a TorchScript function is once it is compiled. Values are set once; control flow is a node with blocks.
 
 A node has a kind (``aten::add``, ``prim::If``), inputs, attributes, outputs and blocks. A block has parameters, nodes

@@ -10,8 +10,8 @@ import pickle
 import torch
 import torch._utils as _utils
 from torch import _checkpoint_archive, storage
+from torch._checkpoint_devices import Restorer
 from torch._checkpoint_sources import ZipSource
-from torch.serialization import _restorer
 
 from . import _deprecated, _pickle
 from ._compile import surfacing
@@ -154,7 +154,7 @@ def _load(file: Any, map_location: Any, extra_files: Any) -> Any:
                 "torch.save, which torch.load reads"
             )
         raise RuntimeError("PytorchStreamReader failed locating file constants.pkl: file not found")
-    restore = _restorer(map_location)
+    restore = Restorer(map_location)
 
     def text_of(path: str) -> str | None:
         return reader.read(path).decode("utf-8") if path in reader else None
@@ -164,9 +164,9 @@ def _load(file: Any, map_location: Any, extra_files: Any) -> Any:
     importer = Importer(unit, text_of, constants, _version(reader))
     try:
         constants += _Unpickler(
-            reader.read("constants.pkl"), ZipSource(reader, restore, None, "constants"), importer
+            reader.read("constants.pkl"), ZipSource(file, restore, False, "constants"), importer
         ).load()
-        value = _Unpickler(reader.read("data.pkl"), ZipSource(reader, restore), importer).load()
+        value = _Unpickler(reader.read("data.pkl"), ZipSource(file, restore, False), importer).load()
     except (pickle.UnpicklingError, EOFError, IndexError, TypeError, AttributeError, KeyError, ValueError) as error:
         raise RuntimeError(f"the archive is damaged: {error}") from error
     if extra_files is not None:

@@ -14,7 +14,8 @@ import sys
 
 import torch
 from torch import _checkpoint_archive, storage
-from torch.serialization import _AtomicFile, _cpu_bytes, location_tag
+from torch._checkpoint_devices import location_tag
+from torch._checkpoint_writing import AtomicFile, _cpu_bytes
 
 from . import _deprecated
 from ._ir import Graph
@@ -399,7 +400,7 @@ def save_module(module: RecursiveScriptModule, f: Any, extra_files: Any = None) 
     """Write a module to a path or an open file."""
     if isinstance(f, (str, os.PathLike)):
         name = os.path.splitext(os.path.basename(os.fspath(f)))[0]
-        with _AtomicFile(f) as file:
+        with AtomicFile(f) as file:
             write_archive(module, file, name, extra_files)
     else:
         write_archive(module, f, "archive", extra_files)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, I001
 """The types of TorchScript: what values may be, how types are written, and which stands for which."""
 
 from __future__ import annotations

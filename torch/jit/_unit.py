@@ -1,3 +1,4 @@
+# ruff: noqa: E501, I001
 """Functions and compilation units, and how other parts of the package make programs.
 
 A TorchScript program is a ``Graph`` (``_ir.py``) with a ``Schema`` (``_schemas.py``) over types

@@ -142,7 +142,14 @@ class StridedNestedTensor(OverParts):
         return f"nested_tensor([\n{entries}\n]{history})"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _wrap, (self._part, self._sizes)
+        from torch._utils import _rebuild_nested_tensor
+
+        # The form of PyTorch's files: sizes, strides and offsets of all entries as tensors of integers.
+        rows = torch.tensor([list(size) for size in self._sizes], dtype=torch.int64)
+        ones = torch.ones(rows.shape[0], 1, dtype=torch.int64)
+        strides = torch.cat([rows[:, 1:].flip(1).cumprod(1).flip(1), ones], 1)
+        counts = rows.prod(1)
+        return _rebuild_nested_tensor, (self._part.detach(), rows, strides, counts.cumsum(0) - counts)
 
 
 def _wrap(part: Tensor, sizes: Sequence[torch.Size]) -> StridedNestedTensor:

@@ -24,9 +24,11 @@ __all__ = [
     "nll_loss_nd",
     "numpy_T",
     "relu6_",
-    "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_assert_async", "_assert_scalar", "_assert_tensor_metadata",
+    "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_convolution_mode", "_upsample_nearest_exact1d",
+    "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "tensordot",
+    "_assert_async", "_assert_scalar", "_assert_tensor_metadata",
     "_conj", "_embedding_bag_forward_only", "_fft_c2c", "_is_all_true", "_is_any_true",
-    "_native_batch_norm_legit_no_training", "_pin_memory",
+    "_native_batch_norm_legit_no_training", "_pin_memory", "convolution_backward",
     "_reshape_alias", "_stack", "_to_copy", "_unsafe_index", "_unsafe_index_put", "_unsafe_view", "copy",
     "is_non_overlapping_and_dense", "lift", "lift_fresh_copy", "log_sigmoid_forward", "native_dropout",
     "nll_loss_forward", "nonzero_numpy", "im2col", "col2im", "sym_is_contiguous", "sym_numel", "sym_size",
@@ -342,7 +344,7 @@ def _adaptive_avg_pool3d(self: Tensor, output_size: Sequence[int]) -> Tensor:
 
 
 def _upsample(mode: str) -> Any:
-    corners = mode not in ("nearest",)
+    corners = "nearest" not in mode
 
     def resample(input: Tensor, output_size: Any, *rest: Any, **named: Any) -> Tensor:
         align = None
@@ -360,3 +362,34 @@ def _upsample(mode: str) -> Any:
 upsample_nearest1d = upsample_nearest2d = upsample_nearest3d = _upsample("nearest")
 upsample_linear1d, upsample_bilinear2d = _upsample("linear"), _upsample("bilinear")
 upsample_trilinear3d, upsample_bicubic2d = _upsample("trilinear"), _upsample("bicubic")
+_upsample_nearest_exact1d = _upsample_nearest_exact2d = _upsample_nearest_exact3d = _upsample("nearest-exact")
+
+
+def _convolution_mode(
+    input: Tensor, weight: Tensor, bias: Tensor | None, stride: Sequence[int], padding: str, dilation: Sequence[int],
+    groups: int,
+) -> Tensor:  # fmt: skip
+    """A convolution whose padding is "same" or "valid"."""
+    function = (F.conv1d, F.conv2d, F.conv3d)[weight.dim() - 3]
+    return function(input, weight, bias, tuple(stride), padding, tuple(dilation), groups)
+
+
+def tensordot(self: Tensor, other: Tensor, dims_self: Sequence[int], dims_other: Sequence[int]) -> Tensor:
+    """Products summed over pairs of dimensions."""
+    return torch.tensordot(self, other, (list(dims_self), list(dims_other)))
+
+
+def convolution_backward(
+    grad_output: Tensor, input: Tensor, weight: Tensor, bias_sizes: Sequence[int] | None, stride: Sequence[int],
+    padding: Sequence[int], dilation: Sequence[int], transposed: bool, output_padding: Sequence[int], groups: int,
+    output_mask: Sequence[bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
+    """The gradients of a convolution by its input, weight and bias, those that ``output_mask`` asks for."""
+    with torch.enable_grad():
+        ends = [t.detach().requires_grad_() for t in (input, weight)]
+        result = torch.convolution(*ends, None, stride, padding, dilation, transposed, output_padding, groups)
+    wanted = [end for end, asked in zip(ends, output_mask, strict=False) if asked]
+    found = iter(torch.autograd.grad(result, wanted, grad_output) if wanted else ())
+    grads = [next(found) if asked else None for asked in output_mask[:2]]
+    spatial = [dim for dim in range(grad_output.dim()) if dim != 1]
+    return grads[0], grads[1], grad_output.sum(spatial) if output_mask[2] else None

@@ -234,6 +234,16 @@ def einsum(*args: Any) -> Tensor:
     return result.permute([labels.index(x) for x in output])
 
 
+def _einsum_form(*args: Any) -> tuple[Any, ...]:
+    """Operands in a list become arguments: that is how overriding classes and traces see a call."""
+    if len(args) == 2 and isinstance(args[0], str) and isinstance(args[1], (list, tuple)):
+        return args[0], *args[1]
+    return args
+
+
+einsum.form = _einsum_form  # type: ignore[attr-defined]
+
+
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) -> Tensor:
     """Contract dimensions of ``a`` with dimensions of ``b``: a number of last and first ones, or a pair of lists.
 

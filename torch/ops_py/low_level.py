@@ -6,8 +6,7 @@ import torch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
@@ -101,19 +100,28 @@ def native_channel_shuffle(input: Tensor, groups: int) -> Tensor:
     return torch.nn.functional.channel_shuffle(input, groups)
 
 
-def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Any, ...]:
-    """``torch.chunk``; PyTorch's own may be written to in place more freely."""
-    return input.chunk(chunks, dim)
+def _narrowed(input: Tensor, sizes: Iterable[int], dim: int) -> tuple[Tensor, ...]:
+    """Parts that are views one by one: writing to one of them is an ordinary write to a view, gradients included."""
+    parts, start = [], 0
+    for size in sizes:
+        parts.append(input.narrow(dim, start, size))
+        start += size
+    return tuple(parts)
 
 
-def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Any, ...]:
-    """``torch.split``; PyTorch's own may be written to in place more freely."""
-    return input.split(split_size, dim)
+def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """``torch.chunk`` whose results may be written to."""
+    return _narrowed(input, (part.size(dim) for part in input.detach().chunk(chunks, dim)), dim)
 
 
-def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Any, ...]:
-    """``torch.split`` with a list of sizes; PyTorch's own may be written to in place more freely."""
-    return input.split(list(split_sizes), dim)
+def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """``torch.split`` whose results may be written to."""
+    return _narrowed(input, (part.size(dim) for part in input.detach().split(split_size, dim)), dim)
+
+
+def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """``torch.split`` with a list of sizes, whose results may be written to."""
+    return _narrowed(input, (part.size(dim) for part in input.detach().split(list(split_sizes), dim)), dim)
 
 
 def detach_(input: Tensor) -> Tensor:

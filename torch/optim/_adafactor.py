@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import torch
+from torch._C import _optim_adafactor
 
 from ._functional import adafactor
-from .optimizer import SingleTensor, _get_value, _step_tensor
+from .optimizer import ByGroup, _get_value, _step_tensor
 
 __all__ = ["Adafactor", "adafactor"]
 
 
-class Adafactor(SingleTensor):
+class Adafactor(ByGroup):
     """Adam whose second moments are kept as row and column means."""
 
     _not_filled_in = ("lr", "differentiable")
@@ -52,41 +53,31 @@ class Adafactor(SingleTensor):
         }
         super().__init__(params, defaults)
 
-    def _update(self, p, grad, state, group) -> None:
+    def _start(self, p, grad, state, group) -> None:
+        state["step"] = _step_tensor(p)
+        if grad.dim() > 1:
+            rows, cols = list(grad.shape), list(grad.shape)
+            rows[-1], cols[-2] = 1, 1
+            state["row_var"] = grad.new_zeros(rows)
+            state["col_var"] = grad.new_zeros(cols)
+        else:
+            state["variance"] = torch.zeros_like(grad, memory_format=torch.preserve_format)
+
+    def _step_group(self, group) -> None:
+        params, grads, states = self._started(group)
+        kept = [[state.get(name) for state in states] for name in ("row_var", "col_var", "variance", "step")]
+        _step(params, grads, kept, group)
+
+    def _check(self, p, grad) -> None:
         if torch.is_complex(p):
             raise RuntimeError("Adafactor does not support complex parameters")
         if grad.is_sparse:
             raise RuntimeError("Adafactor does not support sparse gradients")
-        if not state:
-            state["step"] = _step_tensor(p)
-            if grad.dim() > 1:
-                rows, cols = list(grad.shape), list(grad.shape)
-                rows[-1], cols[-2] = 1, 1
-                state["row_var"] = grad.new_zeros(rows)
-                state["col_var"] = grad.new_zeros(cols)
-            else:
-                state["variance"] = torch.zeros_like(grad, memory_format=torch.preserve_format)
-        eps1, eps2 = group["eps"]
-        if eps1 is None:
-            eps1 = torch.finfo(p.dtype).eps
-        state["step"] += 1
-        step, lr = _get_value(state["step"]), _get_value(group["lr"])
-        one_minus_beta2 = step ** group["beta2_decay"]
-        rho = min(lr, 1 / (step**0.5))
-        scale = max(eps2, p.norm(2).item() / (p.numel() ** 0.5)) * rho
-        if group["weight_decay"] != 0:
-            p.mul_(1 - lr * group["weight_decay"])
-        if grad.dim() > 1:
-            rows, cols = state["row_var"], state["col_var"]
-            rows.lerp_(torch.norm(grad, dim=-1, keepdim=True).square_().div_(grad.size(-1)), one_minus_beta2)
-            cols.lerp_(torch.norm(grad, dim=-2, keepdim=True).square_().div_(grad.size(-2)), one_minus_beta2)
-            estimate = rows @ cols
-            estimate.div_(rows.mean(dim=-2, keepdim=True).clamp_(min=eps1))
-        else:
-            variance = state["variance"]
-            variance.lerp_(grad.square(), one_minus_beta2)
-            estimate = variance.clone()
-        update = estimate.clamp_(min=eps1 * eps1).rsqrt_()
-        update.mul_(grad)
-        clip = max(1.0, update.norm(2).item() / ((update.numel() ** 0.5) * group["d"]))
-        p.add_(update, alpha=-scale / clip)
+
+
+def _step(params, grads, kept, group) -> None:
+    """Update all parameters of a group; kept: row means, column means, squares and counts, None where there is none."""
+    eps1, eps2 = group["eps"]
+    lr = float(_get_value(group["lr"]))
+    numbers = lr, group["beta2_decay"], eps1, eps2, group["d"], group["weight_decay"], group["maximize"]
+    _optim_adafactor(params, grads, *kept, *numbers)

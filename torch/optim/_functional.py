@@ -389,20 +389,14 @@ def adafactor(
 ) -> None:
     """One step of ``Adafactor``."""
     _refuse_scaling(grad_scale, found_inf)
-    from ._adafactor import Adafactor
+    from ._adafactor import _step
 
-    kept = {"row_var": row_vars, "col_var": col_vars, "variance": variances, "step": state_steps}
-    _run(
-        Adafactor,
-        params,
-        grads,
-        kept,
-        {
-            "d": d,
-            "lr": lr,
-            "beta2_decay": beta2_decay,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            "eps": (eps1, eps2),
-        },
-    )
+    options = {
+        "d": d,
+        "lr": lr,
+        "beta2_decay": beta2_decay,
+        "weight_decay": weight_decay,
+        "maximize": maximize,
+        "eps": (eps1, eps2),
+    }
+    _step(params, grads, [row_vars, col_vars, variances, state_steps], options)

@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
+from torch._C import _optim_muon
 
-from .optimizer import SingleTensor, _get_value, _zeros
+from .optimizer import ByGroup, _get_value, _zeros
 
 __all__ = ["Muon"]
 
 
-def _orthogonalised(grad, coefficients, steps: int, eps: float):
-    """Bring the singular values of a matrix near one by a quintic Newton-Schulz iteration."""
-    if steps >= 100:
-        raise ValueError("Number of steps must be less than 100 for computational efficiency")
-    if len(grad.shape) != 2:
-        raise ValueError("Input tensor gradient must be a 2D matrix")
-    if len(coefficients) != 3:
-        raise ValueError("Coefficients must be a tuple of exactly 3 values")
-    a, b, c = coefficients
-    x = grad.bfloat16()
-    tall = grad.size(0) > grad.size(1)
-    if tall:
-        x = x.T
-    x = x / x.norm().clamp(min=eps)
-    for _ in range(steps):
-        gram = x @ x.T
-        update = torch.addmm(gram, gram, gram, beta=b, alpha=c)
-        x = torch.addmm(x, update, x, beta=a)
-    return x.T if tall else x
-
-
-def _adjusted_lr(lr: float, how: str | None, shape) -> float:
-    rows, cols = shape[:2]
-    if how is None or how == "original":
-        return lr * math.sqrt(max(1, rows / cols))
-    if how == "match_rms_adamw":
-        return lr * 0.2 * math.sqrt(max(rows, cols))
-    return lr
-
-
-class Muon(SingleTensor):
+class Muon(ByGroup):
     """For matrices only: the update is the momentum with its singular values made equal."""
 
     _not_filled_in = ("lr", "differentiable")
@@ -86,17 +55,23 @@ class Muon(SingleTensor):
                         f"Muon only supports 2D parameters whereas we found a parameter with size: {p.size()}"
                     )
 
-    def _update(self, p, grad, state, group) -> None:
+    def _start(self, p, grad, state, group) -> None:
+        state["momentum_buffer"] = _zeros(grad)
+
+    def _check(self, p, grad) -> None:
         if torch.is_complex(p):
             raise RuntimeError("Muon does not support complex parameters")
         if grad.is_sparse:
             raise RuntimeError("Muon does not support sparse gradients")
-        if "momentum_buffer" not in state:
-            state["momentum_buffer"] = _zeros(grad)
-        buffer = state["momentum_buffer"]
-        buffer.lerp_(grad, 1 - group["momentum"])
-        update = grad.lerp(buffer, group["momentum"]) if group["nesterov"] else buffer
-        update = _orthogonalised(update, group["ns_coefficients"], group["ns_steps"], group["eps"])
-        lr = _get_value(group["lr"])
-        p.mul_(1 - lr * group["weight_decay"])
-        p.add_(update, alpha=-_adjusted_lr(lr, group["adjust_lr_fn"], p.shape))
+
+    def _step_group(self, group) -> None:
+        params, grads, states = self._started(group)
+        if group["ns_steps"] >= 100:
+            raise ValueError("Number of steps must be less than 100 for computational efficiency")
+        if len(group["ns_coefficients"]) != 3:
+            raise ValueError("Coefficients must be a tuple of exactly 3 values")
+        _optim_muon(
+            params, grads, [state["momentum_buffer"] for state in states],
+            float(_get_value(group["lr"])), group["weight_decay"], group["momentum"], *group["ns_coefficients"],
+            group["eps"], group["ns_steps"], group["nesterov"], group["adjust_lr_fn"],
+        )  # fmt: skip

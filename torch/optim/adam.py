@@ -189,6 +189,7 @@ def adam(
             eps,
             maximize,
             decoupled_weight_decay,
+            bool(fused),
         )
         return
     for i, p in enumerate(params):

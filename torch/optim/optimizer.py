@@ -112,7 +112,7 @@ def _with_hooks(step):
     """
 
     def wrapper(self, *args, **kwargs):
-        if not (
+        if self._optimizer_step_pre_hooks is None or not (
             self._optimizer_step_pre_hooks
             or self._optimizer_step_post_hooks
             or _global_optimizer_pre_hooks
@@ -155,9 +155,12 @@ def _cast(param, value, param_id=None, param_groups=None, key=None):
 class Optimizer:
     """Holds groups of parameters with their options, and a state for each parameter."""
 
+    # Classes that wrap another optimizer, such as accelerate's, leave __init__ out: their step has no hooks.
+    _optimizer_step_pre_hooks: dict | None = None
+
     def __init__(self, params, defaults: dict) -> None:
         self.defaults = defaults
-        self._optimizer_step_pre_hooks: dict = OrderedDict()
+        self._optimizer_step_pre_hooks = OrderedDict()
         self._optimizer_step_post_hooks: dict = OrderedDict()
         self._optimizer_state_dict_pre_hooks: dict = OrderedDict()
         self._optimizer_state_dict_post_hooks: dict = OrderedDict()
@@ -460,30 +463,17 @@ def _numbers(value):
     return value if isinstance(value, (tuple, list)) else (value,)
 
 
-class SingleTensor(Optimizer):
-    """An optimizer that updates one parameter at a time, by ``_update(p, grad, state, group)``."""
+class ByGroup(Optimizer):
+    """An optimizer that updates the parameters of a group by one native call, in ``_step_group(group)``."""
 
     # Options that a loaded group doesn't get from the defaults when it lacks them.
     _not_filled_in: tuple[str, ...] = ("lr",)
-    # The native step's name, the arrays that it keeps for each parameter, and the numbers; the options that it takes.
-    _rule = ""
-    _arrays: tuple[str, ...] = ()
-    _own: tuple[str, ...] = ()
-    _options: tuple[str, ...] = ()
 
     def step(self, closure=None):
         """Update every parameter that has a gradient; return the closure's loss."""
         loss = self._closure_loss(closure)
         for group in self.param_groups:
-            self._check_capturable(group)
-            if self._rule and not group.get("differentiable", False) and self._step_natively(group):
-                continue
-            # With differentiable=True the update itself is part of the graph.
-            with torch.set_grad_enabled(bool(group.get("differentiable", False)) and torch.is_grad_enabled()):
-                for p in group["params"]:
-                    grad = p.grad
-                    if grad is not None:
-                        self._update(p, -grad if group.get("maximize", False) else grad, self.state[p], group)
+            self._step_group(group)
         return loss
 
     def __setstate__(self, state) -> None:
@@ -493,17 +483,53 @@ class SingleTensor(Optimizer):
                 if key not in self._not_filled_in:
                     group.setdefault(key, default)
 
-    def _step_natively(self, group) -> bool:
-        """Update all parameters of a group by one call. False, with nothing updated, if only operations can."""
+    def _started(self, group):
+        """Return a group's parameters that have a gradient, the gradients, and what is kept for each, made if new."""
         params = [p for p in group["params"] if p.grad is not None]
         grads = [p.grad for p in params]
-        if not params or any(grad.is_sparse for grad in grads):
-            return not params
         states = [self.state[p] for p in params]
         with torch.no_grad():
             for p, grad, state in zip(params, grads, states, strict=True):
+                self._check(p, grad)
                 if not state:
                     self._start(p, grad, state, group)
+        return params, grads, states
+
+    def _step_group(self, group) -> None:
+        raise NotImplementedError
+
+    def _start(self, p, grad, state, group) -> None:
+        raise NotImplementedError
+
+    def _check(self, p, grad) -> None:
+        """Raise an error for a gradient that the optimizer cannot take."""
+
+
+class SingleTensor(ByGroup):
+    """An optimizer with a native rule, and ``_update(p, grad, state, group)`` for what needs operations."""
+
+    # The native step's name, the arrays that it keeps for each parameter, and the numbers; the options that it takes.
+    _rule = ""
+    _arrays: tuple[str, ...] = ()
+    _own: tuple[str, ...] = ()
+    _options: tuple[str, ...] = ()
+
+    def _step_group(self, group) -> None:
+        self._check_capturable(group)
+        if not group.get("differentiable", False) and self._step_natively(group):
+            return
+        # With differentiable=True the update itself is part of the graph.
+        with torch.set_grad_enabled(bool(group.get("differentiable", False)) and torch.is_grad_enabled()):
+            for p in group["params"]:
+                grad = p.grad
+                if grad is not None:
+                    self._update(p, -grad if group.get("maximize", False) else grad, self.state[p], group)
+
+    def _step_natively(self, group) -> bool:
+        """Update all parameters of a group by one call. False, with nothing updated, if only operations can."""
+        if any(p.grad is not None and p.grad.is_sparse for p in group["params"]):
+            return False
+        params, grads, states = self._started(group)
         values = [float(number) for name in self._options for number in _numbers(_get_value(group[name]))]
         kept = [[state[name] for state in states if name in state] for name in self._arrays]
         own = [[state[name] for state in states] for name in self._own]
@@ -512,9 +538,6 @@ class SingleTensor(Optimizer):
             *own, *[[]] * (2 - len(own)), values, bool(group.get("maximize", False)),
             bool(group.get("decoupled_weight_decay", False)),
         )  # fmt: skip
-
-    def _start(self, p, grad, state, group) -> None:
-        raise NotImplementedError
 
     def _update(self, p, grad, state, group) -> None:
         raise NotImplementedError

@@ -149,8 +149,9 @@ def _update(
     else:
         lr, weight_decay = float(lr), float(weight_decay)
         new = _optim_sgd(
-            params, d_p_list, momentum_buffer_list, lr, momentum, dampening, weight_decay, nesterov, maximize
-        )
+            params, d_p_list, momentum_buffer_list,
+            lr, momentum, dampening, weight_decay, nesterov, maximize, bool(fused),
+        )  # fmt: skip
     momentum_buffer_list[:] = new
     return momentum_buffer_list
 

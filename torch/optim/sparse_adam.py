@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import torch
+from torch._C import _optim_sparse_adam
 
-from .optimizer import SingleTensor, _check_betas, _zeros
+from .optimizer import ByGroup, _check_betas, _get_value, _zeros
 
 __all__ = ["SparseAdam"]
 
 
-class SparseAdam(SingleTensor):
+class SparseAdam(ByGroup):
     """``Adam`` that touches only the entries that have a gradient."""
 
     _not_filled_in = ("lr", "differentiable")
@@ -35,31 +36,22 @@ class SparseAdam(SingleTensor):
         if complex_:
             raise ValueError(f"Complex params at indices {complex_}: SparseAdam does not support complex parameters")
 
-    def _update(self, p, grad, state, group) -> None:
+    def _start(self, p, grad, state, group) -> None:
+        state["step"] = 0
+        state["exp_avg"] = _zeros(p)
+        state["exp_avg_sq"] = _zeros(p)
+
+    def _check(self, p, grad) -> None:
         if not grad.is_sparse:
             raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")
-        if not state:
-            state["step"] = 0
-            state["exp_avg"] = _zeros(p)
-            state["exp_avg_sq"] = _zeros(p)
-        state["step"] += 1
-        grad = grad.coalesce()
-        indices, values, size = grad._indices(), grad._values(), grad.size()
-        if values.numel() == 0:
-            return
-        mean, square = state["exp_avg"], state["exp_avg_sq"]
-        beta1, beta2 = group["betas"]
 
-        def rebuild(v):
-            return torch.sparse_coo_tensor(indices, v, size, dtype=grad.dtype, device=grad.device)
-
-        old_mean = mean.sparse_mask(grad)._values()
-        mean_change = values.sub(old_mean).mul_(1 - beta1)
-        mean.add_(rebuild(mean_change))
-        old_square = square.sparse_mask(grad)._values()
-        square_change = values.pow(2).sub_(old_square).mul_(1 - beta2)
-        square.add_(rebuild(square_change))
-        root = square_change.add_(old_square).sqrt_().add_(group["eps"])
-        step = state["step"]
-        size_ = group["lr"] * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
-        p.add_(rebuild(-size_ * mean_change.add_(old_mean).div_(root)))
+    def _step_group(self, group) -> None:
+        params, grads, states = self._started(group)
+        for state in states:
+            state["step"] += 1
+        grads = [grad.coalesce() for grad in grads]
+        kept = [[state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step")]
+        _optim_sparse_adam(
+            params, [grad._indices() for grad in grads], [grad._values() for grad in grads], *kept,
+            float(_get_value(group["lr"])), *group["betas"], group["eps"], group["maximize"],
+        )  # fmt: skip

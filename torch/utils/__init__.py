@@ -14,14 +14,25 @@ if TYPE_CHECKING:
         get_cpp_backtrace,
         rename_privateuse1_backend,
     )
+    from ._draw_graph import draw_graph
+    from ._graph_svg import Drawing
+    from ._nan_guard import NonFiniteError, NonFiniteFinding, nan_guard
+    from ._summary import LayerSummary, ModelSummary
 
 __all__ = [
+    "Drawing",
+    "LayerSummary",
+    "ModelSummary",
+    "NonFiniteError",
+    "NonFiniteFinding",
     "ThroughputBenchmark",
     "cmake_prefix_path",
     "data",
     "deterministic",
+    "draw_graph",
     "generate_methods_for_privateuse1_backend",
     "get_cpp_backtrace",
+    "nan_guard",
     "rename_privateuse1_backend",
     "set_module",
     "swap_tensors",
@@ -31,11 +42,22 @@ __all__ = [
 _MODULES = frozenset(
     """
     _device _python_dispatch _pytree
-    backcompat backend_registration benchmark checkpoint collect_env cpp_backtrace cpp_extension data deterministic
-    dlpack flop_counter hooks mobile_optimizer model_zoo module_tracker tensorboard throughput_benchmark weak
+    backcompat backend_registration benchmark checkpoint collect_env cpp_backtrace cpp_extension data
+    deterministic dlpack flop_counter hooks mobile_optimizer model_zoo module_tracker serialization tensorboard
+    throughput_benchmark weak
     """.split()
 )
-_BUILD = frozenset(__all__) - _MODULES - {"set_module", "swap_tensors"}
+# Names that are defined in a module of their own.
+_FROM = {
+    "Drawing": "_graph_svg",
+    "LayerSummary": "_summary",
+    "ModelSummary": "_summary",
+    "NonFiniteError": "_nan_guard",
+    "NonFiniteFinding": "_nan_guard",
+    "draw_graph": "_draw_graph",
+    "nan_guard": "_nan_guard",
+}
+_BUILD = frozenset(__all__) - _MODULES - _FROM.keys() - {"set_module", "swap_tensors"}
 
 
 def __getattr__(name: str) -> Any:
@@ -48,10 +70,10 @@ def __getattr__(name: str) -> Any:
             if error.name != f"{__name__}.{name}":
                 raise
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}: not part of Tabula yet") from None
-    if name in _BUILD:
-        from . import _build
+    if name in _BUILD or name in _FROM:
+        import importlib
 
-        return getattr(_build, name)
+        return getattr(importlib.import_module(f"{__name__}.{_FROM.get(name, '_build')}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from enum import Enum
 from typing import Any
@@ -24,15 +25,18 @@ class EnumEncoder(json.JSONEncoder):
 
 
 def enum_object_hook(obj: dict[str, Any]) -> Any:
-    """The member that ``EnumEncoder`` wrote, or the dict itself."""
+    """The member that ``EnumEncoder`` wrote, or the dict itself.
+
+    Only enumerations of modules that are loaded are found: a text must not have the program import what it names.
+    """
     if "__enum__" not in obj:
         return obj
-    import importlib
-
     module, _, name = obj["fqn"].partition(":")
-    found: Any = importlib.import_module(module)
+    found: Any = sys.modules.get(module)
     for part in name.split("."):
-        found = getattr(found, part)
+        found = getattr(found, part, None)
+    if not (isinstance(found, type) and issubclass(found, Enum)):
+        raise NotImplementedError(f"Deserializing {obj['fqn']} in pytree: no such enumeration is loaded.")
     return found[obj["name"]]
 
 

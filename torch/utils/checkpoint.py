@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import warnings
 
 import torch
+
+from ._checkpoint_frames import Check, CheckpointError, Frame, GraphExecGroup, Inputs  # noqa: F401 - names of this module too
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from torch import Tensor
+
+    from ._checkpoint_selective import CheckpointPolicy, create_selective_checkpoint_contexts
 
 __all__ = [
     "CheckpointError",
@@ -31,13 +34,6 @@ __all__ = [
     "set_checkpoint_early_stop",
     "set_device_states",
 ]
-
-SAC_IGNORED_OPS: set[Any] = set()
-
-
-class CheckpointError(RuntimeError):
-    """The second run of the forward did something else than the first."""
-
 
 class DefaultDeviceType:
     """The kind of device whose random state is restored when only CPU tensors are seen."""
@@ -137,6 +133,7 @@ class CheckpointFunction(torch.autograd.Function):
         check_backward_validity(args)
         ctx.run_function = run_function
         ctx.state = torch.get_rng_state() if preserve_rng_state else None
+        ctx.autocast = _Autocast()
         ctx.inputs = [None if isinstance(a, torch.Tensor) else a for a in args]
         ctx.places = [i for i, a in enumerate(args) if isinstance(a, torch.Tensor)]
         ctx.save_for_backward(*[args[i] for i in ctx.places])
@@ -145,11 +142,17 @@ class CheckpointFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
+        if not torch._C._is_checkpoint_valid():
+            raise RuntimeError(
+                "When use_reentrant=True, torch.utils.checkpoint is incompatible with .grad() or passing an `inputs` "
+                "parameter to .backward(). To resolve this error, you can either set use_reentrant=False, or call "
+                ".backward() without passing the `inputs` argument."
+            )
         inputs = list(ctx.inputs)
         for place, value in zip(ctx.places, ctx.saved_tensors, strict=True):
             inputs[place] = value
         detached = detach_variable(tuple(inputs))
-        with _same_random_state(ctx.state), torch.enable_grad():
+        with _same_random_state(ctx.state), ctx.autocast.again(), torch.enable_grad():
             outputs = ctx.run_function(*detached)
         if isinstance(outputs, torch.Tensor):
             outputs = (outputs,)
@@ -165,62 +168,6 @@ class CheckpointFunction(torch.autograd.Function):
         return (None, None, *found)
 
 
-class _Recomputed(Exception):
-    """All tensors that backward asked for are there again."""
-
-
-class _Frame:
-    """What the first run saved, as numbers, and the tensors that a second run puts in their place."""
-
-    def __init__(self, again: Callable[[], Any], early_stop: bool) -> None:
-        self.again, self.early_stop = again, early_stop
-        self.metadata: list[Any] = []
-        self.values: dict[int, Tensor] | None = None
-        self.left = 0
-
-    def pack(self, tensor: Tensor) -> int:
-        self.metadata.append((tensor.shape, tensor.dtype, tensor.device))
-        self.left += 1
-        return len(self.metadata) - 1
-
-    def unpack(self, index: int) -> Tensor:
-        if self.values is None or index not in self.values:
-            self._recompute()
-        assert self.values is not None
-        result = self.values.pop(index)
-        return result
-
-    def _recompute(self) -> None:
-        values: dict[int, Tensor] = {}
-
-        def pack(tensor: Tensor) -> Tensor:
-            index = len(values)
-            values[index] = tensor.detach()
-            if self.early_stop and index + 1 == len(self.metadata):
-                raise _Recomputed
-            return tensor.detach()
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), torch.enable_grad():
-            with contextlib.suppress(_Recomputed):
-                self.again()
-        if len(values) != len(self.metadata):
-            raise CheckpointError(
-                "torch.utils.checkpoint: A different number of tensors was saved during the original forward and "
-                f"recomputation.\nNumber of tensors saved during forward: {len(self.metadata)}\nNumber of tensors "
-                "saved "
-                f"during recomputation: {len(values)}."
-            )
-        for index, expected in enumerate(self.metadata):
-            value = values[index]
-            if (value.shape, value.dtype, value.device) != expected:
-                raise CheckpointError(
-                    "torch.utils.checkpoint: Recomputed values for the following tensors have different metadata than "
-                    f"during the forward pass.\ntensor at position {index}:\nsaved metadata: {expected}\nrecomputed "
-                    f"metadata: {(value.shape, value.dtype, value.device)}"
-                )
-        self.values = values
-
-
 def checkpoint(
     function: Callable[..., Any],
     *args: Any,
@@ -232,6 +179,26 @@ def checkpoint(
     **kwargs: Any,
 ) -> Any:
     """Run ``function(*args)`` keeping only its inputs for backward, which runs it a second time.
+
+    Args:
+        function: what is run. It has to do the same both times.
+        args: its arguments.
+        use_reentrant: True runs the function without a graph, and a backward pass of its own inside the backward pass;
+            ``kwargs``, ``context_fn``, ``debug`` and gradients of some inputs only are then not possible. False
+            replaces what the operations inside save by what a second run saves.
+        context_fn: makes two contexts, for the first and the second run; see
+            :func:`create_selective_checkpoint_contexts`.
+        determinism_check: ``"default"`` compares shapes, dtypes and devices of the two runs, ``"none"`` nothing.
+        debug: errors tell which operations both runs called.
+        early_stop: the second run ends as soon as it has made what is needed.
+        kwargs: ``preserve_rng_state=False`` leaves the state of random numbers alone, which otherwise is the same in
+            both runs; the rest are the function's.
+
+    Raises:
+        CheckpointError: in backward, when the second run saved something else.
+        ValueError: for arguments that do not go together.
+
+    Source: Chen et al., "Training deep nets with sublinear memory cost" (2016).
 
     >>> x = torch.ones(2, requires_grad=True)
     >>> torch.utils.checkpoint.checkpoint(torch.exp, x, use_reentrant=False).sum().backward()
@@ -254,24 +221,75 @@ def checkpoint(
         if context_fn is not noop_context_fn or debug:
             raise ValueError("Passing `context_fn` or `debug` is only supported when use_reentrant=False.")
         return CheckpointFunction.apply(function, preserve, *args)
-    first, second = context_fn()
-    state = torch.get_rng_state() if preserve else None
+    if determinism_check not in Check.__members__:
+        raise ValueError(
+            f"determinism_check should be one of {list(Check.__members__)}, but got {determinism_check}"
+        )
+    return _without_reentrance(
+        function, args, kwargs, preserve, context_fn, Check[determinism_check], _either(_debug, debug),
+        _early_stop and early_stop,
+    )  # fmt: skip
 
-    def again() -> None:
-        with _same_random_state(state), second:
+
+def _either(switch: bool | None, given: bool) -> bool:
+    return given if switch is None else switch
+
+
+def _without_reentrance(
+    function: Any, args: Any, kwargs: Any, preserve: bool, context_fn: Any, check: Check, debug: bool, early_stop: bool
+) -> Any:
+    first, second = context_fn()
+    if not torch.is_grad_enabled():
+        with first:
+            return function(*args, **kwargs)
+    state, autocast = torch.get_rng_state() if preserve else None, _Autocast()
+    logs = None
+    if debug:
+        from ._checkpoint_log import Logs
+
+        logs = Logs()
+
+    def again(*args: Any, **kwargs: Any) -> None:
+        logged = logs.second_run() if logs else contextlib.nullcontext()
+        with _same_random_state(state), autocast.again(), second, logged:
             function(*args, **kwargs)
 
-    if not torch.is_grad_enabled():
+    frame = Frame(Inputs(args, kwargs), again, check, early_stop, logs.told if logs else contextlib.nullcontext)
+    with frame.first_run(), first, logs.first_run() if logs else contextlib.nullcontext():
         return function(*args, **kwargs)
-    frame = _Frame(again, early_stop and _early_stop)
-    with torch.autograd.graph.saved_tensors_hooks(frame.pack, frame.unpack), first:
-        return function(*args, **kwargs)
+
+
+class _Autocast:
+    """The state of automatic precision, to be had again."""
+
+    def __init__(self) -> None:
+        self._enabled, self._dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+        self._cache = torch.is_autocast_cache_enabled()
+
+    def again(self) -> Any:
+        """A context with this state."""
+        if not self._enabled and not torch.is_autocast_enabled("cpu"):
+            return contextlib.nullcontext()
+        return torch.amp.autocast("cpu", enabled=self._enabled, dtype=self._dtype, cache_enabled=self._cache)
 
 
 def checkpoint_sequential(
     functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any
 ) -> Any:
-    """Run modules one after the other in ``segments`` checkpoints; the last segment is kept as usual."""
+    """Run modules one after the other in ``segments`` checkpoints; the last segment is kept as usual.
+
+    ``functions`` is a ``torch.nn.Sequential`` or a list. ValueError for unknown keywords, and for more segments than
+    modules.
+    """
+    if use_reentrant is None:
+        warnings.warn(
+            "torch.utils.checkpoint.checkpoint_sequential: the use_reentrant parameter should be passed explicitly. In "
+            "version 2.9 we will raise an exception if use_reentrant is not passed. use_reentrant=False is "
+            "recommended, but if you need to preserve the current default behavior, you can pass use_reentrant=True. "
+            "Refer to docs for more details on the differences between the two variants.",
+            stacklevel=2,
+        )
+        use_reentrant = True
     preserve = kwargs.pop("preserve_rng_state", True)
     if kwargs:
         raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
@@ -293,39 +311,20 @@ def checkpoint_sequential(
     return run(end + 1, len(steps) - 1)(input)
 
 
-class CheckpointPolicy(enum.Enum):
-    """Whether an operation's result is saved or computed again."""
-
-    MUST_SAVE = 0
-    PREFER_SAVE = 1
-    MUST_RECOMPUTE = 2
-    PREFER_RECOMPUTE = 3
-
-
-class GraphExecGroup:
-    """Tells several backward passes over one graph apart."""
-
-    def __enter__(self) -> GraphExecGroup:
-        return self
-
-    def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
-        pass
-
-
-class SelectiveCheckpointContext:
-    """What a policy is told about the run."""
-
-    def __init__(self, *, is_recompute: bool, op_output: Any = None) -> None:
-        self.is_recompute, self.op_output = is_recompute, op_output
-
-
-def create_selective_checkpoint_contexts(policy_fn_or_list: Any, allow_cache_entry_mutation: bool = False) -> Any:
-    raise torch._missing.not_available(
-        "torch.utils.checkpoint.create_selective_checkpoint_contexts", "it needs interception of operations by Python"
-    )
+_SELECTIVE = (
+    "SAC_IGNORED_OPS",
+    "CheckpointPolicy",
+    "SelectiveCheckpointContext",
+    "create_selective_checkpoint_contexts",
+)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SELECTIVE:  # it needs torch.ops, which takes its time to load
+        from . import _checkpoint_selective
+
+        globals().update({known: getattr(_checkpoint_selective, known) for known in _SELECTIVE})
+        return globals()[name]
     if name == "fx_traceback":
         from torch.fx import traceback
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import wraps
 from math import prod
 
 import torch
-from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 from torch.utils.module_tracker import ModuleTracker
 
 TYPE_CHECKING = False
@@ -23,13 +24,27 @@ aten = torch.ops.aten
 flop_registry: dict[Any, Callable[..., int]] = {}
 
 
-def _shapes(values: Any) -> Any:
-    return pytree.tree_map_only(torch.Tensor, lambda t: t.shape, values)
+def get_shape(i: Any) -> Any:
+    """The shape of a tensor; anything else as it is."""
+    return i.shape if isinstance(i, torch.Tensor) else i
+
+
+def shape_wrapper(f: Callable[..., int]) -> Callable[..., int]:
+    """A formula that takes shapes, with ``out_shape``, as one that takes tensors, with ``out_val``."""
+
+    @wraps(f)
+    def on_tensors(*args: Any, out_val: Any = None, **kwargs: Any) -> int:
+        args, kwargs, out_shape = tree_map(get_shape, (args, kwargs, out_val))
+        return f(*args, out_shape=out_shape, **kwargs)
+
+    return on_tensors
 
 
 def register_flop_formula(targets: Any, get_raw: bool = False) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Count an operation by the decorated function. It gets the call's arguments and the result as ``out_val``, or
-    with shapes for tensors and ``out_shape`` unless ``get_raw``.
+    """Count an operation, or each of a list, by the decorated function.
+
+    It gets the call's arguments and the result as ``out_val``, or with shapes for tensors and ``out_shape`` unless
+    ``get_raw``. ValueError for what is no operation, RuntimeError for one that is counted already.
 
     >>> from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
     >>> @register_flop_formula(torch.ops.aten.cumsum)
@@ -42,89 +57,174 @@ def register_flop_formula(targets: Any, get_raw: bool = False) -> Callable[[Call
     """
 
     def register(formula: Callable[..., int]) -> Callable[..., int]:
-        def on_call(*args: Any, out_val: Any = None, **kwargs: Any) -> int:
-            if get_raw:
-                return formula(*args, **kwargs, out_val=out_val)
-            args, kwargs, out = _shapes((args, kwargs, out_val))
-            return formula(*args, **kwargs, out_shape=out)
-
+        on_call = formula if get_raw else shape_wrapper(formula)
         for target in targets if isinstance(targets, (list, tuple)) else [targets]:
             if not isinstance(target, torch._ops.OpOverloadPacket):
                 raise ValueError(
-                    f"register_flop_formula(targets): expected each target to be OpOverloadPacket (i.e. "
-                    f"torch.ops.mylib.foo), got {target} which is of type {type(target)}"
+                    "register_flop_formula(targets): expected each target to be OpOverloadPacket (i.e. "
+                    f"torch.ops.mylib.foo), JitFunction, or HigherOrderOperator, got {target} which is of type "
+                    f"{type(target)}"
                 )
             if target in flop_registry:
                 raise RuntimeError(f"duplicate registrations for {target}")
             flop_registry[target] = on_call
-        return formula
+        return on_call
 
     return register
 
 
 @register_flop_formula(aten.mm)
 def mm_flop(a_shape: Any, b_shape: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
-    """A product and a sum for each term."""
+    """A product of matrices: a multiplication and an addition for each term."""
     (m, k), (k2, n) = a_shape, b_shape
     if k != k2:
-        raise AssertionError(f"matrix multiplication: inner dimensions must match (k == k2), got {k} and {k2}")
-    return int(m * n * 2 * k)
+        raise AssertionError(f"matmul: inner dimensions must match (k == k2), got {k} and {k2}")
+    return m * n * 2 * k
 
 
 @register_flop_formula(aten.addmm)
 def addmm_flop(self_shape: Any, a_shape: Any, b_shape: Any, out_shape: Any = None, **kwargs: Any) -> int:
+    """The product alone is counted."""
     return mm_flop(a_shape, b_shape)
 
 
 @register_flop_formula(aten.bmm)
 def bmm_flop(a_shape: Any, b_shape: Any, out_shape: Any = None, **kwargs: Any) -> int:
-    return int(a_shape[0]) * mm_flop(a_shape[1:], b_shape[1:])
+    """A product for each entry of the batch."""
+    b, m, k = a_shape
+    b2, k2, n = b_shape
+    if b != b2:
+        raise AssertionError(f"bmm: batch dimensions must match (b == b2), got {b} and {b2}")
+    if k != k2:
+        raise AssertionError(f"bmm: inner dimensions must match (k == k2), got {k} and {k2}")
+    return b * n * m * 2 * k
 
 
 @register_flop_formula(aten.baddbmm)
 def baddbmm_flop(self_shape: Any, a_shape: Any, b_shape: Any, out_shape: Any = None, **kwargs: Any) -> int:
+    """The products alone are counted."""
     return bmm_flop(a_shape, b_shape)
 
 
 def conv_flop_count(x_shape: Any, w_shape: Any, out_shape: Any, transposed: bool = False) -> int:
     """Operations of a convolution: each weight meets each place of the result (of the input, if transposed) once."""
     places = (x_shape if transposed else out_shape)[2:]
-    return int(prod(places) * prod(w_shape) * x_shape[0] * 2)
+    return prod(places) * prod(w_shape) * x_shape[0] * 2
 
 
-@register_flop_formula(aten.convolution)
+@register_flop_formula([aten.convolution, aten._convolution])
 def conv_flop(
-    x_shape: Any, w_shape: Any, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, *args: Any,
+    x_shape: Any, w_shape: Any, _bias: Any, _stride: Any, _padding: Any, _dilation: Any, transposed: bool, *args: Any,
     out_shape: Any = None, **kwargs: Any,
 ) -> int:  # fmt: skip
-    return conv_flop_count(x_shape, w_shape, out_shape, transposed)
+    """See :func:`conv_flop_count`."""
+    return conv_flop_count(x_shape, w_shape, out_shape, transposed=transposed)
+
+
+def _swapped(shape: Any) -> list[int]:
+    return [shape[1], shape[0], *shape[2:]]
+
+
+@register_flop_formula(aten.convolution_backward)
+def conv_backward_flop(
+    grad_out_shape: Any, x_shape: Any, w_shape: Any, _bias: Any, _stride: Any, _padding: Any, _dilation: Any,
+    transposed: bool, _output_padding: Any, _groups: Any, output_mask: Any, out_shape: Any, **kwargs: Any,
+) -> int:  # fmt: skip
+    """The gradients of a convolution's input and weight, each of which is a convolution again.
+
+    As in PyTorch, the weight's gradient is counted as if there were one group.
+    """
+    count = 0
+    if output_mask[0]:
+        count += conv_flop_count(grad_out_shape, w_shape, out_shape[0], not transposed)
+    if output_mask[1]:
+        if transposed:
+            count += conv_flop_count(_swapped(grad_out_shape), _swapped(x_shape), _swapped(out_shape[1]))
+        else:
+            count += conv_flop_count(_swapped(x_shape), _swapped(grad_out_shape), _swapped(out_shape[1]))
+    return count
 
 
 @register_flop_formula(torch.ops.tabula.conv_weight_grad)
-def conv_weight_grad_flop(grad_shape: Any, x_shape: Any, w_sizes: Any, *args: Any, **kwargs: Any) -> int:
-    """The gradient of a convolution's weight takes as many operations as the convolution."""
-    return conv_flop_count(x_shape, w_sizes, grad_shape)
+def _conv_weight_grad_flop(grad_shape: Any, x_shape: Any, w_sizes: Any, *args: Any, **kwargs: Any) -> int:
+    """The second half of :func:`conv_backward_flop`, which is an operation of its own here."""
+    return conv_flop_count(_swapped(x_shape), _swapped(grad_shape), _swapped(w_sizes))
+
+
+def sdpa_flop_count(query_shape: Any, key_shape: Any, value_shape: Any) -> int:
+    """The two batched products of attention."""
+    b, h, s_q, d_q = query_shape
+    _b2, _h2, s_k, _d2 = key_shape
+    _b3, _h3, _s3, d_v = value_shape
+    if not (b == _b2 == _b3 and h == _h2 == _h3 and d_q == _d2 and s_k == _s3):
+        raise AssertionError(
+            "sdpa_flop_count: query/key/value shapes are incompatible: "
+            f"q={query_shape}, k={key_shape}, v={value_shape}"
+        )
+    return bmm_flop((b * h, s_q, d_q), (b * h, d_q, s_k)) + bmm_flop((b * h, s_q, s_k), (b * h, s_k, d_v))
 
 
 @register_flop_formula(aten.scaled_dot_product_attention)
-def sdpa_flop(query_shape: Any, key_shape: Any, value_shape: Any, *args: Any, **kwargs: Any) -> int:
-    """The two batched products of attention."""
-    *batch, length, width = query_shape
-    count = prod(batch)
-    return int(count * 2 * length * key_shape[-2] * (width + value_shape[-1]))
+def sdpa_flop(
+    query_shape: Any, key_shape: Any, value_shape: Any, *args: Any, out_shape: Any = None, **kwargs: Any
+) -> int:
+    """See :func:`sdpa_flop_count`; any number of leading dimensions, those of the query being all that there are."""
+    heads = prod(query_shape[:-2])
+    shapes = ((1, heads, *shape[-2:]) for shape in (query_shape, key_shape, value_shape))
+    return sdpa_flop_count(*shapes)
 
 
-_SUFFIXES = ["", "K", "M", "B", "T"]
+def sdpa_backward_flop_count(grad_out_shape: Any, query_shape: Any, key_shape: Any, value_shape: Any) -> int:
+    """The weights of attention once more, and the gradients by them, the values, the queries and the keys."""
+    b, h, s_q, d_q = query_shape
+    _b2, _h2, s_k, _d2 = key_shape
+    _b3, _h3, _s3, d_v = value_shape
+    _b4, _h4, _s4, _d4 = grad_out_shape
+    if not (
+        b == _b2 == _b3 == _b4 and h == _h2 == _h3 == _h4 and d_q == _d2 and d_v == _d4 and s_k == _s3 and s_q == _s4
+    ):
+        raise AssertionError(
+            "sdpa_backward_flop_count: grad_out/value/key/query shapes are incompatible"
+        )
+    n = b * h
+    return (
+        bmm_flop((n, s_q, d_q), (n, d_q, s_k))
+        + bmm_flop((n, s_q, d_v), (n, d_v, s_k))
+        + bmm_flop((n, s_k, s_q), (n, s_q, d_v))
+        + bmm_flop((n, s_q, s_k), (n, s_k, d_q))
+        + bmm_flop((n, d_q, s_q), (n, s_q, s_k))
+    )
 
 
-def _with_suffix(number: int, suffix: str) -> str:
-    value = number / 1000 ** _SUFFIXES.index(suffix)
-    return f"{value:.3f}{suffix}"
+def sdpa_backward_flop(
+    grad_out_shape: Any, query_shape: Any, key_shape: Any, value_shape: Any, *args: Any, out_shape: Any = None,
+    **kwargs: Any,
+) -> int:  # fmt: skip
+    """See :func:`sdpa_backward_flop_count`."""
+    return sdpa_backward_flop_count(grad_out_shape, query_shape, key_shape, value_shape)
 
 
-def _suffix_for(number: int) -> str:
-    digits = max(len(str(number)) - 1, 0) // 3
-    return _SUFFIXES[min(digits, len(_SUFFIXES) - 1)]
+def normalize_tuple(x: Any) -> Any:
+    """A tuple as it is, anything else as a tuple of one."""
+    return x if isinstance(x, tuple) else (x,)
+
+
+suffixes = ["", "K", "M", "B", "T"]
+
+
+def get_suffix_str(number: int) -> str:
+    """The suffix with which a number has from two to four digits before the point."""
+    return suffixes[max(0, min(len(suffixes) - 1, (len(str(number)) - 2) // 3))]
+
+
+def convert_num_with_suffix(number: int, suffix: str) -> str:
+    """The number in units of a suffix."""
+    return f"{number / 1000 ** suffixes.index(suffix):.3f}{suffix}"
+
+
+def convert_to_percent_str(num: int, denom: int) -> str:
+    """A part of a whole in per cent."""
+    return f"{num / denom:.2%}" if denom else "0%"
 
 
 class FlopCounterMode(TorchDispatchMode):
@@ -152,7 +252,7 @@ class FlopCounterMode(TorchDispatchMode):
         self.flop_counts: dict[str, dict[Any, int]] = defaultdict(lambda: defaultdict(int))
         self.depth, self.display = depth, display
         custom = {
-            packet: formula if getattr(formula, "_get_raw", False) else _on_shapes(formula)
+            packet: formula if getattr(formula, "_get_raw", False) else shape_wrapper(formula)
             for packet, formula in (custom_mapping or {}).items()
         }
         self.flop_registry = {**flop_registry, **custom}
@@ -167,27 +267,24 @@ class FlopCounterMode(TorchDispatchMode):
         return {name: dict(counts) for name, counts in self.flop_counts.items()}
 
     def get_table(self, depth: int | None = None) -> str:
-        """The counts as a table."""
+        """The counts as a table, of modules to this depth; all are shown in one unit, that of the total.
+
+        What was counted outside of modules is in the rows of ``Global``, which are left out where one module has all.
+        """
         depth = self.depth if depth is None else depth
         depth = 999999 if depth is None else depth
         total = self.get_total_flops()
-        suffix = _suffix_for(total)
+        suffix = get_suffix_str(total)
         names = [name for name in sorted(self.flop_counts) if name != "Global" and name.count(".") + 1 <= depth]
-        below = bool(names) and all(sum(self.flop_counts[n].values()) == total for n in names if "." not in n)
-        rows = (
-            []
-            if below and len([n for n in names if "." not in n]) == 1
-            else [("Global", 0, self.flop_counts["Global"])]
-        )
-        rows += [(name, name.count(".") + (1 if rows else 0), self.flop_counts[name]) for name in names]
-        if not rows:
-            rows = [("Global", 0, self.flop_counts["Global"])]
-        lines = []
-        for name, level, counts in rows:
-            lines.append(_table_row(name, level, sum(counts.values()), suffix, total))
-            for packet, count in counts.items():
-                lines.append(_table_row(f"- {packet}", level + 1, count, suffix, total))
-        return _layout([("Module", "FLOP", "% Total"), *lines])
+        if not any(sum(self.flop_counts[name].values()) >= total for name in names):
+            names.insert(0, "Global")
+        rows = [("Module", "FLOP", "% Total")]
+        for name in names:
+            counts = self.flop_counts[name]
+            for title, count in [(name, sum(counts.values())), *((f"- {packet}", n) for packet, n in counts.items())]:
+                shown = convert_num_with_suffix(count, suffix) if suffix else f"{count:g}"
+                rows.append((title, shown, convert_to_percent_str(count, total)))
+        return _layout(rows)
 
     def __enter__(self) -> FlopCounterMode:
         self.flop_counts.clear()
@@ -203,30 +300,30 @@ class FlopCounterMode(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        packet = func._overloadpacket
         out = func(*args, **kwargs)
+        packet = func._overloadpacket
         if packet in self.flop_registry:
             count = self.flop_registry[packet](*args, **kwargs, out_val=out)
+            shown = _shown_packet(packet)
             for name in set(self.mod_tracker.parents):
-                self.flop_counts[name][packet] += count
+                self.flop_counts[name][shown] += count
         return out
 
 
-def _on_shapes(formula: Any) -> Any:
-    def on_call(*args: Any, out_val: Any = None, **kwargs: Any) -> Any:
-        args, kwargs, out = _shapes((args, kwargs, out_val))
-        return formula(*args, **kwargs, out_shape=out)
-
-    return on_call
-
-
-def _table_row(name: str, level: int, count: int, suffix: str, total: int) -> tuple[str, str, str]:
-    share = f"{count / total:.2%}" if total else "0%"
-    return " " * level + name, _with_suffix(count, suffix), share
+def _shown_packet(packet: Any) -> Any:
+    """What PyTorch calls the operation: the gradients of a convolution are one there, a convolution and
+    ``conv_weight_grad`` here. Gradients are taken without recording, which tells them from a forward call that is
+    computed again."""
+    if packet is torch.ops.tabula.conv_weight_grad:
+        return aten.convolution_backward
+    if packet is aten.convolution and torch._C._current_graph_task_id() != -1 and not torch.is_grad_enabled():
+        return aten.convolution_backward
+    return packet
 
 
 def _layout(rows: list[tuple[str, str, str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    # headings have two spaces more than they need
+    widths = [max(len(rows[0][i]) + 2, *(len(row[i]) for row in rows)) for i in range(3)]
 
     def line(row: tuple[str, str, str]) -> str:
         return f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}".rstrip()

@@ -7,8 +7,9 @@
 
 namespace tabula::kernels {
 
-// The length of k that one pass over a block covers: two panels of it fit the L1 cache.
-inline constexpr int64_t kPassLength = 256;
+// The length of k that one pass over a block covers. A shorter one would keep a panel of b in the L1 cache, but c would be
+// read and written more often: 1024 x 1024 x 1024 takes 7 % longer with 256.
+inline constexpr int64_t kPassLength = 512;
 
 inline int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 

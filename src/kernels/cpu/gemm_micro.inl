@@ -66,10 +66,14 @@ template <class T, int NV>
   }
 }
 
+// While a tile is computed, the next panel of b comes nearer: a cache line every so many steps.
+constexpr int kStepsPerLine = 4;
+
+// ahead: what to fetch meanwhile, k / kStepsPerLine lines of it.
 template <class T, int R, int NV, bool kPackedA>
 [[gnu::noinline]] void tile(int64_t k, const T* __restrict a, int64_t a_row, int64_t a_k, const T* __restrict b,
                             int64_t b_k, T* c, int64_t ldc, int64_t cols, const Finish<T>& finish, int64_t row,
-                            int64_t col) {
+                            int64_t col, const char* ahead) {
   using V = Vector<T>;
   constexpr int L = kLanes<T>;
   // c is far apart in memory and needed at the end: fetched while the sums run
@@ -79,8 +83,7 @@ template <class T, int R, int NV, bool kPackedA>
       __builtin_prefetch(reinterpret_cast<char*>(c + r * ldc) + byte, 1);
   V acc[R][NV] = {};
   if constexpr (kPackedA) {
-#pragma GCC unroll 4
-    for (int64_t p = 0; p < k; p++) {
+    const auto step = [&]() __attribute__((always_inline)) {
       V bv[NV];
 #pragma GCC unroll 8
       for (int v = 0; v < NV; v++) bv[v] = load_vector<V>(b + v * L);
@@ -90,7 +93,15 @@ template <class T, int R, int NV, bool kPackedA>
         for (int v = 0; v < NV; v++) acc[r][v] += a[r] * bv[v];
       a += R;
       b += b_k;
+    };
+    int64_t p = 0;
+    for (; p + kStepsPerLine <= k; p += kStepsPerLine) {
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += 64;
+#pragma GCC unroll 4
+      for (int s = 0; s < kStepsPerLine; s++) step();
     }
+    for (; p < k; p++) step();
   } else {
     // groups of four rows share a base register: base, base + s, base + 2s, base + 3s are all addressable
     constexpr int kGroups = (R + 3) / 4;
@@ -126,13 +137,17 @@ struct PanelWalk {
   int64_t ldc, cols;
   const Finish<T>& finish;
   int64_t col;
-  int64_t i = 0;
+  const T* next;  // the panel of b after this one
+  int64_t i = 0, fetched = 0;
 
   template <int R, int NV, bool kPackedA>
   [[gnu::always_inline]] inline void rows() {
-    for (; i + R <= m; i += R)
+    for (; i + R <= m; i += R) {
       tile<T, R, NV, kPackedA>(k, kPackedA ? a + i * k : a + i * a_row, a_row, a_k, b, b_k, c + i * ldc, ldc, cols,
-                               finish, i, col);
+                               finish, i, col, reinterpret_cast<const char*>(next + fetched));
+      const int64_t share = k / kStepsPerLine * (64 / int64_t(sizeof(T)));
+      if (fetched + 2 * share <= k * kTileCols<T>) fetched += share;
+    }
   }
   template <int NV, bool kPackedA>
   void all() {
@@ -150,7 +165,7 @@ void block_product(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, i
   constexpr int L = kLanes<T>, N = kTileCols<T>;
   for (int64_t j = 0; j < n; j += N, b += b_panel) {
     const int64_t cols = n - j < N ? n - j : N;
-    PanelWalk<T> walk{m, k, a, a_row, a_k, b, b_k, c + j, ldc, cols, finish, j};
+    PanelWalk<T> walk{m, k, a, a_row, a_k, b, b_k, c + j, ldc, cols, finish, j, n - j > N ? b + b_panel : b};
     if (cols > L)
       walk.template all<2, kPackedA>();
     else

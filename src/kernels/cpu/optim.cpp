@@ -15,12 +15,13 @@ enum Decay { kNone, kGradient, kDecoupled };
 
 template <class T, bool decay, int momentum>  // momentum 0: none, 1: plain, 2: Nesterov's
 void sgd_loop(const SgdCall& c, T* __restrict p, const T* __restrict g, T* __restrict m, int64_t n) {
-  const T weight_decay = T(c.weight_decay), mu = T(c.momentum), fresh_part = T(1 - c.dampening), step = T(-c.lr), sign = c.maximize ? T(-1) : T(1);
+  using S = Number<T>;
+  const S weight_decay = S(c.weight_decay), mu = S(c.momentum), fresh_part = S(1 - c.dampening), step = S(-c.lr), sign = c.maximize ? S(-1) : S(1);
   for (int64_t i = 0; i < n; i++) {
     T d = g[i] * sign;
     if constexpr (decay) d = madd(p[i], weight_decay, d);
     if constexpr (momentum > 0) {
-      const T buffer = madd(d, fresh_part, m[i] * mu);
+      const T buffer = madd(d, fresh_part, T(m[i] * mu));
       m[i] = buffer;
       d = momentum == 2 ? madd(buffer, mu, d) : buffer;
     }
@@ -31,7 +32,8 @@ void sgd_loop(const SgdCall& c, T* __restrict p, const T* __restrict g, T* __res
 // The first step with momentum: the buffer becomes the gradient.
 template <class T, bool decay>
 void sgd_first(const SgdCall& c, T* __restrict p, const T* __restrict g, T* __restrict m, int64_t n) {
-  const T weight_decay = T(c.weight_decay), mu = T(c.momentum), step = T(-c.lr), sign = c.maximize ? T(-1) : T(1);
+  using S = Number<T>;
+  const S weight_decay = S(c.weight_decay), mu = S(c.momentum), step = S(-c.lr), sign = c.maximize ? S(-1) : S(1);
   for (int64_t i = 0; i < n; i++) {
     T d = g[i] * sign;
     if constexpr (decay) d = madd(p[i], weight_decay, d);
@@ -56,17 +58,15 @@ void sgd(const SgdCall& c, T* p, const T* g, T* m, int64_t n) {
 
 template <class T, Decay decay, bool peaked>
 void adam_loop(const AdamCall& c, T* __restrict p, const T* __restrict g, T* __restrict m, T* __restrict v, T* __restrict top, int64_t n) {
-  const T sign = c.maximize ? T(-1) : T(1), weight_decay = T(c.weight_decay), shrink = T(1 - c.lr * c.weight_decay);
-  const T blend = T(1 - c.beta1), beta2 = T(c.beta2), fresh_square = T(1 - c.beta2), root = T(c.correction2_root), eps = T(c.eps), step = T(-(c.lr / c.correction1));
-  // the mean moves from the nearer end, as lerp does
-  const bool near_start = std::abs(blend) < T(0.5);
-  const T weight = near_start ? blend : blend - T(1);
+  using S = Number<T>;
+  const S sign = c.maximize ? S(-1) : S(1), weight_decay = S(c.weight_decay), shrink = S(1 - c.lr * c.weight_decay);
+  const S blend = S(1 - c.beta1), beta2 = S(c.beta2), fresh_square = S(1 - c.beta2), correction = S(c.correction2_root), eps = S(c.eps), step = S(-(c.lr / c.correction1));
   for (int64_t i = 0; i < n; i++) {
     T d = g[i] * sign, x = p[i];
     if constexpr (decay == kGradient) d = madd(x, weight_decay, d);
-    if constexpr (decay == kDecoupled) x *= shrink;
-    const T mean = madd(weight, d - m[i], near_start ? m[i] : d);
-    const T square = v[i] * beta2 + fresh_square * d * d;
+    if constexpr (decay == kDecoupled) x = x * shrink;
+    const T mean = moved(m[i], d, blend);
+    const T square = with_square(v[i], beta2, fresh_square, d);
     m[i] = mean;
     v[i] = square;
     T largest = square;
@@ -75,8 +75,8 @@ void adam_loop(const AdamCall& c, T* __restrict p, const T* __restrict g, T* __r
       largest = before > square || before != before ? before : square;
       top[i] = largest;
     }
-    const T below = std::sqrt(largest) / root + eps;
-    p[i] = x + step * mean / below;
+    const T below = root(largest) / correction + eps;
+    p[i] = plus_quotient(x, step, mean, below);
   }
 }
 
@@ -94,27 +94,34 @@ void adam(const AdamCall& c, T* p, const T* g, T* m, T* v, T* top, int64_t n) {
     adam_decay<T, kGradient>(c, p, g, m, v, top, n);
 }
 
-template <class H>
+// T: what a value is while the step is taken, Rounded<H> or, in the step of fused=True, float.
+template <class H, class T>
 void sgd_half(const SgdCall& c, int64_t begin, int64_t end) {
+  using Block = Staged<H, T>;
   for (int64_t i = begin; i < end; i += kBlock) {
     const int64_t n = std::min(kBlock, end - i);
-    Staged<H> p(offset<H>(c.param, i), n), g(offset<H>(c.grad, i), n), m(offset<H>(c.buffer, i), n);
-    sgd<float>(c, p.data(), g.data(), m.data(), n);
-    p.store();
-    m.store();
+    Block p(offset<H>(c.param, i), n), g(offset<H>(c.grad, i), n), m(offset<H>(c.buffer, i), n);
+    sgd<T>(c, p.data(), g.data(), m.data(), n);
+    for (Block* block : {&p, &m}) block->store();
+  }
+}
+template <class H, class T>
+void adam_half(const AdamCall& c, int64_t begin, int64_t end) {
+  using Block = Staged<H, T>;
+  for (int64_t i = begin; i < end; i += kBlock) {
+    const int64_t n = std::min(kBlock, end - i);
+    Block p(offset<H>(c.param, i), n), g(offset<H>(c.grad, i), n), m(offset<H>(c.mean, i), n), v(offset<H>(c.square, i), n), top(offset<H>(c.peak, i), n);
+    adam<T>(c, p.data(), g.data(), m.data(), v.data(), top.data(), n);
+    for (Block* block : {&p, &m, &v, &top}) block->store();
   }
 }
 template <class H>
+void sgd_half(const SgdCall& c, int64_t begin, int64_t end) {
+  c.fused ? sgd_half<H, float>(c, begin, end) : sgd_half<H, Rounded<H>>(c, begin, end);
+}
+template <class H>
 void adam_half(const AdamCall& c, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; i += kBlock) {
-    const int64_t n = std::min(kBlock, end - i);
-    Staged<H> p(offset<H>(c.param, i), n), g(offset<H>(c.grad, i), n), m(offset<H>(c.mean, i), n), v(offset<H>(c.square, i), n), top(offset<H>(c.peak, i), n);
-    adam<float>(c, p.data(), g.data(), m.data(), v.data(), top.data(), n);
-    p.store();
-    m.store();
-    v.store();
-    top.store();
-  }
+  c.fused ? adam_half<H, float>(c, begin, end) : adam_half<H, Rounded<H>>(c, begin, end);
 }
 
 }  // namespace

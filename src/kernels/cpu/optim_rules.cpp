@@ -5,112 +5,101 @@
 namespace tabula::kernels::TABULA_ISA {
 namespace {
 
-// a moved towards b, from the nearer end, as lerp does.
-template <class T>
-inline T moved(T a, T b, T blend) {
-  return std::abs(blend) < T(0.5) ? madd(blend, b - a, a) : madd(blend - T(1), b - a, b);
-}
-// kept * old + (1 - kept) * d * d
-template <class T>
-inline T with_square(T old, T kept, T fresh, T d) {
-  return old * kept + fresh * d * d;
-}
-
 template <class T>
 struct Adadelta {
-  T rho, fresh, eps, step;
-  explicit Adadelta(const RuleCall& c) : rho(T(c.rho)), fresh(T(1 - c.rho)), eps(T(c.eps)), step(T(-c.rate)) {}
+  Number<T> rho, fresh, eps, step;
+  explicit Adadelta(const RuleCall& c) : rho(Number<T>(c.rho)), fresh(Number<T>(1 - c.rho)), eps(Number<T>(c.eps)), step(Number<T>(-c.rate)) {}
   void operator()(T& p, T d, T& square, T& change, T&) const {
     square = with_square(square, rho, fresh, d);
-    const T delta = std::sqrt(change + eps) / std::sqrt(square + eps) * d;
+    const T delta = root(T(change + eps)) / root(T(square + eps)) * d;
     change = with_square(change, rho, fresh, delta);
     p = madd(delta, step, p);
   }
 };
 template <class T>
 struct Adagrad {
-  T eps, step;
-  explicit Adagrad(const RuleCall& c) : eps(T(c.eps)), step(T(-c.rate)) {}
+  Number<T> eps, step;
+  explicit Adagrad(const RuleCall& c) : eps(Number<T>(c.eps)), step(Number<T>(-c.rate)) {}
   void operator()(T& p, T d, T& sum, T&, T&) const {
-    sum += d * d;
-    p += step * d / (std::sqrt(sum) + eps);
+    sum = plus_product(sum, Number<T>(1), d, d);
+    p = plus_quotient(p, step, d, root(sum) + eps);
   }
 };
 template <class T>
 struct Adamax {
-  T blend, beta2, eps, step;
-  explicit Adamax(const RuleCall& c) : blend(T(c.blend)), beta2(T(c.beta2)), eps(T(c.eps)), step(T(-c.rate)) {}
+  Number<T> blend, beta2, eps, step;
+  explicit Adamax(const RuleCall& c) : blend(Number<T>(c.blend)), beta2(Number<T>(c.beta2)), eps(Number<T>(c.eps)), step(Number<T>(-c.rate)) {}
   void operator()(T& p, T d, T& mean, T& largest, T&) const {
     mean = moved(mean, d, blend);
-    const T before = largest * beta2, now = std::abs(d) + eps;
+    const T before = largest * beta2, now = magnitude(d) + eps;
     largest = before > now || before != before ? before : now;
-    p += step * mean / largest;
+    p = plus_quotient(p, step, mean, largest);
   }
 };
 template <class T>
 struct Asgd {
-  T shrink, step, weight;
-  explicit Asgd(const RuleCall& c) : shrink(T(c.shrink)), step(T(-c.rate)), weight(T(c.weight)) {}
+  Number<T> shrink, step, weight;
+  explicit Asgd(const RuleCall& c) : shrink(Number<T>(c.shrink)), step(Number<T>(-c.rate)), weight(Number<T>(c.weight)) {}
   void operator()(T& p, T d, T& average, T&, T&) const {
     p = madd(d, step, p * shrink);
-    average = weight == T(1) ? p : average + (p - average) * weight;
+    average = weight == Number<T>(1) ? p : average + (p - average) * weight;
   }
 };
 template <class T>
 struct Nadam {
-  T blend, beta2, fresh, eps, step, correction, ahead;
+  Number<T> blend, beta2, fresh, eps, step, correction, ahead;
   explicit Nadam(const RuleCall& c)
-      : blend(T(c.blend)), beta2(T(c.beta2)), fresh(T(1 - c.beta2)), eps(T(c.eps)), step(T(-c.rate)), correction(T(c.correction)), ahead(T(-c.ahead)) {}
+      : blend(Number<T>(c.blend)), beta2(Number<T>(c.beta2)), fresh(Number<T>(1 - c.beta2)), eps(Number<T>(c.eps)), step(Number<T>(-c.rate)), correction(Number<T>(c.correction)), ahead(Number<T>(-c.ahead)) {}
   void operator()(T& p, T d, T& mean, T& square, T&) const {
     mean = moved(mean, d, blend);
     square = with_square(square, beta2, fresh, d);
-    const T below = std::sqrt(square / correction) + eps;
-    p += step * d / below;
-    p += ahead * mean / below;
+    const T below = root(T(square / correction)) + eps;
+    p = plus_quotient(p, step, d, below);
+    p = plus_quotient(p, ahead, mean, below);
   }
 };
 template <class T>
 struct Radam {
-  T blend, beta2, fresh, eps, rate, correction, root, rectifier;
+  Number<T> blend, beta2, fresh, eps, rate, correction, spread, rectifier;
   explicit Radam(const RuleCall& c)
-      : blend(T(c.blend)), beta2(T(c.beta2)), fresh(T(1 - c.beta2)), eps(T(c.eps)), rate(T(c.rate)), correction(T(c.correction)), root(T(c.ahead)),
-        rectifier(T(c.scale)) {}
+      : blend(Number<T>(c.blend)), beta2(Number<T>(c.beta2)), fresh(Number<T>(1 - c.beta2)), eps(Number<T>(c.eps)), rate(Number<T>(c.rate)), correction(Number<T>(c.correction)), spread(Number<T>(c.ahead)),
+        rectifier(Number<T>(c.scale)) {}
   void operator()(T& p, T d, T& mean, T& square, T&) const {
     mean = moved(mean, d, blend);
     square = with_square(square, beta2, fresh, d);
     const T update = mean / correction * rate;
-    p -= rectifier == T(0) ? update : update * (root / (std::sqrt(square) + eps)) * rectifier;
+    p -= rectifier == Number<T>(0) ? update : update * (spread / (root(square) + eps)) * rectifier;
   }
 };
 template <class T, bool rolls, bool centred>
 struct Rmsprop {
-  T alpha, fresh, eps, step, momentum;
+  Number<T> alpha, fresh, eps, step, momentum;
   explicit Rmsprop(const RuleCall& c)
-      : alpha(T(c.alpha)), fresh(T(1 - c.alpha)), eps(T(c.eps)), step(T(-c.rate)), momentum(T(c.momentum)) {}
+      : alpha(Number<T>(c.alpha)), fresh(Number<T>(1 - c.alpha)), eps(Number<T>(c.eps)), step(Number<T>(-c.rate)), momentum(Number<T>(c.momentum)) {}
   void operator()(T& p, T d, T& square, T& buffer, T& mean) const {
     square = with_square(square, alpha, fresh, d);
     T spread = square;
     if constexpr (centred) {
       mean = moved(mean, d, fresh);
-      spread = square - mean * mean;
+      spread = plus_product(square, Number<T>(-1), mean, mean);
     }
-    const T below = std::sqrt(spread) + eps;
+    const T below = root(spread) + eps;
     if constexpr (rolls) {
-      buffer = buffer * momentum + d / below;
+      buffer = plus_quotient(T(buffer * momentum), Number<T>(1), d, below);
       p = madd(buffer, step, p);
     } else {
-      p += step * d / below;
+      p = plus_quotient(p, step, d, below);
     }
   }
 };
 template <class T>
 struct Rprop {
-  T low, high, smallest, largest;
-  explicit Rprop(const RuleCall& c) : low(T(c.low)), high(T(c.high)), smallest(T(c.smallest)), largest(T(c.largest)) {}
+  Number<T> low, high, smallest, largest;
+  explicit Rprop(const RuleCall& c) : low(Number<T>(c.low)), high(Number<T>(c.high)), smallest(Number<T>(c.smallest)), largest(Number<T>(c.largest)) {}
   void operator()(T& p, T d, T& before, T& size, T&) const {
     const T agreement = d * before;
-    const T stepped = size * (agreement > T(0) ? high : agreement < T(0) ? low : T(1));
-    size = stepped < smallest ? smallest : stepped > largest ? largest : stepped;
+    const T stepped = size * (agreement > T(0) ? T(high) : agreement < T(0) ? T(low) : T(1));
+    size = stepped < T(smallest) ? T(smallest) : stepped > T(largest) ? T(largest) : stepped;
     const T now = agreement < T(0) ? T(0) : d;
     before = now;
     p -= (now > T(0) ? T(1) : now < T(0) ? T(-1) : now) * size;
@@ -119,12 +108,13 @@ struct Rprop {
 
 template <bool second, bool third, class T, class Rule>
 void walk(const RuleCall& c, const Rule& rule, T* __restrict p, const T* __restrict g, T* __restrict a, T* __restrict b, T* __restrict e, int64_t n) {
-  const T sign = c.maximize ? T(-1) : T(1), decay = T(c.weight_decay), keep = T(c.keep);
+  using S = Number<T>;
+  const S sign = c.maximize ? S(-1) : S(1), decay = S(c.weight_decay), keep = S(c.keep);
   for (int64_t i = 0; i < n; i++) {
     T none{};
     const T d = g[i] * sign, x = p[i] * keep;
     p[i] = x;
-    rule(p[i], decay != T(0) ? madd(x, decay, d) : d, a[i], second ? b[i] : none, third ? e[i] : none);
+    rule(p[i], decay != S(0) ? madd(x, decay, d) : d, a[i], second ? b[i] : none, third ? e[i] : none);
   }
 }
 
@@ -156,10 +146,26 @@ void whole(const RuleCall& c, int64_t begin, int64_t end) {
            end - begin);
 }
 
+template <class H>
+void half(const RuleCall& c, int64_t begin, int64_t end) {
+  using Block = Staged<H, Rounded<H>>;
+  for (int64_t i = begin; i < end; i += kBlock) {
+    const int64_t n = std::min(kBlock, end - i);
+    Block p(offset<H>(c.param, i), n), g(offset<H>(c.grad, i), n), a(offset<H>(c.kept[0], i), n), b(offset<H>(c.kept[1], i), n), e(offset<H>(c.kept[2], i), n);
+    apply<Rounded<H>>(c, p.data(), g.data(), a.data(), b.data(), e.data(), n);
+    for (Block* block : {&p, &a, &b, &e}) block->store();
+  }
+}
+
 }  // namespace
 
 void rule_range(const RuleCall& c, int64_t begin, int64_t end) {
-  c.dtype == DType::Float64 ? whole<double>(c, begin, end) : whole<float>(c, begin, end);
+  switch (c.dtype) {
+    case DType::Float64: return whole<double>(c, begin, end);
+    case DType::Float16: return half<Half>(c, begin, end);
+    case DType::BFloat16: return half<BFloat16>(c, begin, end);
+    default: return whole<float>(c, begin, end);
+  }
 }
 
 }  // namespace tabula::kernels::TABULA_ISA

@@ -61,8 +61,8 @@ void define_for(BlockTable& table) {
   TABULA_ROW2_TO(bool, logical_xor, (x != T(0)) ^ (y != T(0)));
   TABULA_ROW2_TO(bool, eq, x == y);
   TABULA_ROW2_TO(bool, ne, x != y);
-  TABULA_ROW3(lerp, abs(z) < R(0.5) ? formulas::lerp_near(x, y, z) : formulas::lerp_far(x, y, z));
-  TABULA_ROW3(addcmul, formulas::addcmul(x, y, z, p[0]));
+  TABULA_ROW3(lerp, abs(z) < R(0.5) ? x + z * (y - x) : y - (y - x) * (T(1) - z));
+  TABULA_ROW3(addcmul, x + p[0] * y * z);
   TABULA_ROW3(addcdiv, formulas::addcdiv(x, y, z, p[0]));
 
   TABULA_ROW2(tanh_grad, formulas::tanh_grad(x, y));

@@ -111,21 +111,13 @@ V ldexp(V x, V power) {
   return x * exp2(power);
 }
 // exact at both ends: the step is taken from the nearer one
-template <class V, class W>
-V lerp_near(V x, V y, W weight) {
-  return x + weight * (y - x);
-}
-template <class V, class W>
-V lerp_far(V x, V y, W weight) {
-  return y - (y - x) * (W(1) - weight);
-}
 template <class V>
 V lerp(V x, V y, V weight) {
-  return select(abs(weight) < V(0.5), lerp_near(x, y, weight), lerp_far(x, y, weight));
+  return select(abs(weight) < V(0.5), fma(weight, y - x, x), fma(weight - V(1), y - x, y));
 }
 template <class V>
 V addcmul(V x, V a, V b, V value) {
-  return x + value * a * b;
+  return fma(value * a, b, x);
 }
 template <class V>
 V addcdiv(V x, V a, V b, V value) {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 _NUMBERS = (int, float, bool, torch.SymInt, torch.SymFloat)
 # What must go to the kernels to be recorded: composites whose parts PyTorch's graphs show.
-_NOT_WHOLE = frozenset("to size item sym_size where std var square outer narrow __and__ __or__ __xor__ data".split())
+_NOT_WHOLE = frozenset("to size item sym_size where std var square outer __and__ __or__ __xor__ data".split())
 
 
 def _is_int(v: Any) -> bool:
@@ -43,6 +43,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "SymInt": _is_int,
     "int[]": _is_ints,
     "SymInt[]": _is_ints,
+    "float[]": lambda v: isinstance(v, (list, tuple)) and all(isinstance(f, _NUMBERS) for f in v),
     "float": lambda v: isinstance(v, _NUMBERS) and not isinstance(v, bool),
     "bool": lambda v: isinstance(v, bool),
     "str": lambda v: isinstance(v, str),
@@ -168,6 +169,33 @@ def _activation(name: str, *defaults: Any) -> Callable[..., Any]:
     return adapt
 
 
+_UPSAMPLE = {
+    ("nearest", 1): "upsample_nearest1d", ("nearest", 2): "upsample_nearest2d", ("nearest", 3): "upsample_nearest3d",
+    ("nearest-exact", 1): "_upsample_nearest_exact1d", ("nearest-exact", 2): "_upsample_nearest_exact2d",
+    ("nearest-exact", 3): "_upsample_nearest_exact3d", ("linear", 1): "upsample_linear1d",
+    ("bilinear", 2): "upsample_bilinear2d", ("trilinear", 3): "upsample_trilinear3d",
+    ("bicubic", 2): "upsample_bicubic2d",
+}  # fmt: skip
+
+
+def _interpolate(
+    i: Any, size: Any, scale_factor: Any, mode: str, align_corners: Any, recompute_scale_factor: Any, antialias: Any
+) -> Any:
+    n = i.dim() - 2
+    name = _UPSAMPLE.get((mode, n))
+    if name is None or (size is None) == (scale_factor is None) or recompute_scale_factor:
+        return None
+    if antialias:
+        name = {"bilinear": "_upsample_bilinear2d_aa", "bicubic": "_upsample_bicubic2d_aa"}.get(mode)
+    if size is not None:
+        size = list(size) if isinstance(size, (list, tuple)) else [size] * n
+    if scale_factor is not None:
+        factors = scale_factor if isinstance(scale_factor, (list, tuple)) else [scale_factor] * n
+        scale_factor = [float(f) for f in factors]
+    corners = () if "nearest" in mode else (bool(align_corners),)
+    return None if name is None else (name, (i, size, *corners, scale_factor), {})
+
+
 # Functions whose parameters are in another order than their operation's.
 _ADAPTERS: dict[str, Callable[..., Any]] = {
     "batch_norm": _batch_norm,
@@ -188,6 +216,10 @@ _ADAPTERS: dict[str, Callable[..., Any]] = {
     "selu": _activation("selu"),
     "layer_norm": lambda i, shape, *, weight, bias, eps: ("layer_norm", (i, shape, weight, bias, eps, False), {}),
     "group_norm": lambda i, groups, *, weight, bias, eps: ("group_norm", (i, groups, weight, bias, eps, False), {}),
+    "interpolate": lambda i, size=None, scale_factor=None, mode="nearest", align_corners=None,
+    recompute_scale_factor=None, antialias=False: _interpolate(
+        i, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+    ),
     "einsum": lambda equation, *operands: ("einsum", (equation, list(operands)), {}),
 }
 
@@ -228,6 +260,47 @@ def whole_call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         if bound is not None and packet is not None:
             return getattr(packet, overload), tuple(bound[0]), bound[1]
     return None
+
+
+# Methods that convert a tensor, with the dtype that they convert to.
+CONVERSIONS: dict[str, Any] = {
+    "to": None, "type": None, "cpu": None, "float": torch.float32, "double": torch.float64, "half": torch.float16,
+    "bfloat16": torch.bfloat16, "long": torch.int64, "int": torch.int32, "short": torch.int16, "char": torch.int8,
+    "byte": torch.uint8, "bool": torch.bool, "cfloat": torch.complex64, "cdouble": torch.complex128,
+}  # fmt: skip
+
+
+def conversion(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """(overload, arguments, keyword arguments) of a call that converts a tensor; None for other forms."""
+    tensor, rest, given = args[0], list(args[1:]), dict(kwargs)
+    to = torch.ops.aten.to
+    if CONVERSIONS[name] is not None:
+        return (to.dtype, (tensor, CONVERSIONS[name]), {}) if not rest and not given else None
+    if name == "cpu":
+        rest = [torch.device("cpu")]
+    device = given.pop("device", None)
+    if rest and isinstance(rest[0], (str, torch.device)):
+        device = rest.pop(0)
+    dtype = given.pop("dtype", None)
+    if rest and isinstance(rest[0], torch.dtype):
+        dtype = rest.pop(0)
+    other = given.pop("other", rest.pop(0) if rest and isinstance(rest[0], torch.Tensor) else None)
+    if other is not None:
+        device, dtype = getattr(other, "fake_device", other.device), other.dtype
+    options = []
+    for key, default in (("non_blocking", False), ("copy", False), ("memory_format", None)):
+        options.append(rest.pop(0) if rest else given.pop(key, default))
+    if rest or given or (name == "type" and dtype is None):
+        return None
+    shown = {"memory_format": options[2]} if options[2] is not None else {}
+    while options and options[-1] in (False, None):
+        options.pop()
+    if dtype is None:
+        where = tensor.fake_device if device is None else torch.device(device)
+        return to.dtype_layout, (tensor,), {"dtype": tensor.dtype, "layout": torch.strided, "device": where, **shown}
+    if device is None:
+        return to.dtype, (tensor, dtype, *options), {}
+    return to.device, (tensor, torch.device(device), dtype, *options), {}
 
 
 def _collected(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:

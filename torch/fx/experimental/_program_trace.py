@@ -32,18 +32,22 @@ from ..passes.shape_prop import TensorMetadata, _extract_tensor_metadata
 from ._branches import FunctionOperations
 from ._expressions import Call as ExprCall
 from ._expressions import Expr, Symbol
-from ._overloads import whole_call
+from ._overloads import CONVERSIONS, conversion, whole_call
 from ._recorder import Call, CallRecorder
 from ._sampling import NoExpression, fit, sample_points
 from ._trace_helpers import expanded_leaves, like_result, plain_copy, set_grad_enabled
+from ._unbacked import DYNAMIC, UnbackedOperations
 from .sym_node import RelationNode, sym_function
-from .symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv
+from .symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv, ValueRanges, int_oo
 
 __all__ = ["ProgramTracer"]
 
 _SYMBOLIC = (torch.SymInt, torch.SymFloat)
 # Functions that change how what follows runs; they act while the program is traced and leave no node.
 _CONTEXT = frozenset("_set_grad_enabled set_grad_enabled manual_seed seed".split())
+
+# Functions that give elements of a tensor as numbers.
+_ASK_ELEMENTS = frozenset("__bool__ item __int__ __float__ tolist __index__ __contains__".split())
 
 # Functions that compute with sizes as numbers: they run on the example's and on other sizes as they are.
 _OPAQUE = frozenset("interpolate upsample upsample_nearest upsample_bilinear".split())
@@ -79,7 +83,7 @@ class _FunctionMode(TorchFunctionMode):
         return self.tracer.function(func, tuple(args), kwargs or {}, self)
 
 
-class ProgramTracer(FunctionOperations):
+class ProgramTracer(FunctionOperations, UnbackedOperations):
     """Builds the graph of a program.
 
     Args:
@@ -111,9 +115,12 @@ class ProgramTracer(FunctionOperations):
         self.size_sources: dict[Symbol, tuple[Node, int, int]] = {}
         self.multiples: dict[Symbol, int] = {}
         self.function_counts: dict[str, int] = {}
+        # Whether conversions state what they convert, as in exported programs.
+        self.states_metadata = False
         # Whether an operation that is made of others stays whole.
         self.keeps: Callable[[Any], bool] = lambda op: True
         self._records_gradients = torch.is_grad_enabled()
+        self.notes_gradients = whole
         # The graphs of branches and loops, by the attribute that they become.
         self.parts: dict[str, Graph] = {}
         self.taken: list[torch.Tensor] = []
@@ -128,6 +135,10 @@ class ProgramTracer(FunctionOperations):
         if isinstance(value, FakeTensor):
             node.meta["val"] = plain_copy(value, keep_grad=node.op == "placeholder")
             node.meta["tensor_meta"] = self.metadata(value)
+            for dim, size in enumerate(value.shape if self.env.unbacked else ()):
+                symbol = next(iter(size.node.expr.symbols)) if isinstance(size, torch.SymInt) else None
+                if symbol in self.env.unbacked and size.node.expr == Expr.of(symbol):
+                    self.size_sources.setdefault(symbol, (node, dim, 0))
 
     @staticmethod
     def metadata(value: FakeTensor) -> TensorMetadata:
@@ -150,6 +161,8 @@ class ProgramTracer(FunctionOperations):
             return self.node_of(value)
         if isinstance(value, _SYMBOLIC):
             return self.size_node(value.node.expr, value)
+        if isinstance(value, torch.SymBool):
+            return self.condition_node(value)
         if isinstance(value, Expr):
             return self.size_node(value, self.env.symint(value))
         if isinstance(value, torch.Size):
@@ -197,6 +210,8 @@ class ProgramTracer(FunctionOperations):
 
     def _lower_atom(self, atom: Any) -> Node:
         if isinstance(atom, Symbol):
+            if atom in self.env.unbacked:
+                return self._size_node_behind(atom)
             source, dim, number = self.size_sources[atom]
             last = next(n for n in reversed(self.graph.nodes) if n.op == "placeholder")
             own = [n for n in self.sizes.values() if n.target is torch.ops.aten.sym_size.int]
@@ -242,16 +257,23 @@ class ProgramTracer(FunctionOperations):
         symbolic = any(isinstance(v, _SYMBOLIC) for v in expanded_leaves(leaves))
         if name in _CONTEXT:
             return func(*args, **kwargs)
-        if name in ("__bool__", "item", "__int__", "__float__", "tolist", "__index__", "__contains__"):
-            if any(isinstance(v, FakeTensor) for v in leaves):
-                raise GuardOnDataDependentSymNode(name, _needs_value(name))
-            return func(*args, **kwargs)
+        if name in _ASK_ELEMENTS:
+            with mode:
+                return self._elements_asked(func, name, args, kwargs, leaves)
         if name == "__len__":
             return int(args[0].shape[0])
         if name == "tensor":
             with _Outside():
                 return func(*args, **kwargs)
+        if name in DYNAMIC and any(isinstance(v, FakeTensor) for v in leaves):
+            found = self.dynamic(func, DYNAMIC[name], *self._made_fake((args, kwargs)))
+            if found is not NotImplemented:
+                return found
         whole = whole_call(func, args, kwargs) if self.whole else None
+        if self.states_metadata and name in CONVERSIONS and leaves and isinstance(args[0], FakeTensor):
+            whole = conversion(name, args, kwargs)
+            if whole is not None:
+                self._state_metadata(func, args[0])
         if whole is not None and self.keeps(whole[0]):
             return self._run_whole(func, args, kwargs, whole)
         if isinstance(func, FunctionType):
@@ -263,6 +285,25 @@ class ProgramTracer(FunctionOperations):
                 with mode:
                     return func(*args, **kwargs)
         return self._run_parts(func, args, kwargs)
+
+    def _state_metadata(self, func: Any, tensor: FakeTensor) -> None:
+        """The node that checks that a tensor to convert is what it was for the example."""
+        kwargs = {"dtype": tensor.dtype, "device": tensor.fake_device, "layout": tensor.layout}
+        node = self.graph.call_function(
+            torch.ops.aten._assert_tensor_metadata.default, (self.argument(tensor),), kwargs,
+            name="_assert_tensor_metadata_default",
+        )  # fmt: skip
+        self._name_function(node, None)
+        self._describe(node)
+
+    def _elements_asked(self, func: Any, name: str, args: Any, kwargs: Any, leaves: Any) -> Any:
+        """A function that gives elements of a tensor as numbers."""
+        if not any(isinstance(v, FakeTensor) for v in leaves):
+            with torch.overrides._pop_mode_temporarily():
+                return func(*args, **kwargs)
+        if name in ("item", "tolist") and isinstance(args[0], FakeTensor):
+            return self.element(func, args[0]) if name == "item" else self.elements(func, args[0])
+        raise GuardOnDataDependentSymNode(name, _needs_value(name))
 
     def _points(self, values: Any) -> list[dict[Symbol, int]]:
         symbols: set[Symbol] = set()
@@ -280,10 +321,14 @@ class ProgramTracer(FunctionOperations):
                 return torch.Size(one(s) for s in v)
             if isinstance(v, slice):
                 return slice(one(v.start), one(v.stop), one(v.step))
-            if not isinstance(v, FakeTensor) or example or v._sizes is None:
+            if not isinstance(v, FakeTensor) or v._sizes is None:
+                return v
+            if example and not self._unbacked_in(v):
                 return v
             sizes = [one(s) for s in v.shape]
             steps = [one(s) for s in v.stride()]
+            if example and (sizes, steps) == (list(v._meta.shape), list(v._meta.stride())):
+                return v
             with self.fake_mode:
                 made = torch.empty_strided(sizes, steps, dtype=v.dtype, device=v.fake_device)
                 if v.requires_grad:
@@ -291,6 +336,10 @@ class ProgramTracer(FunctionOperations):
                     made.requires_grad_()
                     if not v.is_leaf:
                         made = like_result(made)
+            if example and id(v) in self.nodes:
+                # The operation is recorded with this tensor in place of the one that it stands for.
+                self.nodes[id(made)] = self.nodes[id(v)]
+                self._alive.append(made)
             return made
 
         return pytree.tree_map(one, values, is_leaf=lambda v: isinstance(v, torch.Size))
@@ -298,18 +347,48 @@ class ProgramTracer(FunctionOperations):
     def _each(self, func: Any, args: Any, kwargs: Any, recorder: Any) -> tuple[list[Any], list[dict[Symbol, int]]]:
         """Run a function for the example and for other sizes; what the recorder makes of each run."""
         points = self._points((args, kwargs))
-        runs = []
+        free = self._unbacked_in((args, kwargs))
+        runs, kept = [], []
         for number, point in enumerate(points):
             try:
                 a, k = self._at((args, kwargs), point, example=number == 0)
                 runs.append(recorder(func, a, k))
+                kept.append(point)
             except (DataDependentOutputException, DynamicOutputShapeException) as e:
                 raise GuardOnDataDependentSymNode(e.func, _needs_value(str(e.func))) from e
             except Exception as e:
                 if number == 0:
-                    raise
-                raise _SizesDisagree(str(e)) from e
-        return runs, points
+                    if not free:
+                        raise
+                    point, run = self._other_example(func, args, kwargs, recorder, free, e)
+                    runs.append(run)
+                    kept.append(point)
+                elif not free:
+                    raise _SizesDisagree(str(e)) from e
+        for value in (3, 1, 4, 0) if free and len(runs) == 1 else ():
+            # A number that depends on elements may be one that the function refuses: that is left to the run.
+            point = {**kept[0], **{s: value for s in free if value in self.env.var_to_range[s]}}
+            with contextlib.suppress(Exception):
+                a, k = self._at((args, kwargs), point, example=False)
+                runs.append(recorder(func, a, k))
+                kept.append(point)
+        return runs, kept
+
+    def _unbacked_in(self, values: Any) -> list[Symbol]:
+        if not self.env.unbacked:
+            return []
+        return sorted({s for v in expanded_leaves(values) for s in self._symbols_of(v) if s in self.env.unbacked})
+
+    def _other_example(self, func: Any, args: Any, kwargs: Any, recorder: Any, free: Any, error: Any) -> Any:
+        """The example with other values for the numbers that depend on elements, such that the function runs."""
+        for value in (1, 0, 3, 4, 5, 8):
+            point = {**self.env.var_to_val, **{s: value for s in free if value in self.env.var_to_range[s]}}
+            try:
+                a, k = self._at((args, kwargs), point, example=True)
+                return point, recorder(func, a, k)
+            except Exception:  # noqa: S112  the first error is the one to show
+                continue
+        raise error
 
     def _settled(self, attempt: Callable[[], Any], values: Any) -> Any:
         """Do something that may fail for other sizes; if it does, find out what has to hold of the sizes."""
@@ -322,11 +401,11 @@ class ProgramTracer(FunctionOperations):
 
     def _learn(self, values: Any, attempt: Callable[[], Any], error: Exception) -> None:
         """Assume the least that makes something work: that two sizes are equal, or a multiple, or a constant."""
-        symbols = sorted(
-            {s for v in expanded_leaves(values) for s in self._symbols_of(v)},
-            key=repr,
-        )
         env = self.env
+        found = {s for v in expanded_leaves(values) for s in self._symbols_of(v)}
+        symbols = sorted(found - env.unbacked, key=repr)
+        if found & env.unbacked and not symbols:
+            raise GuardOnDataDependentSymNode(error, _needs_relation(error, found)) from error
         saved = (dict(env.replacements), dict(env.var_to_range), dict(self.multiples), list(env.relations))
 
         def works() -> bool:
@@ -445,12 +524,28 @@ class ProgramTracer(FunctionOperations):
             strides = [tuple(t.stride()) for t in same]
         if len({len(s) for s in shapes}) != 1:
             raise _SizesDisagree("a result of another rank for other sizes")
-        sizes = [fit(values, points, candidates) for values in zip(*shapes, strict=True)]
+        sizes = [self._fitted(values, points, candidates) for values in zip(*shapes, strict=True)]
+        for size in sizes:
+            if self.env.unbacked and _is_plain(size):
+                self.env.var_to_range[next(iter(size.symbols))] &= ValueRanges(0, int_oo)
         if all(s.constant is not None for s in sizes):
             return None
         wider = list(dict.fromkeys([*candidates, *(s for s in sizes if s.constant is None)]))
         return sizes, [_stride(values, points, sizes, strides, i, wider)
                        for i, values in enumerate(zip(*strides, strict=True))]  # fmt: skip
+
+    def _fitted(self, values: Any, points: Any, candidates: list[Expr]) -> Expr:
+        """The expression of a size; a new symbol where it depends on elements in another way."""
+        try:
+            return fit(values, points, candidates)
+        except NoExpression:
+            if not any(self.env.depends_on_elements(c) for c in candidates):
+                raise
+            made: Expr = self.env.create_unbacked(0, int_oo).node.expr
+            (symbol,) = made.symbols
+            for point, value in zip(points, values, strict=True):
+                point[symbol] = value
+            return made
 
     def _candidates(self, inputs: Any) -> list[Expr]:
         """The expressions that results are likely made of: sizes of arguments, symbolic numbers, symbols."""
@@ -506,7 +601,7 @@ class ProgramTracer(FunctionOperations):
     def _note_gradients(self) -> None:
         """Let the graph switch the recording of gradients where the program does."""
         now = torch.is_grad_enabled()
-        if now != self._records_gradients and self.whole:
+        if now != self._records_gradients and self.notes_gradients:
             self._records_gradients = now
             self._describe(self.graph.call_function(set_grad_enabled, (now,), name="_set_grad_enabled"))
 
@@ -582,6 +677,10 @@ class ProgramTracer(FunctionOperations):
         return first
 
 
+def _is_plain(expr: Expr) -> bool:
+    return len(expr.terms) == 1 and () not in expr.terms and _is_symbol(expr)
+
+
 def _is_symbol(expr: Expr) -> bool:
     ((monomial, coefficient),) = expr.terms.items()
     return coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1 and isinstance(monomial[0][0], Symbol)
@@ -608,6 +707,14 @@ def _stride(values: Any, points: Any, sizes: list[Expr], strides: Any, index: in
     if all(product.value(p) == v for p, v in zip(points, values, strict=True)):
         return product
     return fit(values, points, candidates)
+
+
+def _needs_relation(error: Exception, symbols: Any) -> str:
+    names = ", ".join(sorted(map(repr, symbols)))
+    return (
+        f"Could not guard on data-dependent expression: what the program does depends on {names}: {error}. "
+        "State what holds of it with torch._check."
+    )
 
 
 def _needs_value(what: str) -> str:

@@ -28,14 +28,14 @@ def sample_points(env: ShapeEnv, symbols: Iterable[Any], multiples: dict[Any, in
     """The example's sizes, and some others that fit all that is known about the symbols."""
     wanted = sorted({s for e in symbols for s in env.simplify(Expr.of(e)).symbols})
     points = [dict(env.var_to_val)]
-    if not wanted:
+    if not wanted or all(s in env.floating for s in wanted):
         return points
     draw = random.Random(len(wanted))
     for _ in range(60):
         point = dict(env.var_to_val)
         for symbol in wanted:
             known = env.var_to_range[symbol]
-            low = max(2, known.lower) if known.lower > -1 else 2
+            low = min(max(2, known.lower), known.upper) if known.lower > -1 else 2
             high = low + _SPREAD if known.upper > low + _SPREAD else max(low, known.upper)
             factor = multiples.get(symbol, 1)
             value = draw.randint(-(-low // factor), max(-(-low // factor), high // factor)) * factor

@@ -153,6 +153,11 @@ class ShapeEnv:
         self.var_to_range: dict[Symbol, ValueRanges] = {}
         self.replacements: dict[Symbol, Expr] = {}
         self.relations: list[RelationNode] = []
+        # Symbols that depend on elements of tensors: their value here is one of those possible, no example's.
+        self.unbacked: set[Symbol] = set()
+        self.floating: set[Symbol] = set()
+        # What the program states about them with torch._check.
+        self.expected: list[RelationNode] = []
         self.recorder: Any = None
 
     # ---- symbols
@@ -163,6 +168,43 @@ class ShapeEnv:
         self.var_to_val[symbol] = hint
         self.var_to_range[symbol] = ValueRanges(lower, upper)
         return self.symint(Expr.of(symbol))
+
+    def create_unbacked(self, lower: Any, upper: Any, floating: bool = False) -> Any:
+        """A symbolic number that depends on elements of tensors."""
+        number = sum((s in self.floating) is floating for s in self.unbacked)
+        symbol = Symbol(f"{'zuf' if floating else 'u'}{number}")
+        self.var_to_range[symbol] = ValueRanges(lower, upper)
+        self.unbacked.add(symbol)
+        if floating:
+            self.floating.add(symbol)
+            self.var_to_val[symbol] = 2.5
+            return SymFloat(SymNode(Expr.of(symbol), self, float))
+        self.var_to_val[symbol] = _value_within(self.var_to_range[symbol])
+        return self.symint(Expr.of(symbol))
+
+    def depends_on_elements(self, *exprs: Expr) -> bool:
+        """Whether expressions have symbols that depend on elements of tensors."""
+        return bool(self.unbacked) and any(s in self.unbacked for e in exprs for s in self.simplify(e).symbols)
+
+    def expect(self, relation: RelationNode) -> bool:
+        """What ``torch._check`` states: relied on, and checked when the program runs. False if it never holds."""
+        if relation.sign == "and":
+            return self.expect(relation.left) and self.expect(relation.right)
+        if relation.sign == "or" or not self.depends_on_elements(relation.left, relation.right):
+            return self.guard(relation)
+        known = self.statically(relation.sign, relation.left, relation.right)
+        if known is None:
+            self.expected.append(relation)
+            self.assume(relation)
+            self._settle_values()
+        return known is not False
+
+    def _settle_values(self) -> None:
+        """Give symbols without a value for the example one that is possible."""
+        for symbol in self.unbacked - self.floating:
+            known = self.var_to_range[symbol]
+            if self.var_to_val[symbol] not in known:
+                self.var_to_val[symbol] = _value_within(known)
 
     def symint(self, expr: Any) -> Any:
         """The symbolic integer of an expression, or a plain one."""
@@ -258,6 +300,8 @@ class ShapeEnv:
         known = self.statically(relation.sign, relation.left, relation.right)
         if known is not None:
             return known
+        if self.depends_on_elements(relation.left, relation.right):
+            raise GuardOnDataDependentSymNode(relation, _undecided("guard on", relation))
         holds = relation.value(self.var_to_val)
         self.assume(relation if holds else relation.negated().node)
         return holds
@@ -267,6 +311,16 @@ class ShapeEnv:
         difference = self.simplify(relation.left) - self.simplify(relation.right)
         if not self._narrow(relation.sign, difference):
             self.relations.append(relation)
+
+    def assume_all(self, relation: RelationNode) -> None:
+        """Note several conditions joined by "and", or one."""
+        if relation.sign == "and":
+            self.assume_all(relation.left)
+            self.assume_all(relation.right)
+        elif relation.sign == "or":
+            self.relations.append(relation)
+        else:
+            self.assume(relation)
 
     def _narrow(self, sign: str, difference: Expr) -> bool:
         """Put a condition on one symbol, or an equality of two, into ranges and replacements."""
@@ -311,6 +365,8 @@ class ShapeEnv:
     def specialise(self, expr: Expr) -> Any:
         """The value for the example. The program relies on it from now on."""
         value = self.hint(expr)
+        if self.depends_on_elements(expr):
+            raise GuardOnDataDependentSymNode(expr, _undecided("extract specialized integer from", self.simplify(expr)))
         if self.simplify(expr).constant is None:
             self.assume(RelationNode("==", expr, Expr.of(value), self))
         return value
@@ -322,6 +378,19 @@ class ShapeEnv:
             f"{s} < {r.upper + 1}" for s, r in self.var_to_range.items() if r.upper != int_oo
         ]
         return narrowed + [str(r) for r in self.relations] + [f"Eq({s}, {e!r})" for s, e in self.replacements.items()]
+
+
+def _value_within(known: ValueRanges) -> int:
+    """A number of a range, 2 where that is possible: 0 and 1 are sizes of a special meaning."""
+    return int(min(max(2, known.lower), known.upper))
+
+
+def _undecided(what: str, condition: Any) -> str:
+    return (
+        f"Could not {what} data-dependent expression {condition} (unhinted: {condition}).  (Size-like symbols: none)"
+        "\n\nconsider using data-dependent friendly APIs such as guard_or_false, guard_or_true and "
+        "statically_known_true."
+    )
 
 
 def _joined(relation: RelationNode) -> bool:
@@ -432,11 +501,22 @@ def _known(node: RelationNode) -> bool | None:
 
 
 def guard_or_true(a: Any) -> bool:
-    """The value of a condition; every symbol has a value here, so that it is relied on."""
-    return bool(a)
+    """The value of a condition, which is relied on; True where it depends on elements of tensors."""
+    return _guard_or(a, True)
 
 
-guard_or_false = guard_or_true
+def guard_or_false(a: Any) -> bool:
+    """The value of a condition, which is relied on; False where it depends on elements of tensors."""
+    return _guard_or(a, False)
+
+
+def _guard_or(a: Any, otherwise: bool) -> bool:
+    try:
+        return bool(a)
+    except GuardOnDataDependentSymNode:
+        return otherwise
+
+
 definitely_true = statically_known_true
 definitely_false = statically_known_false
 

@@ -102,8 +102,12 @@ def _exchange(param, applied, fn) -> None:
         param.grad = grad
 
 
-class ModuleTree:
-    """The part of ``Module`` that walks over submodules, parameters and buffers."""
+class Module:
+    """The part of ``Module`` that walks over submodules, parameters and buffers.
+
+    It has the same name, because packages that replace ``_apply`` find out what is asked of them by the qualified name
+    of the function that they get, such as ``Module.half.<locals>.<lambda>``.
+    """
 
     def _apply(self, fn, recurse=True):
         if recurse:

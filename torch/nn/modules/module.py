@@ -34,7 +34,7 @@ from ._module_call import ModuleCall
 from ._module_state import _EXTRA_STATE_KEY_SUFFIX as _EXTRA_STATE_KEY_SUFFIX
 from ._module_state import ModuleState
 from ._module_state import _IncompatibleKeys as _IncompatibleKeys
-from ._module_tree import ModuleTree
+from ._module_tree import Module as ModuleTree
 
 __all__ = [
     "register_module_forward_pre_hook",

@@ -209,9 +209,28 @@ class RNNBase(Module):
                 hx = self._batched_state(hx, batched)
             hx = self.permute_hidden(hx, sorted_indices)
         self.check_forward_args(data, hx, batch_sizes)
-        swap = self.batch_first and not packed
-        if not packed and data.size(1 if swap else 0) == 0:
+        if not packed and data.size(1 if self.batch_first else 0) == 0:
             raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+        output, hidden = self._run(data, batch_sizes, hx)
+        if packed:
+            output = PackedSequence(output, batch_sizes, sorted_indices, unsorted_indices)
+            return output, self.permute_hidden(hidden, unsorted_indices)
+        if not batched:
+            return output.squeeze(0 if self.batch_first else 1), self._unbatched_state(hidden)
+        return output, hidden
+
+    def _run(self, data, batch_sizes, hx):
+        settings = (self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
+        packed = batch_sizes is not None
+        if torch._C._is_torch_function_mode_enabled():
+            # A mode sees the layers as one function.
+            function = getattr(torch, self.mode.lower())
+            if packed:
+                found = function(data, batch_sizes, hx, self._flat_weights, *settings)
+            else:
+                found = function(data, hx, self._flat_weights, *settings, self.batch_first)
+            return found[0], self._from_states(tuple(found[1:]))
+        swap = self.batch_first and not packed
         output, states = run_layers(
             self.mode,
             data.transpose(0, 1) if swap else data,
@@ -224,15 +243,7 @@ class RNNBase(Module):
             self.dropout,
             self.training,
         )
-        if swap:
-            output = output.transpose(0, 1)
-        hidden = self._from_states(states)
-        if packed:
-            output = PackedSequence(output, batch_sizes, sorted_indices, unsorted_indices)
-            return output, self.permute_hidden(hidden, unsorted_indices)
-        if not batched:
-            return output.squeeze(0 if self.batch_first else 1), self._unbatched_state(hidden)
-        return output, hidden
+        return output.transpose(0, 1) if swap else output, self._from_states(states)
 
     def _initial_state(self, data, batch: int):
         return self._zero_state(data, batch)

@@ -7,6 +7,7 @@ import sys
 
 import torch
 
+from ._utils import MP_STATUS_CHECK_INTERVAL
 from ._utils.pin_memory import pin_memory
 from ._utils.worker import Job, _DatasetKind, _IterableDatasetStopIteration
 
@@ -204,7 +205,8 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         except TimeoutError:
             raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds") from None
         except BaseException:
-            self._shutdown_workers()
+            # Nobody waits for what the other workers are at.
+            self._shutdown_workers(patience=1.0)
             raise
 
     def _next_data(self) -> Any:
@@ -244,11 +246,11 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             data.reraise()
         return data
 
-    def _shutdown_workers(self) -> None:
+    def _shutdown_workers(self, patience: float = MP_STATUS_CHECK_INTERVAL) -> None:
         pool, self._pool = self._pool, None
         if pool is not None:
             self._ready = {}
-            pool.shut_down()
+            pool.shut_down(patience)
 
     def __del__(self) -> None:
         self._shutdown_workers()

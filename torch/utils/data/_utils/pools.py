@@ -132,13 +132,13 @@ class ProcessPool:
         pids = ", ".join(str(self.workers[worker_id].pid) for worker_id in sorted(set(dead)))
         raise RuntimeError(f"DataLoader worker (pid(s) {pids}) exited unexpectedly")
 
-    def shut_down(self) -> None:
-        """End the workers."""
+    def shut_down(self, patience: float = MP_STATUS_CHECK_INTERVAL) -> None:
+        """End the workers, by force those that do not end within so many seconds."""
         if os.getpid() != self._owner:
             return
         for link in self.links:
             link.close()
-        end = time.monotonic() + MP_STATUS_CHECK_INTERVAL
+        end = time.monotonic() + patience
         for process in self.workers:
             process.join(timeout=max(0.0, end - time.monotonic()))
             if process.is_alive():
@@ -183,11 +183,12 @@ class ThreadPool:
             raise RuntimeError("DataLoader worker thread exited unexpectedly") from answer
         return answer
 
-    def shut_down(self) -> None:
+    def shut_down(self, patience: float = MP_STATUS_CHECK_INTERVAL) -> None:
+        """Tell the workers to end, and wait so many seconds at most: threads cannot be ended by force."""
         self._stop.set()
         for requests in self._requests:
             requests.put(None)
-        end = time.monotonic() + MP_STATUS_CHECK_INTERVAL
+        end = time.monotonic() + patience
         for thread in self.workers:
             if thread is not threading.current_thread():
                 thread.join(timeout=max(0.0, end - time.monotonic()))
