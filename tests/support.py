@@ -128,11 +128,14 @@ def run_program(source: str) -> str:
     """Run a program as a module, after torch.manual_seed(0), and return what it prints, without addresses."""
     import contextlib
     import io
+    import linecache
     import sys
     import types
 
     import torch
 
+    # Programs that are compiled by torch.jit.script are read again.
+    linecache.cache["<program>"] = (len(source), None, source.splitlines(keepends=True), "<program>")
     module = types.ModuleType("program")
     module.__dict__.update(torch=torch, nn=torch.nn, F=torch.nn.functional, attempt=attempt)
     sys.modules["program"] = module

@@ -70,7 +70,7 @@ def record_printed(name: str) -> dict:
 
 
 RECORDERS = {
-    **dict.fromkeys(("fx", "fx_passes", "export", "control_flow", "profiler"), record_printed),
+    **dict.fromkeys(("fx", "fx_passes", "export", "control_flow", "profiler", "compile", "trace"), record_printed),
     **dict.fromkeys(("flop_counter", "checkpoint", "benchmark", "hub"), record_printed),  # flop_counter needs tabulate
     "bad_input": record_errors,
     "amp_errors": record_errors,

@@ -10,7 +10,7 @@ LAZY_MODULES = dict.fromkeys(
     accelerator amp ao autograd backends compiler cpu cuda distributed distributions export fft func functional futures
     fx hub jit library linalg masked monitor mps mtia multiprocessing nested nn onnx optim overrides package profiler
     quantization quasirandom random return_types serialization signal sparse special testing torch_version types utils
-    version xpu __config__ _higher_order_ops _library _ops _subclasses
+    version xpu __config__ _dynamo _higher_order_ops _inductor _library _ops _subclasses
     """.split(),
     "",
 ) | {"windows": "torch.signal.windows"}
@@ -118,6 +118,7 @@ NAMES = {
     **_at("amp", "GradScaler autocast"),
     **_at("distributions._pathwise", "_dirichlet_grad _standard_gamma_grad"),
     **_at("compiler", "compile"),
+    "_disable_dynamo": "_dynamo.decorators:disable",
     **_at("func", "vmap"),
     **_at("futures", "Future"),
     **_at(

@@ -1,9 +1,8 @@
-"""``torch.compile`` and its controls. For now a compiled function is the function itself: same results, no speed-up."""
+"""``torch.compile`` and its controls: the front end is ``torch._dynamo``, the usual backend ``torch._inductor``."""
 
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 from typing import TypeVar
 
@@ -45,37 +44,84 @@ def compile(
     *,
     fullgraph: bool = False,
     dynamic: bool | None = None,
-    backend: Any = "inductor",
+    backend: Any = None,
     mode: str | None = None,
-    options: Any = None,
+    options: dict[str, Any] | None = None,
+    name: str | None = None,
     disable: bool = False,
-    **others: Any,
+    recompile_limit: int | None = None,
+    isolate_recompiles: bool = False,
+    shapes_spec: Any = None,
 ) -> Any:
-    """Return ``model`` ready to run. The operations run eagerly, so every program gives the results it gives without.
+    """A function or a module that runs compiled. Works as a decorator, with and without arguments.
 
-    The arguments are checked and kept for programs that pass them. Works as a decorator too.
+    The usual backends run the program as it is, so it gives the results that it gives without. A backend that is a
+    function gets a ``torch.fx.GraphModule`` and example inputs for each kind of call, and returns what to run instead;
+    a call that no graph can hold runs as Python.
 
-    >>> @torch.compile
+    Args:
+        model: a function, or a module, which becomes a ``torch._dynamo.OptimizedModule``.
+        fullgraph: whether a program that no graph can hold is an error.
+        dynamic: whether sizes are expected to change; graphs are made for each size.
+        backend: a name out of ``torch.compiler.list_backends()``, or a function.
+        mode: "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs" or "lite".
+        options: settings of the backend; those of the usual one are in ``torch._inductor.config``.
+        disable: return ``model`` as it is.
+        recompile_limit: for how many kinds of calls graphs are made.
+
+    Raises:
+        RuntimeError: an unknown mode or option, or both a mode and options.
+        torch._dynamo.exc.InvalidBackend: there is no backend of this name.
+        torch._dynamo.exc.Unsupported: with ``fullgraph``, when a program is called that no graph can hold.
+        torch._dynamo.exc.BackendCompilerFailed: when the backend raises an error.
+
+    >>> def show(graph, inputs):
+    ...     print(len(inputs), [n.name for n in graph.graph.nodes if n.op == "call_function"])
+    ...     return graph.forward
+    >>> @torch.compile(backend=show)
     ... def double(x):
     ...     return 2 * x
     >>> double(torch.tensor(1.))
+    1 ['mul']
     tensor(2.)
     """
-    if model is None:
-        return lambda function: compile(
-            function, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode, options=options, disable=disable
-        )
-    if not callable(model):
-        raise RuntimeError(f"torch.compile expects a callable, but got {type(model)}")
     if mode is not None and options is not None:
         raise RuntimeError("Either mode or options can be specified, but both can't be specified at the same time.")
-    if isinstance(backend, str) and backend not in list_backends(None):
-        raise RuntimeError(f"Invalid backend: '{backend}' is not one of {list_backends(None)}")
-    return model
+    if model is None:
+        return lambda function: compile(
+            function, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode, options=options, name=name,
+            disable=disable, recompile_limit=recompile_limit, isolate_recompiles=isolate_recompiles,
+            shapes_spec=shapes_spec,
+        )  # fmt: skip
+    from torch._dynamo.backends.registry import get_default_backend, lookup_backend
+
+    backend = get_default_backend() if backend is None else backend
+    if dynamic is not None and not isinstance(dynamic, bool):
+        raise AssertionError(f"Expected enable to be a bool, got {type(dynamic)}")
+    lookup_backend(backend)
+    if backend == "inductor":
+        from torch._inductor import check_options, list_mode_options
+
+        list_mode_options(mode or "default")
+        check_options(options or {})
+        mode = options = None
+    if not callable(model):
+        raise AssertionError(f"A callable function is expected, but {type(model)} is provided.")
+    if disable:
+        return model
+    from torch._dynamo.eval_frame import OptimizeContext
+
+    return OptimizeContext(
+        backend, fullgraph=bool(fullgraph), dynamic=dynamic, mode=mode, options=options, recompile_limit=recompile_limit
+    )(model)
 
 
 def reset() -> None:
-    """Forget compiled programs: there are none."""
+    """Forget all graphs, counts and stances."""
+    import sys
+
+    if "torch._dynamo" in sys.modules:
+        sys.modules["torch._dynamo"].reset()
 
 
 def is_exporting() -> bool:
@@ -87,27 +133,69 @@ def is_exporting() -> bool:
 
 
 def is_compiling() -> bool:
-    """Whether this code is being turned into a graph: by ``torch.export``, since compiled functions run as they are."""
-    return is_exporting()
+    """Whether this code runs as part of a compiled function, or for ``torch.export``.
+
+    >>> torch.compiler.is_compiling(), torch.compile(torch.compiler.is_compiling)()
+    (False, True)
+    """
+    return is_dynamo_compiling() or is_exporting()
 
 
 def is_dynamo_compiling() -> bool:
-    """Whether a compiler reads this code's bytecode: none does."""
-    return False
+    """Whether this code runs as part of a compiled function."""
+    import sys
+
+    found = sys.modules.get("torch._dynamo._state")
+    return found is not None and found.state.compiling
 
 
 def list_backends(exclude_tags: Any = ("debug", "experimental")) -> list[str]:
-    """The names of the backends that ``compile`` accepts."""
-    return ["eager", "inductor"]
+    """The names of the backends that ``compile`` accepts, without those that have one of some tags."""
+    from torch._dynamo.backends.registry import list_backends
+
+    return list_backends(exclude_tags)
 
 
-def allow_in_graph(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``fn``: nothing is traced, so nothing has to be allowed."""
-    return fn
+def allow_in_graph(fn: Any) -> Any:
+    """Let graphs hold calls of a function as one. Graphs here hold what it does: the results are the same.
+
+    Raises:
+        AssertionError: ``fn`` is no function, and no list of functions.
+    """
+    from torch._dynamo.decorators import allow_in_graph
+
+    return allow_in_graph(fn)
 
 
-assume_constant_result = allow_in_graph
-wrap_numpy = allow_in_graph
+def assume_constant_result(fn: Any) -> Any:
+    """Mark a function whose result never changes."""
+    from torch._dynamo.decorators import assume_constant_result
+
+    return assume_constant_result(fn)
+
+
+def wrap_numpy(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of tensors from one of NumPy arrays.
+
+    >>> torch.compiler.wrap_numpy(lambda a: a + 1)(torch.ones(2))
+    tensor([2., 2.])
+    """
+    import functools
+
+    import torch
+    from torch.utils import _pytree as pytree
+
+    @functools.wraps(fn)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        import numpy
+
+        args, kwargs = pytree.tree_map_only(torch.Tensor, lambda t: t.numpy(), (args, kwargs))
+        result = fn(*args, **kwargs)
+        return pytree.tree_map_only((numpy.ndarray, numpy.generic), torch.as_tensor, result)
+
+    return wrapped
+
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
@@ -142,36 +230,55 @@ def nested_compile_region(
     reuse_hash_fn: Any = None,
 ) -> Any:
     """Keep a function together in compilation. Works as a decorator with and without arguments."""
-    return allow_in_graph if fn is None else fn
+    return (lambda f: f) if fn is None else fn
 
 
 def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
-    """Keep a function out of compilation. Works as a decorator with and without arguments."""
-    return allow_in_graph if fn is None else fn
+    """Keep a function out of compilation: it runs as Python. Works as a decorator with and without arguments."""
+    from torch._dynamo.decorators import disable
+
+    return disable(fn, recursive, reason=reason)
 
 
 def substitute_in_graph(
     original_fn: Any, *, can_constant_fold_through: bool = False, skip_signature_check: bool = False
 ) -> Any:
-    """A decorator that keeps the function: there is no graph to substitute in."""
-    return allow_in_graph
+    """A decorator for a function in Python that stands for another one; here the original runs.
+
+    Raises:
+        TypeError: a function is none, or the parameters differ.
+    """
+    from torch._dynamo.decorators import substitute_in_graph
+
+    return substitute_in_graph(original_fn, skip_signature_check=skip_signature_check)
 
 
 def set_stance(stance: str = "default", *, skip_guard_eval_unsafe: bool = False, force_backend: Any = None) -> Any:
-    """Accepted for compatibility: every stance runs eagerly."""
-    return contextlib.nullcontext()
+    """Say how compiled functions behave from now on, or in a ``with`` block or a decorated function.
+
+    Args:
+        stance: "default"; "force_eager" runs functions as Python; "eager_on_recompile" runs calls as Python that no
+            graph was made for; "fail_on_recompile" makes those an error.
+        force_backend: the backend for all of them.
+
+    >>> with torch.compiler.set_stance("force_eager"):
+    ...     torch.compile(torch.compiler.is_compiling)()
+    False
+    """
+    from torch._dynamo.decorators import set_stance as made
+
+    return made(stance, skip_guard_eval_unsafe=skip_guard_eval_unsafe, force_backend=force_backend)
 
 
 def cudagraph_mark_step_begin() -> None:
     """Accepted for compatibility: there are no CUDA graphs."""
 
 
-_default_backend: Any = "inductor"
-
-
 def get_default_backend() -> Any:
     """The backend that ``compile`` uses unless told otherwise."""
-    return _default_backend
+    from torch._dynamo.backends.registry import get_default_backend
+
+    return get_default_backend()
 
 
 def save_cache_artifacts() -> None:
@@ -196,12 +303,11 @@ def set_default_backend(backend: str | Callable[..., Any] | None) -> None:
     """Let ``compile`` use another backend unless told otherwise; None for the usual one.
 
     Raises:
-        RuntimeError: there is no backend of this name.
+        torch._dynamo.exc.InvalidBackend: there is no backend of this name.
     """
-    global _default_backend
-    if isinstance(backend, str) and backend not in list_backends(None):
-        raise RuntimeError(f"Invalid backend: '{backend}' is not one of {list_backends(None)}")
-    _default_backend = "inductor" if backend is None else backend
+    from torch._dynamo.backends.registry import set_default_backend
+
+    set_default_backend(backend)
 
 
 def set_enable_guard_collectives(enabled: bool) -> bool:

@@ -62,6 +62,13 @@ _LAZY = {
     **dict.fromkeys("save save_jit_module_to_flatbuffer".split(), "_save"),
     **dict.fromkeys("freeze optimize_for_inference run_frozen_optimizations export_opnames".split(), "_freeze"),
     "script": "_compile",
+    **dict.fromkeys(
+        """
+        ONNXTracedModule TopLevelTracedModule TracedModule TracerWarning TracingCheckError _get_trace_graph trace
+        trace_module
+        """.split(),
+        "_trace",
+    ),
 }
 _SUBMODULES = frozenset("frontend annotations _recursive _script _state _serialization _trace _pickle _freeze".split())
 
@@ -92,19 +99,31 @@ class ScriptWarning(Warning):
     """Warns of what a program does otherwise than Python."""
 
 
-def trace(func: Any, example_inputs: Any = None, *args: Any, **kwargs: Any) -> Any:
-    """Return ``func``: it runs as Python, its control flow included."""
-    return func
-
-
-def trace_module(mod: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-    """Return ``mod``: it runs as Python."""
-    return mod
-
-
 def script_if_tracing(fn: Any) -> Any:
-    """Return ``fn``."""
-    return fn
+    """A function that is compiled when it is first called while a program is traced, and runs as Python otherwise.
+
+    >>> import torch
+    >>> @torch.jit.script_if_tracing
+    ... def positive(x):
+    ...     return x if bool(x.sum() > 0) else -x
+    >>> torch.jit.trace(lambda x: positive(x) + 1, torch.ones(2))(-torch.ones(2))
+    tensor([2., 2.])
+    """
+    import functools
+
+    @functools.wraps(fn)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not is_tracing():
+            return fn(*args, **kwargs)
+        compiled = __getattr__("script")(wrapper._script_if_tracing_original)  # type: ignore[attr-defined]
+        return compiled(*args, **kwargs)
+
+    wrapper._script_if_tracing_original = fn  # type: ignore[attr-defined]
+    wrapper._script_if_tracing_wrapper = True  # type: ignore[attr-defined]
+    return wrapper
+
+
+_script_if_tracing = script_if_tracing
 
 
 def _marked(way: str, fn: Any) -> Any:
@@ -265,8 +284,11 @@ def is_scripting() -> bool:
 
 
 def is_tracing() -> bool:
-    """Whether this code is being traced."""
-    return False
+    """Whether ``torch.jit.trace`` runs this code now."""
+    import sys
+
+    found = sys.modules.get("torch.jit._trace_state")
+    return found is not None and found.is_tracing()
 
 
 def _unwrap_optional(x: Any) -> Any:

@@ -452,6 +452,9 @@ def _g(number: float) -> str:
 
 
 def text_of_constant(value: Any, type: Type) -> str:
+    if isinstance(value, (int, float)) and type.kind() == "TensorType":
+        # A number where PyTorch has a tensor without dimensions.
+        return f"{{{_g(value) if isinstance(value, float) else int(value)}}}"
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, int):

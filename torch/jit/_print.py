@@ -85,7 +85,7 @@ class Names:
 
     def constant(self, value: Any) -> str:
         for i, known in enumerate(self.constants):
-            if known is value:
+            if known is value or (type(known) is type(value) is not torch.Tensor and known == value):
                 return f"CONSTANTS.c{i}"
         self.constants.append(value)
         return f"CONSTANTS.c{len(self.constants) - 1}"
@@ -134,7 +134,7 @@ class FunctionPrinter:
         """A name for a value."""
         base, dot, number = value.name.rpartition(".")
         base = base if dot and number.isdigit() else value.name
-        if not base or (base[0] == "_" and base[1:].isdigit()):
+        if not base:
             return self.temporary()
         base = "".join(c if c.isalnum() or c == "_" else "_" for c in base)
         if base[0].isdigit():
@@ -285,6 +285,8 @@ class FunctionPrinter:
         if isinstance(kind, EnumType):
             self.names.note(kind)
             return f"{kind.name}.{value.name}"
+        if isinstance(kind, TensorType) and not isinstance(value, torch.Tensor):
+            return self.names.constant(value)  # traces have tensors for the numbers of a program
         if isinstance(value, int):
             return str(value)
         if isinstance(value, float):
@@ -335,17 +337,18 @@ class FunctionPrinter:
             needed = len(positional)
             while needed and self._is_default(arguments[needed - 1], node.input_values[needed - 1]):
                 needed -= 1
-            parts = texts[:needed]
-            for argument, value, text in zip(
-                arguments[len(positional) :],
-                node.input_values[len(positional) :],
-                texts[len(positional) :],
-                strict=False,
-            ):
-                if not self._is_default(argument, value):
-                    parts.append(f"{argument.name}={text}")
+            named = list(zip(arguments, node.input_values, texts, strict=False))[len(positional) :]
+            while named and self._is_default(*named[-1][:2]):
+                named.pop()
+            # Behind what is given by name nothing is left out by position.
+            parts = texts[: len(positional) if named else needed]
+            parts += [f"{argument.name}={text}" for argument, _, text in named]
             if schema.variadic:
                 parts = texts
+        if node.kind_ == "aten::Int":
+            return f"int({texts[0]})"
+        if node.kind_ == "aten::ScalarImplicit":
+            return f"annotate(number, {texts[0]})"
         if space == "aten":
             self.names.version = max(self.names.version, _VERSIONS.get(short.rstrip("_"), 3))
         head = f"torch.{short}" if space == "aten" else f"ops.{space}.{short}"

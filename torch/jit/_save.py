@@ -18,7 +18,7 @@ from torch._checkpoint_devices import location_tag
 from torch._checkpoint_writing import AtomicFile, _cpu_bytes
 
 from . import _deprecated
-from ._ir import Graph
+from ._ir import Graph, type_of_constant
 from ._print import FunctionPrinter, Names, quoted
 from ._script import RecursiveScriptModule
 from ._types import (
@@ -376,7 +376,7 @@ def write_archive(module: RecursiveScriptModule, file: Any, name: str, extra_fil
     if names.constants:
         constants.out += b"("
         for value in names.constants:
-            constants.tensor(value)
+            constants.value(value, type_of_constant(value))
         constants.out += b"t"
     else:
         constants.empty_tuple()

@@ -519,7 +519,10 @@ def set_value(module: RecursiveScriptModule, name: str, attribute: Any, value: A
     """Put one value where it belongs: among the parameters, buffers, submodules or attributes."""
     if attribute.is_parameter:
         if isinstance(value, torch.Tensor) and not isinstance(value, torch.nn.Parameter):
-            value = torch.nn.Parameter(value, value.requires_grad)
+            # A tensor that several modules hold is one parameter.
+            if not hasattr(value, "_parameter"):
+                value._parameter = torch.nn.Parameter(value, value.requires_grad)  # type: ignore[attr-defined]
+            value = value._parameter
         module._parameters[name] = value
     elif attribute.is_buffer:
         module._buffers[name] = value

@@ -101,6 +101,16 @@ def _unfold(i: Any, kernel_size: Any, *, dilation: Any, padding: Any, stride: An
     return "im2col", (i, kernel_size, dilation, padding, stride), {}
 
 
+def _as_if_on_a_gpu(adapter: Callable[..., Any]) -> Callable[..., Any]:
+    """A normalisation that may use cuDNN where there is one: what PyTorch's functions say of themselves."""
+
+    def adapt(*args: Any, **kwargs: Any) -> Any:
+        name, positional, named = adapter(*args, **kwargs)
+        return name, (*positional[:-1], True), named
+
+    return adapt
+
+
 def _plain(name: str, *order: str) -> Callable[..., Any]:
     """A function whose operation takes the named keywords in this order."""
     return lambda *args, **kwargs: (
@@ -111,6 +121,10 @@ def _plain(name: str, *order: str) -> Callable[..., Any]:
 # Functions whose parameters are in another order than their operation's, beside those of ``_overloads``.
 _ADAPTERS: dict[str, Callable[..., Any]] = {
     **_overloads._ADAPTERS,
+    **{
+        name: _as_if_on_a_gpu(_overloads._ADAPTERS[name])
+        for name in ("batch_norm", "instance_norm", "layer_norm", "group_norm")
+    },
     "embedding": _embedding,
     "mse_loss": _loss("mse_loss"),
     "l1_loss": _loss("l1_loss"),
@@ -120,6 +134,12 @@ _ADAPTERS: dict[str, Callable[..., Any]] = {
     "binary_cross_entropy_with_logits": _loss("binary_cross_entropy_with_logits", first="pos_weight"),
     "prelu": lambda i, weight: ("prelu", (i, weight), {}),
     "unfold": _unfold,
+    "fold": lambda i, output_size, kernel_size, *, dilation, padding, stride: (
+        "col2im", (i, output_size, kernel_size, dilation, padding, stride), {},
+    ),
+    "kl_div": lambda i, target, *, reduction, log_target, **old: (
+        None if reduction == "batchmean" else ("kl_div", (i, target, _reduction(reduction)), {"log_target": log_target})
+    ),
     "relu": _plain("relu"),
     "relu6": _plain("relu6"),
     "selu": _plain("selu"),
@@ -201,6 +221,7 @@ _SAME_AS_OPERATION = frozenset(
     adaptive_avg_pool2d adaptive_avg_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d pixel_shuffle
     pixel_unshuffle channel_shuffle pdist cosine_similarity pairwise_distance logsigmoid gelu softplus softshrink
     hardshrink native_channel_shuffle linear bilinear scaled_dot_product_attention one_hot conv_tbc pad tanh sigmoid
+    rms_norm
     """.split()
 )
 

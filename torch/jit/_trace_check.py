@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import warnings
 
 import torch
@@ -50,6 +51,11 @@ class TracingCheckError(Exception):
 TracingCheckError.__module__ = "torch.jit._trace"
 
 
+# What names of classes and types have in one run of a trace and not in the other.
+_MANGLED = re.compile(r"___torch_mangle_\d+\.")
+_DETAIL = re.compile(r"\b[A-Z]\w+\([^()]*device=[^()]*\)")
+
+
 def _indented(text: str) -> str:
     return "\n".join("\t" + line for line in text.split("\n"))
 
@@ -89,8 +95,7 @@ class _Canonical:
 
     @staticmethod
     def type(value: Any) -> str:
-        kind = value.type()
-        return "Tensor" if kind.kind() == "TensorType" else str(kind)
+        return _DETAIL.sub("Tensor", _MANGLED.sub("", str(value.type())))
 
     def line(self, node: Node) -> str:
         results = ", ".join(f"%{self.names[v]} : {self.type(v)}" for v in node.outputs())
@@ -198,15 +203,23 @@ def _agree(ours: list[torch.Tensor], other: list[torch.Tensor], what: str, toler
     return agrees
 
 
+def _switched_off(node: Node) -> bool:
+    """Whether an operation that may drop numbers at random does not."""
+    if node.schema is None:
+        return False
+    given = {a.name: v.constant() for a, v in zip(node.schema.arguments, node.inputs(), strict=False)}
+    return any(given.get(name) == (True, False) for name in ("train", "training")) or any(
+        given.get(name) == (True, 0.0) for name in ("dropout_p", "p", "dropout")
+    )
+
+
 def _warn_of_chance(graph: Graph) -> None:
     """Warn of operations that give something else each time."""
     found = []
-    for node in graph.all_nodes():
+    for node in graph.nodes():
         name = node.kind().removeprefix("aten::")
         letters = "".join(part[1] for part in torch._schema.overloads(name).values())
-        if node.kind().startswith("aten::") and "s" in letters:
-            if "dropout" in name and node.inputsSize() > 2 and node.inputsAt(2).constant() == (True, False):
-                continue
+        if node.kind().startswith("aten::") and "s" in letters and not _switched_off(node):
             found.append(str(node).rstrip("\n"))
     if found:
         shown = "\n".join("\t" + line for line in found[:20])
@@ -215,10 +228,10 @@ def _warn_of_chance(graph: Graph) -> None:
 
 def _compare(
     inputs: Any, by_name: bool, program: Callable[..., Any], traced: Callable[..., Any], again: Callable[..., Any],
-    graphs: tuple[Graph, Graph], tolerance: float,
+    graphs: tuple[Graph, Graph], graph: Graph, tolerance: float,
 ) -> None:  # fmt: skip
     differences = _graph_differences(*graphs)
-    _warn_of_chance(graphs[0])
+    _warn_of_chance(graph)
     ours = _outputs(traced, inputs, by_name, "trace")
     theirs = _outputs(program, inputs, by_name, "Python function")
     if _agree(ours, theirs, "Python function", tolerance):
@@ -247,7 +260,8 @@ def check_function(
                     func, None if by_name else copied, check_trace=False, strict=strict, _force_outplace=outplace,
                     example_kwarg_inputs=copied if by_name else None,
                 )  # fmt: skip
-            _compare(inputs, by_name, func, traced, again, (traced.inlined_graph, again.inlined_graph), tolerance)
+            _compare(inputs, by_name, func, traced, again, (traced.inlined_graph, again.inlined_graph),
+                     traced.graph, tolerance)  # fmt: skip
 
 
 def check_module(
@@ -272,4 +286,4 @@ def check_module(
                 program = module if name == "forward" else getattr(module, name)
                 ours, repeated = getattr(traced, name), getattr(again, name)
                 graphs = (ours.inlined_graph, repeated.inlined_graph)
-                _compare(example, named, program, ours, repeated, graphs, tolerance)
+                _compare(example, named, program, ours, repeated, graphs, ours.graph, tolerance)

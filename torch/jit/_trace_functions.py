@@ -113,6 +113,54 @@ def _embedding_bag(
     )[0]  # fmt: skip
 
 
+def _normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Any = None) -> Any:
+    if out is not None:
+        return NotImplemented
+    length = torch.linalg.vector_norm(input, p, dim, keepdim=True)
+    return input / length.clamp_min(eps).expand_as(input)
+
+
+def _maximum(name: str) -> Callable[..., Any]:
+    """A pooling whose operation gives the places of the maxima too."""
+
+    def pool(input: Any, *args: Any, return_indices: bool = False, **kwargs: Any) -> Any:
+        if kwargs or len(args) > 1:
+            return NotImplemented
+        size = args[0]
+        if isinstance(size, (list, tuple)) and any(s is None for s in size):
+            size = [input.size(i - len(size)) if s is None else s for i, s in enumerate(size)]
+        rank = int(name[-2])
+        size = list(size) if isinstance(size, (list, tuple)) else [size] * rank
+        found = getattr(torch.ops.aten, name).default(input, size)
+        return found if return_indices else found[0]
+
+    return pool
+
+
+def _kl_div_over_the_batch(
+    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+    log_target: bool = False,
+) -> Any:  # fmt: skip
+    if reduction != "batchmean" or size_average is not None or reduce is not None:
+        return NotImplemented
+    total = torch.nn.functional.kl_div(input, target, reduction="sum", log_target=log_target)
+    return total / input.size(0) if input.dim() else total
+
+
+def _ctc_loss(
+    log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int = 0, reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Any:  # fmt: skip
+    kind = "Tensor" if isinstance(input_lengths, torch.Tensor) else "IntList"
+    if kind == "Tensor" and not isinstance(target_lengths, torch.Tensor):
+        return NotImplemented
+    overload = getattr(torch.ops.aten.ctc_loss, kind)
+    number = ("none", "mean", "sum").index(reduction)
+    if kind == "IntList":
+        input_lengths, target_lengths = list(input_lengths), list(target_lengths)
+    return overload(log_probs, targets, input_lengths, target_lengths, blank, number, zero_infinity)
+
+
 # By the path of the function. NotImplemented: not this call.
 REWRITTEN: dict[str, Callable[..., Any]] = {
     "torch.nn.functional.interpolate": _interpolate,
@@ -120,6 +168,10 @@ REWRITTEN: dict[str, Callable[..., Any]] = {
     "torch.nn.functional.grid_sample": _grid_sample,
     "torch.nn.functional.affine_grid": _affine_grid,
     "torch.nn.functional.embedding_bag": _embedding_bag,
+    "torch.nn.functional.normalize": _normalize,
+    "torch.nn.functional.kl_div": _kl_div_over_the_batch,
+    **{f"torch.nn.functional.adaptive_max_pool{n}d": _maximum(f"adaptive_max_pool{n}d") for n in (1, 2, 3)},
+    "torch.nn.functional.ctc_loss": _ctc_loss,
     "torch.functional.tensordot": _tensordot,
     "torch.functional.unique": _unique,
     "torch.functional.unique_consecutive": _unique_consecutive,

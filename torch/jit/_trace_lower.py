@@ -12,7 +12,21 @@ from . import _schemas
 from ._ir import Graph, SourceRange
 from ._trace_graph import Constant, Node, Scope, Value, used_values
 from ._trace_record import AttributeValue, type_of
-from ._types import BOOL, DEVICE, FLOAT, INT, NONE, STR, TENSOR, DictType, ListType, OptionalType, TensorType, TupleType
+from ._types import (
+    BOOL,
+    DEVICE,
+    FLOAT,
+    INT,
+    NONE,
+    NUMBER,
+    STR,
+    TENSOR,
+    DictType,
+    ListType,
+    OptionalType,
+    TensorType,
+    TupleType,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +44,10 @@ _SCALARS = {
     torch.int64: "Long", torch.int32: "Int", torch.int16: "Short", torch.int8: "Char", torch.uint8: "Byte",
     torch.bool: "Bool", torch.complex64: "ComplexFloat", torch.complex128: "ComplexDouble",
 }  # fmt: skip
-_SIMPLE = {"int": INT, "float": FLOAT, "bool": BOOL, "str": STR, "NoneType": NONE, "Device": DEVICE, "Tensor": TENSOR}
+_SIMPLE = {
+    "number": NUMBER, "int": INT, "float": FLOAT, "bool": BOOL, "str": STR, "NoneType": NONE, "Device": DEVICE,
+    "Tensor": TENSOR,
+}  # fmt: skip
 
 
 def type_named(text: str) -> Type:
@@ -171,10 +188,10 @@ class Lowering:
         build = _Build(self, self.trace.root)
         for name, value in self.trace.parameters:
             detailed = _tensor_type(value.example) if value.type == "Tensor" else type_named(value.type)
-            build.env[value] = build.graph.add_input(name, detailed)
+            build.env[value] = build.input(name, detailed)
         build.body()
         build.graph.add_output(build.value(self.trace.result))
-        return build.graph
+        return build.finished()
 
     def flat_graph(self) -> Graph:
         """The graph of the whole trace, all calls inside each other, its inputs without names."""
@@ -187,17 +204,24 @@ class Lowering:
         outputs = self.trace.result if isinstance(self.trace.result, tuple) else (self.trace.result,)
         for part in outputs:
             build.graph.add_output(build.value(part))
-        return build.graph
+        return build.finished()
+
+    @staticmethod
+    def _is_named(value: Value, scope: Scope) -> bool:
+        """Whether a value from outside keeps its name inside a call: not if another call gave it."""
+        return not isinstance(value, AttributeValue) and value.scope in scope.chain()[:-1]
 
     def method(self, scope: Scope) -> tuple[str, list[Value]]:
         """Add the method of a call to its module; its name, and what it returns."""
         assert self.place is not None
         owner = self.place(scope.path)
         build = _Build(self, scope)
+        taken: set[str] = set()
         for number, value in enumerate(self.externals(scope)):
-            name = "" if isinstance(value, AttributeValue) else value.name
+            name = value.name if self._is_named(value, scope) and value.name not in taken else ""
+            taken.add(name)
             kind = _tensor_type(value.example) if value.type == "Tensor" else type_named(value.type)
-            build.env[value] = build.graph.add_input(name or f"argument_{number + 1}", kind)
+            build.env[value] = build.input(name or f"argument_{number + 1}", kind)
         build.body()
         results = self.results(scope)
         if not results:
@@ -209,7 +233,7 @@ class Lowering:
         number = 0
         while owner._type.find_method(name := "forward" + (str(number) if number else "")) is not None:
             number += 1
-        owner._add_method(name, build.graph)
+        owner._add_method(name, build.finished())
         return name, results
 
 
@@ -222,9 +246,25 @@ class _Build:
         self.env: dict[Value, GraphValue] = {}
         self.modules: dict[str, GraphValue] = {}
         self.this: GraphValue | None = None
+        self.names: dict[str, list[GraphValue]] = {}
         if lowering.place is not None:
-            self.this = self.graph.add_input("self", lowering.place(scope.path)._type)
+            self.this = self.input("self", lowering.place(scope.path)._type)
         self.where = "/".join(f"__module.{s.path}" for s in scope.chain()[1:])
+
+    def input(self, name: str, kind: Type) -> GraphValue:
+        return self._call_it(self.graph.top.add_parameter(kind), name)
+
+    def _call_it(self, value: GraphValue, name: str) -> GraphValue:
+        self.names.setdefault(name, []).append(value)
+        value.setDebugName(name)
+        return value
+
+    def finished(self) -> Graph:
+        """The graph, with names that differ: as in PyTorch's traces the last of several values keeps the plain one."""
+        for name, values in self.names.items():
+            for number, value in enumerate(values[:-1]):
+                value.setDebugName(f"{name}.{2 * number + 1}")
+        return self.graph
 
     def body(self) -> None:
         self._attributes()
@@ -245,6 +285,8 @@ class _Build:
                         lifted.setdefault(value)
                 wanted.setdefault(item.path)
             elif item in self.lowering.live:
+                if item.kind == "prim::CallMethod":
+                    wanted.setdefault(item.arguments[0][1])
                 for value in item.inputs():
                     if isinstance(value, AttributeValue) and value not in self.env:
                         wanted.setdefault(value)
@@ -270,7 +312,7 @@ class _Build:
             kind = value.type_.attributes[step].type  # type: ignore[attr-defined]
             name = step if not step[0].isdigit() else f"_{step}"
             value = self.graph.insert("prim::GetAttr", [value], kind, name=step)
-            value.setDebugName(self.graph.fresh(name))
+            self._call_it(value, name)
         return value
 
     def _call(self, scope: Scope) -> None:
@@ -292,7 +334,7 @@ class _Build:
     def _unpacked(self, kind: str, packed: GraphValue, parts: list[Value]) -> None:
         node = self.graph.create(kind, [packed], [self._kind(v) for v in parts])
         for part, made in zip(parts, node.output_values, strict=True):
-            self.env[part] = self._named(made, part)
+            self.env[part] = made
 
     @staticmethod
     def _kind(value: Value) -> Type:
@@ -303,7 +345,7 @@ class _Build:
 
     def _named(self, made: GraphValue, value: Value) -> GraphValue:
         if value.name:
-            made.setDebugName(self.graph.fresh(value.name))
+            self._call_it(made, value.name)
         return made
 
     def _node(self, item: Node) -> None:
@@ -335,15 +377,13 @@ class _Build:
             overload = "" if item.schema.overload_name == "default" else item.schema.overload_name
             return _schemas.find(item.kind, overload)
         overload = {"aten::size": "int", "aten::Int": "Tensor", "prim::NumToTensor": "Scalar", "aten::numel": "",
+                    "aten::ScalarImplicit": "",
                     "aten::__getitem__": "Dict_str"}.get(item.kind)  # fmt: skip
         return None if overload is None else _schemas.find(item.kind, overload)
 
     def _call_method(self, item: Node) -> None:
         (_, target, _), (_, name, _), *rest = item.arguments
-        owner = self.modules.get(target)
-        if owner is None:
-            owner = self.modules[target] = self._chain(self._steps(target))
-        inputs = [owner, *(self.value(v) for _, v, _ in rest)]
+        inputs = [self.modules[target], *(self.value(v) for _, v, _ in rest)]
         kinds = [self._kind(v) for v in item.outputs]
         node = self.graph.create("prim::CallMethod", inputs, kinds)
         node.attributes["name"] = name
@@ -355,8 +395,7 @@ class _Build:
 
         (_, function, _), *rest = item.arguments
         constant = self.graph.create("prim::Constant", (), (FunctionType(function),))
-        constant.attributes["name"] = function.qualified_name
-        constant.attributes["value"] = function
+        constant.attributes.update(name=function.name, _function=function)
         inputs = [constant.output_values[0], *(self.value(v) for _, v, _ in rest)]
         node = self.graph.create("prim::CallFunction", inputs, [self._kind(v) for v in item.outputs])
         for value, made in zip(item.outputs, node.output_values, strict=True):

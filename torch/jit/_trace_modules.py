@@ -8,7 +8,8 @@ import torch
 from torch.nn.modules import rnn
 from torch.nn.utils.rnn import PackedSequence
 
-from . import _trace_state
+from . import _trace_record, _trace_state
+from ._script import RecursiveScriptModule, ScriptFunction, ScriptMethod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ def _cell_step(self: Any, mode: str, input: Any, state: Any) -> Any:
     return (total.tanh() if mode == "RNN_TANH" else total.relu(),)
 
 
+_trace_record._ITS_OWN.update((_layers_forward.__code__, _first_states.__code__))
+
+
 @contextlib.contextmanager
 def traced_modules() -> Iterator[None]:
     """Inside, calls of modules are seen by the trace of their thread."""
@@ -109,8 +113,41 @@ def traced_modules() -> Iterator[None]:
             return plain_step(self, mode, input, state)
         return _cell_step(self, mode, input, state)
 
-    module.__call__, layers.forward, cells._step = call, forward, step  # type: ignore[method-assign]
+    def from_numpy(array: Any) -> Any:
+        if _trace_state.current() is not None:
+            _trace_record.warn(_trace_record._REGISTERED.format("from_numpy"))
+        return plain_from_numpy(array)
+
+    plain_from_numpy = torch.from_numpy
+    places = [
+        (torch, "from_numpy", from_numpy), (module, "__call__", call), (layers, "forward", forward),
+        (cells, "_step", step),
+        *((kind, "__call__", _script_call(kind)) for kind in (ScriptFunction, ScriptMethod, RecursiveScriptModule)),
+    ]  # fmt: skip
+    before = [vars(kind)[name] for kind, name, _ in places]
+    for kind, name, function in places:
+        setattr(kind, name, function)
     try:
         yield
     finally:
-        module.__call__, layers.forward, cells._step = plain_call, plain_layers, plain_step  # type: ignore[method-assign]
+        for (kind, name, _), function in zip(places, before, strict=True):
+            setattr(kind, name, function)
+
+
+def _script_call(kind: Any) -> Any:
+    """A call of a function, method or module that is TorchScript: one operation of the trace."""
+    plain = kind.__call__
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        recorder = _trace_state.current()
+        if recorder is None:
+            return plain(self, *args, **kwargs)
+        if kind is ScriptFunction:
+            return recorder.call_script(self._function, None, args, kwargs)
+        module, name = (self, "forward") if kind is RecursiveScriptModule else (self.owner, self._function.name)
+        function = module._type.find_method(name)
+        if function is None or recorder.path_below(module) is None:
+            return plain(self, *args, **kwargs)
+        return recorder.call_script(function, module, args, kwargs)
+
+    return call

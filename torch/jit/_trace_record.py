@@ -103,6 +103,7 @@ class Recorder(TorchFunctionMode):
 
     Args:
         module: the module that is traced; its parameters and buffers become attributes.
+        force_outplace: note operations that write as those that do not, where there are such.
     """
 
     def __init__(self, module: torch.nn.Module | None = None, force_outplace: bool = False) -> None:
@@ -211,6 +212,7 @@ class Recorder(TorchFunctionMode):
             return special(self, func, args, kwargs)
         rewritten = REWRITTEN.get(path_of(func))
         if rewritten is not None:
+            self._name_arguments(func, args, kwargs)
             with self:
                 result = rewritten(*args, **kwargs)
             if result is not NotImplemented:
@@ -231,6 +233,8 @@ class Recorder(TorchFunctionMode):
         convolution = _CONVOLUTIONS.get(overload._opname)
         if convolution is not None:
             overload, bound = convolution(bound)
+        if self.force_outplace:
+            overload = _out_of_place(overload)
         with_numbers = any(isinstance(v, TracedInt) for v in _flat(bound))
         node = self.node(overload, bound)
         if with_numbers:
@@ -286,6 +290,8 @@ class Recorder(TorchFunctionMode):
                 and not isinstance(value, torch.Tensor)
             ):
                 made: Any = Constant(value)
+            elif isinstance(value, TracedInt) and declared.type.annotation_str.rstrip("?") == "Scalar":
+                made = self.simple("aten::ScalarImplicit", [("a", value.value, False)], "number", int(value))
             else:
                 made = self.argument(value)
             arguments.append((declared.name, made, declared.kwarg_only))
@@ -355,7 +361,7 @@ class Recorder(TorchFunctionMode):
 
     def call_module(self, module: Any, plain: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Call a module: what happens in it belongs to it, if the module that calls it holds it."""
-        path = self._path_below(module)
+        path = self.path_below(module)
         if path is None:
             return plain(module, *args, **kwargs)
         outer = self.scope
@@ -366,7 +372,7 @@ class Recorder(TorchFunctionMode):
         finally:
             self.scope = outer
 
-    def _path_below(self, module: Any) -> str | None:
+    def path_below(self, module: Any) -> str | None:
         """The name by which the module at hand reaches another one; the last it has."""
         above = self.scope.path
         for path in reversed(self.paths.get(id(module), [])):
@@ -374,35 +380,53 @@ class Recorder(TorchFunctionMode):
                 return path
         return None
 
-    def call_script(self, kind: str, target: Any, name: str, function: Any, args: list[Any]) -> Any:
-        """Run a function or a method that is TorchScript, and note it as one operation.
-
-        ``args`` are all arguments, in order; ``target`` is the function, or the path of the method's module.
-        """
-        plain = self.numbers(args)
+    def call_script(self, function: Any, module: Any, args: Any, kwargs: Any) -> Any:
+        """Run a function that is TorchScript, or a method of a module, and note it as one operation."""
+        given = self._in_order(function.schema, module is not None, args, kwargs)
         before = _trace_state.set_current(None)
         try:
             with torch._C.DisableTorchFunction():
-                result = function(*plain)
+                plain = [self._plain(v, k) for v, k in given]
+                result = function.checked(*([module] if module is not None else []), *plain)
         finally:
             _trace_state.set_current(before)
-        head = [("function", target, False)]
-        if kind == "prim::CallMethod":
-            head.append(("name", name, False))
-        # Whole numbers go in as they are: so PyTorch.
-        given = [(f"argument_{i}", self._whole(v), False) for i, v in enumerate(args)]
-        node = Node(kind, [*head, *given], self.scope, _source())
+        kind, head = "prim::CallFunction", [("function", function, False)]
+        if module is not None:
+            kind, head = "prim::CallMethod", [("path", self.path_below(module), False), ("name", function.name, False)]
+        # Sizes go in as the numbers that they are: so PyTorch.
+        parts = [(k.name, self.argument(v), False) for (_, k), v in zip(given, plain, strict=True)]
+        node = Node(kind, [*head, *parts], self.scope, _source())
         node.writes = True
         self.scope.items.append(node)
-        self._tie(node.output(type_of(result), result), result)
+        if result is not None:
+            self._tie(node.output(str(function.schema.returns.annotation_str), result), result)
         return result
 
-    def _whole(self, value: Any) -> Any:
-        if type(value) in (list, tuple):
-            return type(value)(self._whole(v) for v in value)
-        if isinstance(value, dict):
-            return {k: self._whole(v) for k, v in value.items()}
-        return self.argument(value)
+    @staticmethod
+    def _in_order(schema: Any, is_method: bool, args: Any, kwargs: Any) -> list[tuple[Any, Any]]:
+        """All arguments of a call with what they are declared as."""
+        wanted = schema.arguments[1:] if is_method else schema.arguments
+        found = []
+        for number, argument in enumerate(wanted):
+            if number < len(args):
+                found.append((args[number], argument))
+            elif argument.name in kwargs:
+                found.append((kwargs[argument.name], argument))
+            elif argument.has_default:
+                found.append((argument.default, argument))
+            else:
+                raise RuntimeError(
+                    f"{schema.name}() is missing value for argument '{argument.name}'. Declaration: {schema}"
+                )
+        return found
+
+    @staticmethod
+    def _plain(value: Any, argument: Any) -> Any:
+        """A number where one is declared and a size of a traced tensor is given."""
+        kind = str(argument.type)
+        if isinstance(value, torch.Tensor) and kind.rstrip("?") in ("int", "float", "bool", "number"):
+            return value.item()
+        return value
 
     def _tie(self, value: Value, result: Any) -> None:
         """Tie a nested result to its value, part by part."""
@@ -457,10 +481,14 @@ _SKIPPED = tuple(
 )
 
 
+# Functions of the tracer that stand for the modules' own.
+_ITS_OWN: set[Any] = set()
+
+
 def _frame() -> Any:
     """The innermost frame of the program, the modules of torch included."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_SKIPPED):
+    while frame is not None and frame.f_code.co_filename.startswith(_SKIPPED) and frame.f_code not in _ITS_OWN:
         frame = frame.f_back  # type: ignore[assignment]
     return frame
 
@@ -697,6 +725,15 @@ def _scripted_convolution(name: str, rank: int) -> Callable[[list[Any]], Any]:
         ]  # fmt: skip
 
     return convert
+
+
+def _out_of_place(overload: Any) -> Any:
+    """The operation that gives a result where this one writes; itself if there is none."""
+    name = overload._opname
+    packet = getattr(torch.ops.aten, name[:-1], None) if name.endswith("_") and not name.startswith("_") else None
+    found = getattr(packet, overload._overloadname, None) if packet is not None else None
+    same = found is not None and len(found._schema.arguments) == len(overload._schema.arguments)
+    return found if same else overload
 
 
 def _per_dim(value: Any, rank: int) -> list[Any]:

@@ -37,10 +37,5 @@ def set_current(recorder: Recorder | None) -> Recorder | None:
 
 
 def is_tracing() -> bool:
-    """Whether ``torch.jit.trace`` runs this code now.
-
-    >>> import torch
-    >>> torch.jit.is_tracing()
-    False
-    """
+    """Whether ``torch.jit.trace`` runs this code now."""
     return current() is not None

@@ -41,7 +41,7 @@ from __future__ import annotations
 
 from ._ir import Graph
 from ._schemas import NO_DEFAULT, Argument, Schema
-from ._types import TupleType, Type
+from ._types import TENSOR, TensorType, TupleType, Type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,6 +155,14 @@ class Function:
         return inlined(self.graph)
 
 
+def plain_type(kind: Type) -> Type:
+    """A type without what a trace knows of its tensors."""
+    if isinstance(kind, TensorType):
+        return TENSOR
+    parts = kind.contained()
+    return kind.with_contained(tuple(plain_type(p) for p in parts)) if parts else kind
+
+
 def schema_of(name: str, graph: Graph, defaults: dict[str, Any] | None = None) -> Schema:
     """The schema of a graph: its inputs are the parameters."""
     defaults = defaults or {}
@@ -163,8 +171,8 @@ def schema_of(name: str, graph: Graph, defaults: dict[str, Any] | None = None) -
         label = value.debugName()
         base, dot, number = label.rpartition(".")
         label = base if dot and number.isdigit() else label
-        arguments.append(Argument(label, value.type(), defaults.get(label, NO_DEFAULT)))
-    outputs: list[Type] = [v.type() for v in graph.outputs()]
+        arguments.append(Argument(label, plain_type(value.type()), defaults.get(label, NO_DEFAULT)))
+    outputs: list[Type] = [plain_type(v.type()) for v in graph.outputs()]
     return Schema(name, arguments, outputs if len(outputs) == 1 else [TupleType(outputs)])
 
 

@@ -25,7 +25,8 @@ __all__ = [
     "numpy_T",
     "relu6_",
     "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_convolution_mode", "_upsample_nearest_exact1d",
-    "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "tensordot",
+    "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "tensordot", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "huber_loss", "mse_loss", "nll_loss", "smooth_l1_loss",
     "_assert_async", "_assert_scalar", "_assert_tensor_metadata",
     "_conj", "_embedding_bag_forward_only", "_fft_c2c", "_is_all_true", "_is_any_true",
     "_native_batch_norm_legit_no_training", "_pin_memory", "convolution_backward",
@@ -393,3 +394,36 @@ def convolution_backward(
     grads = [next(found) if asked else None for asked in output_mask[:2]]
     spatial = [dim for dim in range(grad_output.dim()) if dim != 1]
     return grads[0], grads[1], grad_output.sum(spatial) if output_mask[2] else None
+
+
+# ---- losses with the reduction as a number
+
+
+def binary_cross_entropy(self: Tensor, target: Tensor, weight: Tensor | None = None, reduction: int = 1) -> Tensor:
+    return F.binary_cross_entropy(self, target, weight, reduction=_REDUCTIONS[reduction])
+
+
+def binary_cross_entropy_with_logits(
+    self: Tensor, target: Tensor, weight: Tensor | None = None, pos_weight: Tensor | None = None, reduction: int = 1
+) -> Tensor:
+    return F.binary_cross_entropy_with_logits(
+        self, target, weight, pos_weight=pos_weight, reduction=_REDUCTIONS[reduction]
+    )
+
+
+def huber_loss(self: Tensor, target: Tensor, reduction: int = 1, delta: float = 1.0) -> Tensor:
+    return F.huber_loss(self, target, _REDUCTIONS[reduction], delta)
+
+
+def mse_loss(self: Tensor, target: Tensor, reduction: int = 1) -> Tensor:
+    return F.mse_loss(self, target, reduction=_REDUCTIONS[reduction])
+
+
+def nll_loss(
+    self: Tensor, target: Tensor, weight: Tensor | None = None, reduction: int = 1, ignore_index: int = -100
+) -> Tensor:
+    return F.nll_loss(self, target, weight, ignore_index=ignore_index, reduction=_REDUCTIONS[reduction])
+
+
+def smooth_l1_loss(self: Tensor, target: Tensor, reduction: int = 1, beta: float = 1.0) -> Tensor:
+    return F.smooth_l1_loss(self, target, reduction=_REDUCTIONS[reduction], beta=beta)

@@ -100,28 +100,28 @@ def native_channel_shuffle(input: Tensor, groups: int) -> Tensor:
     return torch.nn.functional.channel_shuffle(input, groups)
 
 
-def _narrowed(input: Tensor, sizes: Iterable[int], dim: int) -> tuple[Tensor, ...]:
-    """Parts that are views one by one: writing to one of them is an ordinary write to a view, gradients included."""
+def _parts(input: Tensor, sizes: Iterable[int], dim: int) -> tuple[Tensor, ...]:
+    """Parts that may be written to one by one: each has memory of its own, so that no write spoils what is saved."""
     parts, start = [], 0
     for size in sizes:
-        parts.append(input.narrow(dim, start, size))
+        parts.append(input.narrow(dim, start, size).clone())
         start += size
     return tuple(parts)
 
 
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """``torch.chunk`` whose results may be written to."""
-    return _narrowed(input, (part.size(dim) for part in input.detach().chunk(chunks, dim)), dim)
+    return _parts(input, (part.size(dim) for part in input.detach().chunk(chunks, dim)), dim)
 
 
 def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
     """``torch.split`` whose results may be written to."""
-    return _narrowed(input, (part.size(dim) for part in input.detach().split(split_size, dim)), dim)
+    return _parts(input, (part.size(dim) for part in input.detach().split(split_size, dim)), dim)
 
 
 def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """``torch.split`` with a list of sizes, whose results may be written to."""
-    return _narrowed(input, (part.size(dim) for part in input.detach().split(list(split_sizes), dim)), dim)
+    return _parts(input, (part.size(dim) for part in input.detach().split(list(split_sizes), dim)), dim)
 
 
 def detach_(input: Tensor) -> Tensor:

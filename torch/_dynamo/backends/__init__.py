@@ -1,0 +1,1 @@
+"""Backends of ``torch.compile``: what turns a graph into a function."""
