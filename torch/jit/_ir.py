@@ -152,11 +152,6 @@ class Node:
             value.uses.remove((self, at))
         self.input_values.clear()
 
-    def set_input(self, at: int, value: Value) -> None:
-        self.input_values[at].uses.remove((self, at))
-        self.input_values[at] = value
-        value.uses.append((self, at))
-
     def add_output(self, type: Type, name: str = "") -> Value:
         value = Value(type, self, self.graph.next_id(), name, len(self.output_values))
         self.output_values.append(value)
@@ -376,9 +371,6 @@ class Graph:
 
     def nodes(self) -> Iterator[Node]:
         return iter(list(self.top.nodes_))
-
-    def return_node(self) -> Node:
-        return self.top.result
 
     def all_nodes(self) -> Iterator[Node]:
         return self.top.all_nodes()

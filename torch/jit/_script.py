@@ -85,10 +85,6 @@ def last_executed_optimized_graph() -> Graph:
     return found
 
 
-def _remember(function: Function) -> None:
-    _last_graph[:] = [function]
-
-
 def _elsewhere(function: Any, error: ArgumentError, args: Any, kwargs: Any) -> Any:
     """Hand a call to an argument with ``__torch_function__``, as graphs are traced have; raise if there is none."""
     from torch.overrides import handle_torch_function
@@ -192,12 +188,6 @@ class ScriptModule(Module):
         super().__init_subclass__(**kwargs)
         if "_compiled_kind" not in cls.__dict__ and any(hasattr(v, "_script_method") for v in cls.__dict__.values()):
             _compile_after_init(cls)
-
-    def _replicate_for_data_parallel(self) -> Any:
-        return self._replica()
-
-    def _replica(self) -> Any:
-        raise NotImplementedError("compiled modules are not replicated: there is one device")
 
 
 def _compile_after_init(cls: Any) -> None:
@@ -496,10 +486,6 @@ class RecursiveScriptModule(ScriptModule):
         raise NotImplementedError("the lite interpreter's format is not part of Tabula")
 
     _save_to_buffer_for_lite_interpreter = _save_for_lite_interpreter
-
-    @property
-    def _parameters_view(self) -> dict[str, Any]:
-        return self._parameters
 
 
 for _kind in (ScriptModule, RecursiveScriptModule):

@@ -31,7 +31,6 @@ from ._types import (
     Type,
     is_optional,
     members,
-    optional,
     union,
 )
 
@@ -310,9 +309,3 @@ class Specials:
     def form_wait(self, node: ast.Call, hint: Type | None) -> Any:
         em: Any = self
         return Builtin("aten::wait").call(em, [em.emit(node.args[0])], {}, node)
-
-    # ---- types as values
-
-    def form_optional_none(self, node: ast.Call, hint: Type | None) -> Any:
-        em: Any = self
-        return self.graph.constant(None, optional(em.type_of_syntax(node.args[0], node)))
