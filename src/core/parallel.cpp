@@ -58,7 +58,7 @@ struct Job {
   void (*const piece)(void*, int64_t);
   void* const context;
   std::atomic<int64_t> next{0};
-  std::atomic<int> workers{0};  // pool threads that still hold this job
+  std::atomic<int> workers{0};  // pool threads that hold this job
   std::mutex failure_lock;
   std::exception_ptr failure;
 
@@ -121,7 +121,6 @@ class Pool {
     if (!busy.owns_lock() || workers_.empty()) {
       job.work();
     } else {
-      job.workers.store(int(workers_.size()), std::memory_order_relaxed);
       {
         std::lock_guard guard(lock_);
         job_ = &job;
@@ -129,7 +128,11 @@ class Pool {
       }
       wake_.notify_all();
       job.work();
-      // every worker checks in once per job, so that none can touch it after it is gone
+      {
+        // a worker that has not come yet finds nothing to do: on a busy machine, waiting for it would take longest
+        std::lock_guard guard(lock_);
+        job_ = nullptr;
+      }
       for (int spins = 0; job.workers.load(std::memory_order_acquire) != 0; spins++) {
         if (spins < 4000)
           pause();
@@ -160,7 +163,9 @@ class Pool {
         seen = epoch_.load(std::memory_order_relaxed);
         if (stop_) return;
         job = job_;
+        if (job) job->workers.fetch_add(1, std::memory_order_relaxed);
       }
+      if (!job) continue;
       job->work();
       job->workers.fetch_sub(1, std::memory_order_release);
     }

@@ -1,4 +1,5 @@
 // Convolutions with one or two rows per group (depthwise ones), where a matrix product would waste its width.
+#include <algorithm>
 #include <cstring>
 
 #include "core/parallel.h"
@@ -44,12 +45,16 @@ struct PaddedPlanes {
 
   int64_t size() const { return gather.channels * plane; }
 
-  // `storage` is that of the source's dtype.
+  template <class T>
+  void clear(T* planes) const {
+    std::memset(planes, 0, size_t(size()) * sizeof(T));
+  }
+  // Into planes that were cleared before the first of them: all sources leave the same places zero. `storage` is that
+  // of the source's dtype.
   template <class T>
   void fill(const StorageKernels& storage, const char* source, int64_t item, T* planes) const {
     const Gather& g = gather;
     const int64_t step = g.step[2], source_plane = volume(g.size), end = std::min(high[2], g.size[2]);
-    std::memset(planes, 0, size_t(size()) * sizeof(T));
     for (int64_t c = 0; c < g.channels; c++)
       for (int64_t z = std::max<int64_t>(low[0], 0); z < std::min(high[0], g.size[0]); z++)
         for (int64_t y = std::max<int64_t>(low[1], 0); y < std::min(high[1], g.size[1]); y++) {
@@ -66,6 +71,25 @@ struct PaddedPlanes {
   }
 };
 
+// Asks for memory that is read, or written, next, a part in each of so many steps: memory and processor then work side
+// by side.
+template <bool write>
+class Ahead {
+ public:
+  Ahead(const void* from, int64_t bytes, int64_t steps)
+      : at_(static_cast<const char*>(from)),
+        end_(at_ + bytes),
+        part_((bytes / std::max<int64_t>(1, steps) + 64) / 64 * 64) {}
+  void step() {
+    const char* const stop = std::min(end_, at_ + part_);
+    for (; at_ < stop; at_ += 64) __builtin_prefetch(at_, write);
+  }
+
+ private:
+  const char *at_, *end_;
+  int64_t part_;
+};
+
 }  // namespace
 
 template <class T>
@@ -73,25 +97,34 @@ void conv_direct(const ConvProduct<T>& product, const TileType<T>& type, const S
                  const T* source, char* out) {
   const Gather& g = product.gather;
   const int64_t depth = g.depth(), rows = product.rows, pixels = g.pixels(), source_plane = volume(g.size);
-  const int64_t result_image = product.groups * rows * volume(product.result) * item_size(product.dtype);
+  const int64_t result_group = rows * volume(product.result) * item_size(product.dtype);
+  const int64_t result_image = product.groups * result_group;
   const StorageKernels& plain = gemm_isa().storage[int(dtype_of<T>)];
   const PaddedPlanes shape(g);
+  const int64_t lines = rows * g.grid[0] * g.grid[1];
   parallel_for(images * product.groups, std::max<int64_t>(1, 32768 / (rows * std::max<int64_t>(1, depth) * pixels)),
                [&](int64_t begin, int64_t end) {
                  const Scratch memory(size_t(shape.size() + pixels) * sizeof(T));
                  T* const planes = memory.as<T>();
                  T* const sums = planes + shape.size();
+                 shape.clear(planes);
                  for (int64_t slot = begin; slot < end; slot++) {
                    const int64_t image = slot / product.groups, group = slot % product.groups;
                    shape.fill(plain, reinterpret_cast<const char*>(source + slot * g.channels * source_plane),
                               int64_t(sizeof(T)), planes);
+                   Ahead<false> next_source(source + (slot + 1) * g.channels * source_plane,
+                                            slot + 1 < end ? g.channels * source_plane * int64_t(sizeof(T)) : 0, lines);
+                   Ahead<true> results(out + slot * result_group, result_group, lines);
                    for (int64_t row = 0; row < rows; row++) {
                      const T* weights = product.matrix + (group * rows + row) * depth;
                      T* sum = sums;
                      for (int64_t z = 0; z < g.grid[0]; z++)
-                       for (int64_t y = 0; y < g.grid[1]; y++, sum += g.grid[2])
+                       for (int64_t y = 0; y < g.grid[1]; y++, sum += g.grid[2]) {
+                         next_source.step();
+                         results.step();
                          type.tiles.taps(g.grid[2], depth, planes + z * shape.slab_step + y * shape.row_step,
                                          shape.offsets.data(), weights, sum);
+                       }
                      write_pixels(product, storage, sums, pixels, group * rows + row, 1, 0, pixels,
                                   out + image * result_image);
                    }
@@ -114,6 +147,7 @@ void conv_weight_direct(const ConvCall& call, const TileType<T>& type) {
     T* const planes = memory.as<T>();
     T* const grad = planes + shape.size();
     T* const sums = grad + spread;
+    shape.clear(planes);
     std::memset(grad, 0, size_t(spread + outputs * depth) * sizeof(T));
     for (int64_t n = 0; n < call.batch; n++) {
       shape.fill(storage, call.input_data + (n * call.groups + group) * g.channels * in_plane * item, item, planes);

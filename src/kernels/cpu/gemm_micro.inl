@@ -321,15 +321,17 @@ void axpys(int64_t n, int64_t k, const T* x, const T* b, int64_t b_row, T* out) 
     for (int64_t j = 0; j < n; j++) out[j] = T(out[j] + x[p] * b[p * b_row + j]);
 }
 
+// NV vectors, the last one `last` elements behind the first.
 template <class T, int lanes, int NV>
 [[gnu::always_inline]] inline void tap_tile(int64_t taps, const T* source, const int64_t* offsets, const T* weights,
-                                            T* out) {
+                                            T* out, int64_t last = (NV - 1) * lanes) {
   using V = typename VectorOf<T, lanes>::type;
   V acc[NV] = {};
   for (int64_t t = 0; t < taps; t++)
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; v++) acc[v] += weights[t] * load_vector<V>(source + offsets[t] + v * lanes);
-  for (int v = 0; v < NV; v++) store_vector(out + v * lanes, acc[v]);
+    for (int v = 0; v < NV; v++)
+      acc[v] += weights[t] * load_vector<V>(source + offsets[t] + (v == NV - 1 ? last : v * lanes));
+  for (int v = 0; v < NV; v++) store_vector(out + (v == NV - 1 ? last : v * lanes), acc[v]);
 }
 
 template <class T>
@@ -337,11 +339,18 @@ void tap_sums(int64_t n, int64_t taps, const T* source, const int64_t* offsets, 
   constexpr int L = kLanes<T>;
   int64_t i = 0;
   for (; i + 4 * L <= n; i += 4 * L) tap_tile<T, L, 4>(taps, source + i, offsets, weights, out + i);
-  for (; i + L <= n; i += L) tap_tile<T, L, 1>(taps, source + i, offsets, weights, out + i);
   if (i < n && n >= L) {
-    // the last vector overlaps the one before; its elements come out the same
-    i = n - L;
-    tap_tile<T, L, 1>(taps, source + i, offsets, weights, out + i);
+    // what is left, in one pass over the taps: the last vector overlaps the one before, or, if it is the only one, what
+    // the loop has written; its elements come out the same
+    const int64_t rest = n - i, last = rest - L;
+    if (rest > 3 * L)
+      tap_tile<T, L, 4>(taps, source + i, offsets, weights, out + i, last);
+    else if (rest > 2 * L)
+      tap_tile<T, L, 3>(taps, source + i, offsets, weights, out + i, last);
+    else if (rest > L)
+      tap_tile<T, L, 2>(taps, source + i, offsets, weights, out + i, last);
+    else
+      tap_tile<T, L, 1>(taps, source + i, offsets, weights, out + i, last);
     return;
   }
   if constexpr (L > 8)
