@@ -136,12 +136,17 @@ def _progress(file: Any, total: int) -> Any:
 
 
 class ZipSource:
-    """Storages of a zip checkpoint, read when the pickle first names them."""
+    """Storages of a zip checkpoint, read when the pickle first names them.
 
-    def __init__(self, file: Any, restore: Restorer, mapped: bool, folder: str = "data") -> None:
+    ``folder`` is where their records are, ``archive`` the reader of a file that was looked into already.
+    """
+
+    def __init__(
+        self, file: Any, restore: Restorer, mapped: bool, archive: ArchiveReader | None = None, folder: str = "data"
+    ) -> None:
         self._file = file
+        self._archive = ArchiveReader(file) if archive is None else archive
         self._folder = folder
-        self._archive = ArchiveReader(file)
         self._restore = restore
         self._loaded: dict[str, Any] = {}
         self._swap = self._byteorder() != sys.byteorder

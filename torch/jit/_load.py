@@ -164,9 +164,9 @@ def _load(file: Any, map_location: Any, extra_files: Any) -> Any:
     importer = Importer(unit, text_of, constants, _version(reader))
     try:
         constants += _Unpickler(
-            reader.read("constants.pkl"), ZipSource(file, restore, False, "constants"), importer
+            reader.read("constants.pkl"), ZipSource(file, restore, False, reader, "constants"), importer
         ).load()
-        value = _Unpickler(reader.read("data.pkl"), ZipSource(file, restore, False), importer).load()
+        value = _Unpickler(reader.read("data.pkl"), ZipSource(file, restore, False, reader), importer).load()
     except (pickle.UnpicklingError, EOFError, IndexError, TypeError, AttributeError, KeyError, ValueError) as error:
         raise RuntimeError(f"the archive is damaged: {error}") from error
     if extra_files is not None:
