@@ -92,3 +92,16 @@ def test_quantised_weights(tmp_path):
     loaded = {"w": torch.zeros(4, 6)}
     dcp.load(loaded, storage_reader=dcp.QuantizedHuggingFaceStorageReader(str(tmp_path), block_size=2))
     assert torch.equal(loaded["w"], 2 * torch.kron(state["w_scale_inv"], torch.ones(2, 2)))
+
+
+def test_copies_are_made_and_written_in_the_background(tmp_path):
+    from torch.distributed.checkpoint.staging import DefaultStager
+
+    state = {"w": torch.arange(1000.0)}
+    begun = dcp.async_save(state, checkpoint_id=tmp_path / "ck", async_stager=DefaultStager())
+    begun.staging_completion.result()
+    state["w"].zero_()  # the copy is made: this does not reach the file
+    begun.upload_completion.result()
+    loaded = {"w": torch.zeros(1000)}
+    dcp.load(loaded, checkpoint_id=tmp_path / "ck")
+    assert torch.equal(loaded["w"], torch.arange(1000.0))

@@ -89,8 +89,9 @@ class DefaultStager(AsyncStager):
             return copied(state_dict)
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            self._future = pool.submit(copied, state_dict)
+        pool = ThreadPoolExecutor(max_workers=1)
+        self._future = pool.submit(copied, state_dict)
+        pool.shutdown(wait=False)  # the thread ends with its work
         return self._future
 
     def synchronize_staging(self) -> None:
