@@ -1,5 +1,6 @@
 // torch.Tensor: the Python object of a tensor, its life, and its protocols (number, sequence, comparison, buffer).
 #include "bindings/tensor_type.h"
+#include "bindings/interpreter_end.h"
 
 #include "autograd/node.h"
 #include "bindings/interop.h"
@@ -74,8 +75,10 @@ PyObject* take_from_tensor(TensorImpl* impl) {
 }
 
 bool object_of_dying(TensorImpl* impl) {
-  if (!Py_IsInitialized()) return true;
-  const PyGILState_STATE state = PyGILState_Ensure();
+  // an object that stays behind without its tensor would be met by the collector
+  const bool runs = running_thread() != nullptr;
+  if (!runs && !Py_IsInitialized()) return true;
+  const PyGILState_STATE state = runs ? PyGILState_LOCKED : PyGILState_Ensure();
   auto* object = static_cast<PyObject*>(impl->python);
   impl->owns_python = false;
   const bool unused = Py_REFCNT(object) == 1;
@@ -84,7 +87,7 @@ bool object_of_dying(TensorImpl* impl) {
     impl->python = nullptr;
   }
   Py_DECREF(object);
-  PyGILState_Release(state);
+  if (!runs) PyGILState_Release(state);
   return unused;
 }
 
