@@ -1,5 +1,7 @@
 """What tests run in processes that are spawned: those must be able to import it, which they cannot of a test."""
 
+import time
+
 import numpy as np
 
 import torch
@@ -45,3 +47,14 @@ class Mixed(Dataset):
             "scalar": torch.tensor(i),
             "text": "x" * 100_000,
         }
+
+
+class Slow(Dataset):
+    """Whose third element takes a minute."""
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, i):
+        time.sleep(0 if i < 2 else 60)
+        return i

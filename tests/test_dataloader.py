@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from process_targets import Mixed, Sub, as_it_is
+from process_targets import Mixed, Slow, Sub, as_it_is
 
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, get_worker_info
@@ -227,15 +227,6 @@ def test_no_worker_survives_the_loader():
     while not all(map(gone, workers)) and time.monotonic() < end:
         time.sleep(0.01)
     assert all(map(gone, workers))
-
-
-class Slow(Dataset):
-    def __len__(self):
-        return 8
-
-    def __getitem__(self, i):
-        time.sleep(0 if i < 2 else 60)
-        return i
 
 
 @pytest.mark.parametrize("context", ["fork", "spawn"])
