@@ -108,7 +108,8 @@ void multiply_blocked(const GemmCall& call, const TileType<T>& type, const Stora
   int64_t rows = std::min(round_up(m_chunk, type.tiles.rows), kBlockRows / type.tiles.rows * type.tiles.rows);
   int64_t cols = n_chunk;
   auto pieces = [&] { return ((m_chunk + rows - 1) / rows) * ((n_chunk + cols - 1) / cols); };
-  while (pieces() < 16 && rows * cols * k > kPieceProducts) {
+  const int64_t enough = num_threads() == 1 ? 1 : 16;  // how the work is cut changes no result
+  while (pieces() < enough && rows * cols * k > kPieceProducts) {
     if (rows > 4 * type.tiles.rows && (rows * 2 > cols || cols <= 8 * panel))
       rows = round_up(rows / 2, type.tiles.rows);
     else if (cols > 4 * panel)
