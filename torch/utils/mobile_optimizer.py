@@ -1,4 +1,4 @@
-"""Optimisation of TorchScript modules for phones, which Tabula does not have: the functions say so."""
+"""Passes over TorchScript modules for phones' runtimes, which Tabula does not have: the functions say so."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from torch._missing import not_available
 
 __all__ = ["LintCode", "MobileOptimizerType", "generate_mobile_module_lints", "optimize_for_mobile"]
 
-_REASON = "TorchScript has no part in Tabula"
+_REASON = (
+    "the passes over TorchScript for phones' runtimes are no part of Tabula; torch.jit.freeze and "
+    "torch.jit.optimize_for_inference prepare a module for inference"
+)
 
 
 class LintCode(enum.Enum):
