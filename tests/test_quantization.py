@@ -166,6 +166,11 @@ def test_graph_mode_says_that_it_is_missing():
 
     with pytest.raises(NotImplementedError, match="torch.fx"):
         quantize_fx.prepare_fx(nn.Linear(1, 1), {}, (torch.ones(1),))
+    module = nn.Linear(1, 1)
+    with pytest.raises(ValueError, match="input must be a script module"):
+        tq.convert_jit(module)
+    with pytest.raises(NotImplementedError, match="quantising TorchScript programs is no part"):
+        tq.convert_jit(torch.jit.script(module))
 
 
 def test_equalities_of_qconfigs():

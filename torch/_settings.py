@@ -28,7 +28,7 @@ class _Classes(types.ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise not_available(f"torch.classes.{name}", "custom C++ classes need TorchScript")
+        raise not_available(f"torch.classes.{name}", "custom C++ classes need the C++ API")
 
 
 classes = _Classes("torch.classes")

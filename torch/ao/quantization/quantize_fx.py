@@ -6,7 +6,7 @@ from typing import Any
 
 from torch._missing import missing_function
 
-_REASON = "it needs the graphs of torch.fx; use torch.ao.quantization.prepare, prepare_qat and convert"
+_REASON = "graphs of torch.fx are not quantised; use torch.ao.quantization.prepare, prepare_qat and convert"
 
 for _name in ("prepare_fx", "prepare_qat_fx", "convert_fx", "convert_to_reference_fx", "fuse_fx"):
     globals()[_name] = missing_function(f"torch.ao.quantization.quantize_fx.{_name}", _REASON)

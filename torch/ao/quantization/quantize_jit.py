@@ -1,4 +1,4 @@
-"""Quantising TorchScript programs, of which there are none here."""
+"""Quantising TorchScript programs, which is no part of Tabula: every function says so."""
 
 from __future__ import annotations
 
@@ -17,23 +17,30 @@ __all__ = [
 ]
 
 
-def _no_script(model: Any) -> Any:
-    raise ValueError("input must be a script module, got: " + str(type(model)))
-
-
 def _refuse() -> Any:
     from torch._missing import not_available
 
-    raise not_available("torch.ao.quantization.script_qconfig", "TorchScript; a qconfig is used as it is")
+    raise not_available(
+        "torch.ao.quantization.quantize_jit",
+        "quantising TorchScript programs is no part of Tabula; quantise the module by prepare and convert",
+    )
+
+
+def _no_script(model: Any) -> Any:
+    import torch
+
+    if isinstance(model, torch.jit.ScriptModule):
+        _refuse()
+    raise ValueError("input must be a script module, got: " + str(type(model)))
 
 
 def script_qconfig(qconfig):
-    """Raise NotImplementedError: there is no TorchScript."""
+    """Raise NotImplementedError: programs are not quantised."""
     _refuse()
 
 
 def script_qconfig_dict(qconfig_dict):
-    """Raise NotImplementedError: there is no TorchScript."""
+    """Raise NotImplementedError: programs are not quantised."""
     _refuse()
 
 
